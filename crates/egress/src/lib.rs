@@ -1,0 +1,1 @@
+//! The sockets out: records to the CRM through one client, every answer classified.

@@ -1,0 +1,1 @@
+//! The sockets in: Meta's webhooks over TLS, within limits.

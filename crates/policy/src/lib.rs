@@ -1,0 +1,1 @@
+//! Decisions as values: backoff and delivery lanes; time is passed in.

@@ -1,0 +1,1 @@
+//! What was acknowledged survives: intake log, journal, duplicates, dead letters.

@@ -1,0 +1,1 @@
+//! The appliance: reads the configuration, wires the parts, runs the workers, drains.

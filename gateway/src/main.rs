@@ -1,0 +1,3 @@
+//! The `wagate` program.
+
+fn main() {}
