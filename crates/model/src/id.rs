@@ -65,6 +65,12 @@ impl ContactId {
         for (place, byte) in chance.iter().rev().enumerate() {
             bits |= u128::from(*byte) << (8 * place);
         }
+        Self::from_bits(bits)
+    }
+
+    /// The id whose 128 bits these are; the store keeps ids in this form.
+    #[must_use]
+    pub fn from_bits(bits: u128) -> Self {
         let mut text = String::with_capacity(28);
         text.push_str("c-");
         for place in (0..26).rev() {

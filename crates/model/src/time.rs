@@ -36,7 +36,7 @@ impl WallTime {
     }
 
     fn in_range(self) -> jiff::Timestamp {
-        jiff::Timestamp::from_millisecond(self.0.clamp(FIRST_MS, jiff::Timestamp::MAX.as_millisecond()))
+        jiff::Timestamp::from_millisecond(self.0.clamp(FIRST_MS, jiff::Timestamp::MAX.as_second() * 1_000))
             .unwrap_or_default()
     }
 }

@@ -1,1 +1,47 @@
-//! What was acknowledged survives: intake log, journal, duplicates, dead letters.
+//! What was acknowledged survives: the intake log, the journal, duplicates and dead letters.
+//!
+//! An append is durable when it is answered, and its records are shown to nobody before. In front
+//! stands a short **intake log**, a ring of zero-filled segments that one thread writes: everything
+//! that waits shares one write and one sync. A second thread **folds** the log's tail into redb in
+//! one large commit now and then. redb is the memory: blocks of records, what is settled, dead
+//! letters, hashes of the events that were seen, and who is who.
+//!
+//! What must always hold:
+//! - The position up to which the log is folded is committed together with what was folded.
+//! - A block of the log that holds an acknowledged record is never rewritten before that.
+//! - Sequences are given out in the order of the log and never used twice.
+//! - Nothing that isn't settled is dropped, by age or for want of room.
+//! - Memory and the time to open don't grow with the backlog: the tail is bounded by the next fold.
+//!
+//! The crate is synchronous and knows no clock but the monotonic one; wall time is handed in. Start
+//! reading at [`Store`], then `writer.rs`, `log/` and `index/fold.rs`; the formats are described in
+//! `docs/formats/`.
+
+mod contacts;
+mod dead;
+pub mod disk;
+mod duplicates;
+mod error;
+mod folder;
+mod format;
+mod index;
+mod keyed;
+mod log;
+mod open;
+mod options;
+mod settled;
+mod state;
+mod store;
+mod tail;
+#[cfg(test)]
+mod tests;
+mod view;
+mod writer;
+
+pub use dead::DeadLetter;
+pub use disk::FolderDisk;
+pub use error::{OpenError, ReadError, Refused};
+pub use options::{Options, SEGMENT_BYTES_MIN};
+pub use state::Counters;
+pub use store::{Backlog, Health, OnDurable, Page, Query, Store};
+pub use writer::Answer;

@@ -1,0 +1,203 @@
+//! The real disk: a folder.
+
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use redb::StorageBackend;
+use redb::backends::FileBackend;
+
+use super::{Disk, Segment};
+use crate::error::OpenError;
+
+/// The reserve is this part of the file system …
+const RESERVE_PART: u64 = 64;
+/// … but at least enough for the copied pages of one deletion,
+const RESERVE_MIN: u64 = 1 << 20;
+/// … and never more than this.
+const RESERVE_MAX: u64 = 16 << 20;
+/// Files that are kept aside; the oldest stay, since the first damage says the most.
+const ASIDE_MAX: usize = 64;
+/// Owner only: the folder holds people's messages.
+const MODE_FOLDER: u32 = 0o700;
+const MODE_FILE: u32 = 0o600;
+
+/// A folder on a file system, locked for this process.
+#[derive(Debug)]
+pub struct FolderDisk {
+    root: PathBuf,
+    /// Holds the lock for as long as it is open.
+    _lock: File,
+}
+
+impl FolderDisk {
+    /// Takes `root`, made with its parents where it isn't there, for the owner alone.
+    ///
+    /// # Errors
+    /// [`OpenError::InUse`] while another process has it, or what the system says.
+    pub fn new(root: &Path) -> Result<Self, OpenError> {
+        let lock = prepare(root).map_err(|source| OpenError::Io {
+            what: format!("the folder {} can't be prepared", root.display()),
+            source,
+        })?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { root: root.to_path_buf(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(OpenError::InUse),
+            Err(TryLockError::Error(source)) => {
+                Err(OpenError::Io { what: format!("{} can't be locked", root.display()), source })
+            }
+        }
+    }
+
+    fn index_path(&self) -> PathBuf {
+        self.root.join("index.redb")
+    }
+
+    fn new_index_path(&self) -> PathBuf {
+        self.root.join("index.new")
+    }
+
+    fn reserve_path(&self) -> PathBuf {
+        self.root.join("reserve")
+    }
+}
+
+/// Makes the folders and opens the file that is locked.
+fn prepare(root: &Path) -> io::Result<File> {
+    for folder in [root.to_path_buf(), root.join("log")] {
+        if !folder.is_dir() {
+            fs::create_dir_all(&folder)?;
+            fs::set_permissions(&folder, Permissions::from_mode(MODE_FOLDER))?;
+            if let Some(parent) = folder.parent() {
+                sync_folder(parent)?;
+            }
+        }
+    }
+    OpenOptions::new().write(true).create(true).truncate(false).mode(MODE_FILE).open(root.join("lock"))
+}
+
+impl Disk for FolderDisk {
+    fn segment(&self, slot: u32, bytes: u64) -> io::Result<Arc<dyn Segment>> {
+        let folder = self.root.join("log");
+        let path = folder.join(format!("{slot}.seg"));
+        let fits = fs::metadata(&path).is_ok_and(|known| known.len() == bytes);
+        if !fits {
+            let unfinished = folder.join(format!("{slot}.new"));
+            zero_fill(&unfinished, bytes)?;
+            fs::rename(&unfinished, &path)?;
+            sync_folder(&folder)?;
+        }
+        let file = OpenOptions::new().read(true).write(true).open(&path)?;
+        Ok(Arc::new(FileSegment(file)))
+    }
+
+    fn has_index(&self) -> io::Result<bool> {
+        self.index_path().try_exists()
+    }
+
+    fn new_index(&self) -> Result<Box<dyn StorageBackend>, redb::DatabaseError> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(true).mode(MODE_FILE);
+        Ok(Box::new(FileBackend::new(options.open(self.new_index_path())?)?))
+    }
+
+    fn keep_index(&self) -> io::Result<()> {
+        fs::rename(self.new_index_path(), self.index_path())?;
+        sync_folder(&self.root)
+    }
+
+    fn index(&self) -> Result<Box<dyn StorageBackend>, redb::DatabaseError> {
+        let file = OpenOptions::new().read(true).write(true).open(self.index_path())?;
+        Ok(Box::new(FileBackend::new(file)?))
+    }
+
+    fn free_bytes(&self) -> io::Result<u64> {
+        let known = rustix::fs::statvfs(&self.root)?;
+        Ok(known.f_bavail.saturating_mul(known.f_frsize))
+    }
+
+    fn index_bytes(&self) -> io::Result<u64> {
+        use std::os::unix::fs::MetadataExt as _;
+        Ok(fs::metadata(self.index_path())?.blocks() * 512)
+    }
+
+    fn keep_reserve(&self) -> io::Result<()> {
+        let path = self.reserve_path();
+        if path.exists() {
+            return Ok(());
+        }
+        let known = rustix::fs::statvfs(&self.root)?;
+        let size = known.f_blocks.saturating_mul(known.f_frsize) / RESERVE_PART;
+        let size = size.clamp(RESERVE_MIN, RESERVE_MAX);
+        if self.free_bytes()? < 2 * size {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let unfinished = self.root.join("reserve.new");
+        zero_fill(&unfinished, size)?;
+        fs::rename(&unfinished, &path)?;
+        sync_folder(&self.root)
+    }
+
+    fn release_reserve(&self) -> io::Result<()> {
+        match fs::remove_file(self.reserve_path()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => sync_folder(&self.root),
+        }
+    }
+
+    fn set_aside(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let folder = self.root.join("damaged");
+        fs::create_dir_all(&folder)?;
+        fs::set_permissions(&folder, Permissions::from_mode(MODE_FOLDER))?;
+        if fs::read_dir(&folder)?.count() >= ASIDE_MAX {
+            return Ok(());
+        }
+        let path = folder.join(name);
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(MODE_FILE).open(path)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        sync_folder(&folder)
+    }
+}
+
+/// Real zeros, not a hole: overwriting them later changes no metadata, so that a sync is one write.
+fn zero_fill(path: &Path, bytes: u64) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(MODE_FILE).open(path)?;
+    let zeros = vec![0; 1 << 20];
+    let mut left = bytes;
+    while left > 0 {
+        let step = zeros.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        if let Err(error) = file.write_all(&zeros[..step]) {
+            // Half a file of zeros helps nobody, least of all on a full disk.
+            fs::remove_file(path)?;
+            return Err(error);
+        }
+        left -= step as u64;
+    }
+    file.sync_all()
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    File::open(path)?.sync_all()
+}
+
+#[derive(Debug)]
+struct FileSegment(File);
+
+impl Segment for FileSegment {
+    fn read_at(&self, out: &mut [u8], offset: u64) -> io::Result<()> {
+        self.0.read_exact_at(out, offset)
+    }
+
+    fn write_at(&self, data: &[u8], offset: u64) -> io::Result<()> {
+        self.0.write_all_at(data, offset)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+}

@@ -1,0 +1,99 @@
+//! The disk as the store sees it: segments of the log, one index file, a reserve.
+//!
+//! A trait, so that the tests can pull the plug at every write.
+
+mod folder;
+#[cfg(test)]
+pub(crate) mod simulated;
+
+use std::fmt::Debug;
+use std::io;
+use std::sync::Arc;
+
+pub use folder::FolderDisk;
+
+/// What a store lies on.
+pub trait Disk: Debug + Send + Sync + 'static {
+    /// Opens the log segment in place `slot`; makes it, zero-filled to `bytes` and with its folder
+    /// synced, where it isn't there or has another size.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn segment(&self, slot: u32, bytes: u64) -> io::Result<Arc<dyn Segment>>;
+
+    /// Whether there is an index that was made to the end.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn has_index(&self) -> io::Result<bool>;
+
+    /// An empty file to make the index in; what a making that was cut short left is thrown away.
+    ///
+    /// # Errors
+    /// What redb or the system says.
+    fn new_index(&self) -> Result<Box<dyn redb::StorageBackend>, redb::DatabaseError>;
+
+    /// Puts the index that was made, and closed, in its place.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn keep_index(&self) -> io::Result<()>;
+
+    /// Opens the index. Called again after an I/O error, when redb has let go of the one before.
+    ///
+    /// # Errors
+    /// What redb or the system says.
+    fn index(&self) -> Result<Box<dyn redb::StorageBackend>, redb::DatabaseError>;
+
+    /// Bytes that can still be written, as far as the file system knows.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn free_bytes(&self) -> io::Result<u64>;
+
+    /// Bytes that the index file takes on the disk.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn index_bytes(&self) -> io::Result<u64>;
+
+    /// Makes the reserve, where it isn't there: real bytes, given back by [`Disk::release_reserve`]
+    /// so that a full disk can still record a deletion.
+    ///
+    /// # Errors
+    /// What the system says; a disk too full for it is no harm.
+    fn keep_reserve(&self) -> io::Result<()>;
+
+    /// Gives the reserve back to the file system.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn release_reserve(&self) -> io::Result<()>;
+
+    /// Keeps bytes that nobody can read any more for a person to look at; bounded.
+    ///
+    /// # Errors
+    /// What the system says; the store goes on without.
+    fn set_aside(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
+}
+
+/// One zero-filled segment of the log.
+pub trait Segment: Debug + Send + Sync {
+    /// Fills `out` from `offset`.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn read_at(&self, out: &mut [u8], offset: u64) -> io::Result<()>;
+
+    /// Writes `data` at `offset`, which never grows the file.
+    ///
+    /// # Errors
+    /// What the system says; nothing is known then of the blocks that `data` covers.
+    fn write_at(&self, data: &[u8], offset: u64) -> io::Result<()>;
+
+    /// Returns when everything written is durable (`fdatasync`).
+    ///
+    /// # Errors
+    /// What the system says. Never to be retried: the kernel may have dropped what it couldn't write.
+    fn sync(&self) -> io::Result<()>;
+}

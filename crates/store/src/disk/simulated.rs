@@ -1,0 +1,355 @@
+//! A disk in memory whose plug can be pulled and whose operations can be made to fail.
+//!
+//! What was written and not synced may, after a power cut, be there, be missing, or be there in
+//! part, block by block and in any order. Blocks of the log that an unsynced write touched may even
+//! hold any bytes at all. For redb's file the sectors stay whole (512 bytes), which is what disks
+//! promise and what redb relies on for its header.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use redb::StorageBackend;
+
+use super::{Disk, Segment};
+
+const SECTOR: usize = 512;
+const LOG_BLOCK: usize = 4096;
+
+/// What happens to operations from the chosen one on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// None of them reaches the disk any more.
+    PowerCut,
+    /// This one fails; those after it work.
+    ErrorOnce,
+    /// The disk is full for this many operations that would write.
+    FullFor(u64),
+}
+
+#[derive(Debug)]
+struct File {
+    live: Vec<u8>,
+    durable: Vec<u8>,
+    /// Units (sectors or blocks) that were written and not synced.
+    dirty: BTreeSet<usize>,
+    unit: usize,
+    /// Whether an unsynced unit may come back as any bytes.
+    garbage: bool,
+}
+
+impl File {
+    fn new(length: usize, unit: usize, garbage: bool) -> Self {
+        Self { live: vec![0; length], durable: vec![0; length], dirty: BTreeSet::new(), unit, garbage }
+    }
+
+    fn write(&mut self, offset: usize, data: &[u8]) {
+        self.live[offset..offset + data.len()].copy_from_slice(data);
+        if !data.is_empty() {
+            self.dirty.extend(offset / self.unit..=(offset + data.len() - 1) / self.unit);
+        }
+    }
+
+    fn set_len(&mut self, length: usize) {
+        self.live.resize(length, 0);
+        // A longer file is no content yet; a shorter one is made so after its end was freed.
+        self.durable.resize(length, 0);
+    }
+
+    fn sync(&mut self) {
+        self.durable.resize(self.live.len(), 0);
+        for unit in std::mem::take(&mut self.dirty) {
+            let range = unit * self.unit..((unit + 1) * self.unit).min(self.live.len());
+            if range.start < range.end {
+                self.durable[range.clone()].copy_from_slice(&self.live[range]);
+            }
+        }
+    }
+
+    /// What is found after a power cut.
+    fn after_cut(&self, random: &mut Random) -> Vec<u8> {
+        let mut found = self.durable.clone();
+        for unit in &self.dirty {
+            let range = unit * self.unit..((unit + 1) * self.unit).min(found.len());
+            if range.start >= range.end {
+                continue;
+            }
+            match random.below(if self.garbage { 4 } else { 2 }) {
+                0 => {}
+                1 => found[range.clone()].copy_from_slice(&self.live[range]),
+                2 => {
+                    let cut = range.start + random.below((range.end - range.start) as u64) as usize;
+                    found[range.start..cut].copy_from_slice(&self.live[range.start..cut]);
+                }
+                _ => found[range].iter_mut().for_each(|byte| *byte = random.below(256) as u8),
+            }
+        }
+        found
+    }
+}
+
+/// A small generator (xorshift), so that a failure can be played again from its seed.
+#[derive(Debug, Clone)]
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) % limit
+    }
+}
+
+#[derive(Debug)]
+struct Inner {
+    segments: Mutex<BTreeMap<u32, Arc<Mutex<File>>>>,
+    index: Arc<Mutex<File>>,
+    /// The index was put in its place (renamed, and the folder synced).
+    made: AtomicBool,
+    operations: AtomicU64,
+    fault: Mutex<Option<(u64, Fault)>>,
+    reserve: Mutex<bool>,
+    pub(crate) aside: AtomicU64,
+}
+
+impl Inner {
+    /// Counts an operation and says whether it fails.
+    fn step(&self, writes: bool) -> io::Result<()> {
+        let now = self.operations.fetch_add(1, Ordering::SeqCst);
+        match *self.fault.lock().unwrap() {
+            Some((at, Fault::PowerCut)) if now >= at => Err(io::Error::other("power cut")),
+            Some((at, Fault::ErrorOnce)) if now == at => Err(io::Error::other("injected")),
+            Some((at, Fault::FullFor(many))) if writes && (at..at + many).contains(&now) => {
+                Err(io::ErrorKind::StorageFull.into())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The disk. Clones are the same disk.
+#[derive(Debug, Clone)]
+pub(crate) struct SimulatedDisk(Arc<Inner>);
+
+impl SimulatedDisk {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Inner {
+            segments: Mutex::default(),
+            index: Arc::new(Mutex::new(File::new(0, SECTOR, false))),
+            made: AtomicBool::new(false),
+            operations: AtomicU64::new(0),
+            fault: Mutex::new(None),
+            reserve: Mutex::new(false),
+            aside: AtomicU64::new(0),
+        }))
+    }
+
+    pub(crate) fn inject(&self, at: u64, fault: Fault) {
+        *self.0.fault.lock().unwrap() = Some((at, fault));
+    }
+
+    pub(crate) fn operations(&self) -> u64 {
+        self.0.operations.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn set_aside_count(&self) -> u64 {
+        self.0.aside.load(Ordering::SeqCst)
+    }
+
+    /// The disk as it is found after the plug was pulled.
+    pub(crate) fn after_power_cut(&self, seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let found = Self::new();
+        for (slot, file) in self.0.segments.lock().unwrap().iter() {
+            let bytes = file.lock().unwrap().after_cut(&mut random);
+            found.put_segment(*slot, bytes);
+        }
+        let bytes = self.0.index.lock().unwrap().after_cut(&mut random);
+        let mut index = found.0.index.lock().unwrap();
+        index.live.clone_from(&bytes);
+        index.durable = bytes;
+        drop(index);
+        found.0.made.store(self.0.made.load(Ordering::SeqCst), Ordering::SeqCst);
+        found
+    }
+
+    /// The disk as another process finds it after this one was killed: the page cache is whole.
+    pub(crate) fn after_kill(&self) -> Self {
+        let found = Self::new();
+        for (slot, file) in self.0.segments.lock().unwrap().iter() {
+            found.put_segment(*slot, file.lock().unwrap().live.clone());
+        }
+        let bytes = self.0.index.lock().unwrap().live.clone();
+        let mut index = found.0.index.lock().unwrap();
+        index.live.clone_from(&bytes);
+        index.durable = bytes;
+        drop(index);
+        found.0.made.store(self.0.made.load(Ordering::SeqCst), Ordering::SeqCst);
+        found
+    }
+
+    fn put_segment(&self, slot: u32, bytes: Vec<u8>) {
+        let mut file = File::new(0, LOG_BLOCK, true);
+        file.live.clone_from(&bytes);
+        file.durable = bytes;
+        self.0.segments.lock().unwrap().insert(slot, Arc::new(Mutex::new(file)));
+    }
+
+    /// Changes bytes of the log behind everybody's back.
+    pub(crate) fn damage_log(&self, slot: u32, offset: usize, bytes: &[u8]) {
+        let segments = self.0.segments.lock().unwrap();
+        let mut file = segments[&slot].lock().unwrap();
+        file.live[offset..offset + bytes.len()].copy_from_slice(bytes);
+        file.durable[offset..offset + bytes.len()].copy_from_slice(bytes);
+    }
+
+    pub(crate) fn log_bytes(&self, slot: u32) -> Vec<u8> {
+        self.0.segments.lock().unwrap()[&slot].lock().unwrap().live.clone()
+    }
+}
+
+impl Disk for SimulatedDisk {
+    fn segment(&self, slot: u32, bytes: u64) -> io::Result<Arc<dyn Segment>> {
+        let mut segments = self.0.segments.lock().unwrap();
+        let length = bytes as usize;
+        let known = segments.get(&slot).filter(|file| file.lock().unwrap().live.len() == length).cloned();
+        let file = known.unwrap_or_else(|| {
+            let file = Arc::new(Mutex::new(File::new(length, LOG_BLOCK, true)));
+            segments.insert(slot, Arc::clone(&file));
+            file
+        });
+        Ok(Arc::new(SimulatedSegment { file, inner: Arc::clone(&self.0) }))
+    }
+
+    fn has_index(&self) -> io::Result<bool> {
+        Ok(self.0.made.load(Ordering::SeqCst))
+    }
+
+    fn new_index(&self) -> Result<Box<dyn StorageBackend>, redb::DatabaseError> {
+        *self.0.index.lock().unwrap() = File::new(0, SECTOR, false);
+        self.index()
+    }
+
+    fn keep_index(&self) -> io::Result<()> {
+        self.0.step(true)?;
+        self.0.made.store(true, Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn index(&self) -> Result<Box<dyn StorageBackend>, redb::DatabaseError> {
+        Ok(Box::new(SimulatedIndex { file: Arc::clone(&self.0.index), inner: Arc::clone(&self.0) }))
+    }
+
+    fn free_bytes(&self) -> io::Result<u64> {
+        Ok(1 << 30)
+    }
+
+    fn index_bytes(&self) -> io::Result<u64> {
+        Ok(self.0.index.lock().unwrap().live.len() as u64)
+    }
+
+    fn keep_reserve(&self) -> io::Result<()> {
+        *self.0.reserve.lock().unwrap() = true;
+        Ok(())
+    }
+
+    fn release_reserve(&self) -> io::Result<()> {
+        *self.0.reserve.lock().unwrap() = false;
+        Ok(())
+    }
+
+    fn set_aside(&self, _name: &str, _bytes: &[u8]) -> io::Result<()> {
+        self.0.aside.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+struct SimulatedSegment {
+    file: Arc<Mutex<File>>,
+    inner: Arc<Inner>,
+}
+
+impl fmt::Debug for SimulatedSegment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SimulatedSegment")
+    }
+}
+
+impl Segment for SimulatedSegment {
+    fn read_at(&self, out: &mut [u8], offset: u64) -> io::Result<()> {
+        let file = self.file.lock().unwrap();
+        let from = file
+            .live
+            .get(offset as usize..offset as usize + out.len())
+            .ok_or(io::ErrorKind::UnexpectedEof)?;
+        out.copy_from_slice(from);
+        Ok(())
+    }
+
+    fn write_at(&self, data: &[u8], offset: u64) -> io::Result<()> {
+        let outcome = self.inner.step(false);
+        if outcome.is_ok() || self.inner.operations.load(Ordering::SeqCst) % 2 == 0 {
+            // A failed write may have got through or not.
+            self.file.lock().unwrap().write(offset as usize, data);
+        }
+        outcome
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.inner.step(false)?;
+        self.file.lock().unwrap().sync();
+        Ok(())
+    }
+}
+
+struct SimulatedIndex {
+    file: Arc<Mutex<File>>,
+    inner: Arc<Inner>,
+}
+
+impl fmt::Debug for SimulatedIndex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SimulatedIndex")
+    }
+}
+
+impl StorageBackend for SimulatedIndex {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.file.lock().unwrap().live.len() as u64)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let file = self.file.lock().unwrap();
+        let from = file
+            .live
+            .get(offset as usize..offset as usize + out.len())
+            .ok_or(io::ErrorKind::UnexpectedEof)?;
+        out.copy_from_slice(from);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.inner.step(true)?;
+        self.file.lock().unwrap().set_len(len as usize);
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.inner.step(false)?;
+        self.file.lock().unwrap().sync();
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.inner.step(true)?;
+        self.file.lock().unwrap().write(offset as usize, data);
+        Ok(())
+    }
+}

@@ -1,0 +1,155 @@
+//! The thread that folds the tail into redb, and does what a full or failing disk asks for.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use crate::disk::Disk;
+use crate::error::ReadError;
+use crate::index::fold::{self, Fold, Folded, Keep, Log};
+use crate::index::retention;
+use crate::index::schema::Checkpoint;
+use crate::state::FoldProblem;
+use crate::store::Shared;
+
+/// After a failed fold the next try comes so much later.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// On a full disk this part of the content may go at once, if it is delivered.
+const GIVE_WAY_PART: u64 = 4;
+
+/// What the writer asks for.
+pub(crate) enum Order {
+    Fold(Box<Fold>),
+    Close,
+}
+
+/// A fold that is in redb, given back with what it did.
+pub(crate) struct Done {
+    pub(crate) fold: Box<Fold>,
+    pub(crate) folded: Folded,
+}
+
+pub(crate) struct Folder {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) checkpoint: Checkpoint,
+    pub(crate) orders: Receiver<Order>,
+    pub(crate) done: SyncSender<Done>,
+    pub(crate) wake: Box<dyn Fn() + Send>,
+    pub(crate) history: Duration,
+    pub(crate) max_bytes: u64,
+}
+
+impl Folder {
+    pub(crate) fn run(mut self) {
+        while let Ok(Order::Fold(fold)) = self.orders.recv() {
+            let Some(folded) = self.fold_until_done(&fold) else { return };
+            self.checkpoint = folded.checkpoint.clone();
+            if self.done.send(Done { fold, folded }).is_err() {
+                return;
+            }
+            (self.wake)();
+        }
+    }
+
+    /// Folds, as often as it takes; `None` when the store is closed meanwhile.
+    fn fold_until_done(&mut self, fold: &Fold) -> Option<Folded> {
+        loop {
+            match self.fold_once(fold) {
+                Ok(folded) => {
+                    self.set_problem(None);
+                    return Some(folded);
+                }
+                Err(error) => self.recover(&error),
+            }
+            match self.fold_once(fold) {
+                Ok(folded) => {
+                    self.set_problem(None);
+                    if let Err(error) = self.disk.keep_reserve() {
+                        tracing::debug!(%error, "no room for the reserve yet");
+                    }
+                    return Some(folded);
+                }
+                Err(error) => self.recover(&error),
+            }
+            // Waiting for an order is the pause: the only one that can come now is to close.
+            match self.orders.recv_timeout(RETRY_AFTER) {
+                Err(RecvTimeoutError::Timeout) => {}
+                Ok(_) | Err(RecvTimeoutError::Disconnected) => return None,
+            }
+        }
+    }
+
+    fn fold_once(&self, fold: &Fold) -> Result<Folded, ReadError> {
+        let log =
+            Log { segments: &self.shared.segments, geometry: self.shared.geometry, salt: &self.shared.salt };
+        let keep = Keep { history: self.history, target_bytes: retention::target(self.max_bytes) };
+        fold::fold(&self.shared.index, &log, fold, &self.checkpoint, keep)
+    }
+
+    /// After an error redb takes no more writes until it is opened again. Where the disk is full,
+    /// the reserve and a part of the delivered history give way.
+    fn recover(&mut self, error: &ReadError) {
+        let full = is_disk_full(error);
+        self.set_problem(Some(if full { FoldProblem::DiskFull } else { FoldProblem::Failed }));
+        tracing::error!(%error, full, "the log can't be folded into the index; trying again");
+        if full {
+            if let Err(error) = self.disk.release_reserve() {
+                tracing::warn!(%error, "the reserve can't be released");
+            }
+        }
+        if let Err(error) = self.shared.index.reopen(&*self.disk) {
+            tracing::error!(%error, "the index can't be opened again");
+            return;
+        }
+        if full {
+            let content = self.checkpoint.content_bytes;
+            let keep = Keep { history: self.history, target_bytes: content - content / GIVE_WAY_PART };
+            match fold::make_room(&self.shared.index, &self.checkpoint, keep) {
+                Ok(folded) => {
+                    if folded.dropped.bytes > 0 {
+                        tracing::error!(
+                            bytes = folded.dropped.bytes,
+                            "the disk is full: delivered history went early"
+                        );
+                    }
+                    self.note_dropped(&folded);
+                    self.checkpoint = folded.checkpoint;
+                }
+                Err(error) => {
+                    tracing::error!(%error, "no room can be made on the full disk");
+                    if let Err(error) = self.shared.index.reopen(&*self.disk) {
+                        tracing::error!(%error, "the index can't be opened again");
+                    }
+                }
+            }
+        }
+    }
+
+    fn note_dropped(&self, folded: &Folded) {
+        let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.counters.dropped_early += folded.dropped.early;
+        state.dropped = state.dropped.max(folded.checkpoint.dropped);
+        state.content_bytes = folded.checkpoint.content_bytes;
+    }
+
+    fn set_problem(&self, problem: Option<FoldProblem>) {
+        let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if problem.is_some() {
+            state.counters.fold_failures += 1;
+        }
+        state.problem = problem;
+    }
+}
+
+fn is_disk_full(error: &ReadError) -> bool {
+    match error {
+        ReadError::Index(error) => match &**error {
+            redb::Error::Io(error) => {
+                matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
+            }
+            _ => false,
+        },
+        _ => false,
+    }
+}

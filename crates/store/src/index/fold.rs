@@ -1,0 +1,305 @@
+//! Folding the log's tail into redb: one commit for thousands of records.
+//!
+//! The position up to which the log is folded is written in the same commit, so a power cut before
+//! it leaves the log to be replayed, and one after it leaves nothing to be done.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use redb::{ReadableTable as _, Table, WriteTransaction};
+
+use super::Index;
+use super::retention::{self, Allowance, Dropped};
+use super::schema::{self, Checkpoint};
+use crate::contacts::{Contacts, ContactsFold};
+use crate::dead::{self, DeadChange};
+use crate::disk::Segment;
+use crate::duplicates::{Duplicates, DuplicatesFold};
+use crate::error::ReadError;
+use crate::format::block::{self, BlockBuilder};
+use crate::format::group::Salt;
+use crate::log::{Geometry, Position};
+use crate::settled::CHUNK_BYTES;
+use crate::state::{State, TailEntry};
+use crate::tail;
+
+/// What is to be folded, taken at one instant between two groups.
+pub(crate) struct Fold {
+    pub(crate) position: Position,
+    pub(crate) seen_ms: u64,
+    pub(crate) day: u64,
+    pub(crate) entries: Vec<TailEntry>,
+    pub(crate) next_sequence: u64,
+    pub(crate) floor: u64,
+    pub(crate) pending: u64,
+    pub(crate) settled: Vec<(u64, Option<[u8; CHUNK_BYTES]>)>,
+    pub(crate) dead: Vec<(u64, DeadChange)>,
+    pub(crate) duplicates: DuplicatesFold,
+    pub(crate) contacts: ContactsFold,
+}
+
+/// What a fold is taken from.
+pub(crate) struct Memory<'a> {
+    pub(crate) state: &'a mut State,
+    pub(crate) duplicates: &'a Duplicates,
+    pub(crate) contacts: &'a Contacts,
+}
+
+impl Fold {
+    /// Takes everything that isn't in redb, up to `position` in the log.
+    pub(crate) fn take(
+        memory: Memory<'_>,
+        position: Position,
+        seen_ms: u64,
+        day: u64,
+        close_day: bool,
+    ) -> Self {
+        let state = memory.state;
+        Self {
+            position,
+            seen_ms,
+            day,
+            entries: state.tail.iter().copied().collect(),
+            next_sequence: state.newest + 1,
+            floor: state.settled.floor(),
+            pending: state.pending,
+            settled: state.settled.take_dirty(),
+            dead: state.dead.iter().map(|(sequence, change)| (*sequence, change.clone())).collect(),
+            duplicates: memory.duplicates.snapshot(close_day),
+            contacts: memory.contacts.snapshot(),
+        }
+    }
+}
+
+/// What a fold did.
+#[derive(Debug, Clone)]
+pub(crate) struct Folded {
+    pub(crate) checkpoint: Checkpoint,
+    pub(crate) dropped: Dropped,
+    /// Records whose bytes couldn't be read from the log.
+    pub(crate) lost: Vec<u64>,
+}
+
+/// Where the entries of a fold are read from.
+pub(crate) struct Log<'a> {
+    pub(crate) segments: &'a [Arc<dyn Segment>],
+    pub(crate) geometry: Geometry,
+    pub(crate) salt: &'a Salt,
+}
+
+/// How long history stays, and how much of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Keep {
+    pub(crate) history: Duration,
+    pub(crate) target_bytes: u64,
+}
+
+/// Writes `fold` behind `before` in one commit.
+pub(crate) fn fold(
+    index: &Index,
+    log: &Log<'_>,
+    fold: &Fold,
+    before: &Checkpoint,
+    keep: Keep,
+) -> Result<Folded, ReadError> {
+    let transaction = index.begin_write()?;
+    let mut next = before.clone();
+    let (content, lost) = write_blocks(&transaction, log, fold, &mut next)?;
+    write_dead(&transaction, fold, &content, &mut next)?;
+    drop(content);
+    write_settled(&transaction, fold)?;
+    write_duplicates(&transaction, fold, &mut next)?;
+    write_contacts(&transaction, fold)?;
+    let allowance = Allowance {
+        floor: fold.floor,
+        seen_ms: fold.seen_ms,
+        history: keep.history,
+        target_bytes: keep.target_bytes,
+    };
+    let dropped = retention::drop_history(&transaction, next.content_bytes, allowance)?;
+    next.content_bytes = next.content_bytes.saturating_sub(dropped.bytes);
+    next.dropped = next.dropped.max(dropped.through);
+    next.position = fold.position;
+    next.next_sequence = fold.next_sequence;
+    next.seen_ms = fold.seen_ms;
+    next.floor = fold.floor;
+    next.pending = fold.pending;
+    transaction.open_table(schema::META)?.insert("checkpoint", schema::to_bytes(&next).as_slice())?;
+    transaction.commit()?;
+    Ok(Folded { checkpoint: next, dropped, lost })
+}
+
+/// Makes room alone: drops delivered history and nothing else. For a disk too full for a fold.
+pub(crate) fn make_room(index: &Index, before: &Checkpoint, keep: Keep) -> Result<Folded, ReadError> {
+    let transaction = index.begin_write()?;
+    let allowance = Allowance {
+        floor: before.floor,
+        seen_ms: before.seen_ms,
+        history: keep.history,
+        target_bytes: keep.target_bytes,
+    };
+    let dropped = retention::drop_history(&transaction, before.content_bytes, allowance)?;
+    let mut next = before.clone();
+    next.content_bytes = next.content_bytes.saturating_sub(dropped.bytes);
+    next.dropped = next.dropped.max(dropped.through);
+    transaction.open_table(schema::META)?.insert("checkpoint", schema::to_bytes(&next).as_slice())?;
+    transaction.commit()?;
+    Ok(Folded { checkpoint: next, dropped, lost: Vec::new() })
+}
+
+/// Bytes of records that a dead letter of the same fold needs.
+type Content = BTreeMap<u64, Vec<u8>>;
+
+fn write_blocks(
+    transaction: &WriteTransaction,
+    log: &Log<'_>,
+    fold: &Fold,
+    next: &mut Checkpoint,
+) -> Result<(Content, Vec<u64>), ReadError> {
+    let mut blocks = transaction.open_table(schema::BLOCKS)?;
+    let mut builder = BlockBuilder::default();
+    let mut lost = Vec::new();
+    let mut content = Content::new();
+    let mut bytes = Vec::new();
+    for entry in &fold.entries {
+        let Ok(record) = tail::read_entry(log.segments, log.geometry, log.salt, entry, &mut bytes) else {
+            lost.push(entry.sequence);
+            continue;
+        };
+        if fold.dead.binary_search_by_key(&entry.sequence, |(sequence, _)| *sequence).is_ok() {
+            content.insert(entry.sequence, record.to_vec());
+        }
+        if !builder.fits(record.len()) {
+            insert_block(&mut blocks, &mut builder, next)?;
+        }
+        builder.push(entry.sequence, entry.seen_ms, &record);
+        next.records += 1;
+    }
+    insert_block(&mut blocks, &mut builder, next)?;
+    Ok((content, lost))
+}
+
+fn insert_block(
+    blocks: &mut Table<'_, u64, &'static [u8]>,
+    builder: &mut BlockBuilder,
+    next: &mut Checkpoint,
+) -> Result<(), redb::Error> {
+    if let Some((first, bytes)) = builder.finish() {
+        next.content_bytes += bytes.len() as u64;
+        blocks.insert(first, bytes.as_slice())?;
+    }
+    Ok(())
+}
+
+fn write_dead(
+    transaction: &WriteTransaction,
+    fold: &Fold,
+    content: &Content,
+    next: &mut Checkpoint,
+) -> Result<(), ReadError> {
+    let mut letters = transaction.open_table(schema::DEAD)?;
+    let mut retries = transaction.open_table(schema::RETRIES)?;
+    let blocks = transaction.open_table(schema::BLOCKS)?;
+    for (sequence, change) in &fold.dead {
+        match change {
+            DeadChange::Put { letter, retry } => {
+                let kept =
+                    || letters.get(sequence).ok().flatten().and_then(|old| dead::record_bytes(old.value()));
+                let record = match content.get(sequence) {
+                    Some(record) => Some(record.clone()),
+                    None => find_in_blocks(&blocks, *sequence)?.or_else(kept),
+                };
+                let bytes = dead::to_bytes(letter, &record.unwrap_or_default());
+                next.content_bytes += bytes.len() as u64;
+                if let Some(old) = letters.insert(sequence, bytes.as_slice())? {
+                    next.content_bytes = next.content_bytes.saturating_sub(old.value().len() as u64);
+                }
+                if *retry {
+                    retries.insert(sequence, ())?;
+                } else {
+                    retries.remove(sequence)?;
+                }
+            }
+            DeadChange::Retry => {
+                if letters.get(sequence)?.is_some() {
+                    retries.insert(sequence, ())?;
+                }
+            }
+            DeadChange::Gone => {
+                if let Some(old) = letters.remove(sequence)? {
+                    next.content_bytes = next.content_bytes.saturating_sub(old.value().len() as u64);
+                }
+                retries.remove(sequence)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn find_in_blocks(
+    blocks: &Table<'_, u64, &'static [u8]>,
+    sequence: u64,
+) -> Result<Option<Vec<u8>>, redb::Error> {
+    let Some(entry) = blocks.range(..=sequence)?.next_back() else { return Ok(None) };
+    let (_, bytes) = entry?;
+    let mut found = None;
+    // Damage was counted when the record was read for delivery; the letter stands without it.
+    let _ = block::each(bytes.value(), |place, record| {
+        if place == sequence {
+            found = Some(record.to_vec());
+        }
+    });
+    Ok(found)
+}
+
+fn write_settled(transaction: &WriteTransaction, fold: &Fold) -> Result<(), redb::Error> {
+    let mut table = transaction.open_table(schema::SETTLED)?;
+    for (chunk, bytes) in &fold.settled {
+        match bytes {
+            Some(bytes) => table.insert(chunk, bytes.as_slice())?,
+            None => table.remove(chunk)?,
+        };
+    }
+    Ok(())
+}
+
+fn write_duplicates(
+    transaction: &WriteTransaction,
+    fold: &Fold,
+    next: &mut Checkpoint,
+) -> Result<(), redb::Error> {
+    let mut runs = transaction.open_table(schema::RUNS)?;
+    if fold.duplicates.into_tree {
+        let name = schema::duplicates_name(fold.day);
+        let mut tree = transaction.open_table(schema::duplicates(&name))?;
+        for hash in &fold.duplicates.hashes {
+            tree.insert(hash, ())?;
+        }
+        runs.retain(|_, _| false)?;
+        let days: Vec<u64> = {
+            use redb::TableHandle as _;
+            let names = transaction.list_tables()?;
+            names.filter_map(|table| schema::day_of_name(table.name())).collect()
+        };
+        drop(tree);
+        retention::forget_events(transaction, &days, fold.day)?;
+    } else if !fold.duplicates.hashes.is_empty() {
+        runs.insert(next.next_run, fold.duplicates.hashes.as_flattened())?;
+        next.next_run += 1;
+    }
+    next.day = fold.day;
+    Ok(())
+}
+
+fn write_contacts(transaction: &WriteTransaction, fold: &Fold) -> Result<(), redb::Error> {
+    let mut aliases = transaction.open_table(schema::ALIASES)?;
+    for (hash, contact) in &fold.contacts.learned {
+        aliases.insert(hash, contact)?;
+    }
+    let mut joined = transaction.open_table(schema::JOINED)?;
+    for (from, to) in &fold.contacts.joined {
+        joined.insert(from, to)?;
+    }
+    Ok(())
+}

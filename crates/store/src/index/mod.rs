@@ -1,0 +1,107 @@
+//! redb: the memory of the box, written in one large commit at a time.
+
+pub(crate) mod fold;
+pub(crate) mod retention;
+pub(crate) mod schema;
+
+use std::sync::{PoisonError, RwLock};
+
+use redb::{Database, ReadTransaction, WriteTransaction};
+
+use crate::disk::Disk;
+use crate::error::ReadError;
+
+/// The index, which is closed for the moment when redb has latched after an I/O error.
+#[derive(Debug)]
+pub(crate) struct Index {
+    database: RwLock<Option<Database>>,
+    cache_bytes: usize,
+}
+
+impl Index {
+    pub(crate) const fn new(cache_bytes: usize) -> Self {
+        Self { database: RwLock::new(None), cache_bytes }
+    }
+
+    /// Opens redb, or opens it again: after an I/O error every later write would fail otherwise.
+    pub(crate) fn reopen(&self, disk: &dyn Disk) -> Result<(), redb::Error> {
+        let mut slot = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        *slot = None;
+        let backend = Backend(disk.index()?);
+        *slot = Some(Database::builder().set_cache_size(self.cache_bytes).create_with_backend(backend)?);
+        Ok(())
+    }
+
+    /// Makes the index where there is none: aside, and put in its place when `fill` is through, so
+    /// that a power cut leaves a whole one or none.
+    pub(crate) fn make(
+        disk: &dyn Disk,
+        fill: impl FnOnce(&WriteTransaction) -> Result<(), redb::Error>,
+    ) -> Result<(), redb::Error> {
+        if disk.has_index()? {
+            return Ok(());
+        }
+        let database = Database::builder().create_with_backend(Backend(disk.new_index()?))?;
+        let mut transaction = database.begin_write()?;
+        transaction.set_quick_repair(true);
+        fill(&transaction)?;
+        transaction.commit()?;
+        drop(database);
+        Ok(disk.keep_index()?)
+    }
+
+    pub(crate) fn begin_read(&self) -> Result<ReadTransaction, ReadError> {
+        use redb::ReadableDatabase as _;
+        match &*self.database.read().unwrap_or_else(PoisonError::into_inner) {
+            Some(database) => Ok(database.begin_read()?),
+            None => Err(ReadError::Reopening),
+        }
+    }
+
+    /// Begins a write whose commit leaves nothing to repair: an opening after a power cut then
+    /// takes milliseconds whatever the size. It costs a second sync, once a fold.
+    pub(crate) fn begin_write(&self) -> Result<WriteTransaction, ReadError> {
+        match &*self.database.read().unwrap_or_else(PoisonError::into_inner) {
+            Some(database) => {
+                let mut transaction = database.begin_write()?;
+                transaction.set_quick_repair(true);
+                Ok(transaction)
+            }
+            None => Err(ReadError::Reopening),
+        }
+    }
+
+    pub(crate) fn close(&self) {
+        *self.database.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+/// Lets redb use whatever the disk gives it.
+#[derive(Debug)]
+struct Backend(Box<dyn redb::StorageBackend>);
+
+impl redb::StorageBackend for Backend {
+    fn len(&self) -> std::io::Result<u64> {
+        self.0.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> std::io::Result<()> {
+        self.0.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> std::io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn sync_data(&self) -> std::io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> std::io::Result<()> {
+        self.0.write(offset, data)
+    }
+
+    fn close(&self) -> std::io::Result<()> {
+        self.0.close()
+    }
+}

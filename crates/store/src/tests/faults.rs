@@ -1,0 +1,143 @@
+//! A fault at every operation of the disk, log and redb alike.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use model::Sequence;
+
+use super::{NOW, everything, item, open, small, waiting};
+use crate::disk::simulated::{Fault, SimulatedDisk};
+use crate::{OpenError, Options, Store};
+
+/// What the outside world was told.
+#[derive(Debug, Default)]
+struct Told {
+    acknowledged: BTreeSet<String>,
+    settled: BTreeSet<String>,
+    refused: u64,
+}
+
+/// A day in the life: webhooks of one to three items, redeliveries, marks, folds.
+fn live(store: &Store, told: &mut Told, from: u64, to: u64) {
+    for number in from..to {
+        let ids: Vec<String> = (0..=number % 3).map(|part| format!("id-{number:03}-{part}")).collect();
+        let mut items: Vec<_> = ids.iter().map(|id| item(id, number % 4)).collect();
+        if number > from && number % 5 == 0 {
+            items.push(item(&format!("id-{:03}-0", number - 1), (number - 1) % 4));
+        }
+        match store.append_and_wait(items, NOW) {
+            Ok(()) => {
+                told.acknowledged.extend(ids);
+                if number > from && number % 5 == 0 {
+                    told.acknowledged.insert(format!("id-{:03}-0", number - 1));
+                }
+            }
+            Err(_) => told.refused += 1,
+        }
+        if number % 4 == 2 {
+            let some = store.undelivered(Sequence::START, 2, 1 << 20).unwrap_or_default();
+            store.settle(&some.iter().map(|record| record.sequence).collect::<Vec<_>>());
+            told.settled.extend(some.iter().map(|record| record.item.id.clone()));
+        }
+    }
+}
+
+fn check(store: &Store, told: &Told) {
+    let all = everything(store);
+    let missing: Vec<_> = told.acknowledged.iter().filter(|id| !all.contains_key(*id)).collect();
+    assert!(missing.is_empty(), "acknowledged and gone: {missing:?}");
+    let waiting: BTreeMap<_, _> =
+        waiting(store).into_iter().map(|record| (record.item.id.clone(), record)).collect();
+    for id in told.acknowledged.difference(&told.settled) {
+        assert!(waiting.contains_key(id), "{id} is there and nobody will deliver it");
+    }
+    assert_eq!(store.pending(), waiting.len() as u64);
+}
+
+/// Everything that was acknowledged is known as a duplicate.
+fn check_duplicates(store: &Store, told: &Told) {
+    let before = everything(store).len();
+    for id in &told.acknowledged {
+        store.append_and_wait(vec![item(id, 0)], NOW).unwrap();
+    }
+    assert_eq!(everything(store).len(), before);
+}
+
+fn operations_of_a_life() -> (u64, u64) {
+    let disk = SimulatedDisk::new();
+    let store = open(&disk, small());
+    let opened = disk.operations();
+    live(&store, &mut Told::default(), 0, 90);
+    store.fold().unwrap();
+    (opened, disk.operations())
+}
+
+#[test]
+fn a_power_cut_at_every_operation_loses_nothing_acknowledged() {
+    let (_, last) = operations_of_a_life();
+    let mut folded = 0;
+    for at in 0..last {
+        let disk = SimulatedDisk::new();
+        disk.inject(at, Fault::PowerCut);
+        let mut told = Told::default();
+        let options = Options { fold_wait: Duration::from_millis(20), ..small() };
+        match Store::open(std::sync::Arc::new(disk.clone()), options, Box::new(|_| {})) {
+            Ok(store) => {
+                live(&store, &mut told, 0, 90);
+                folded += store.health().counters.folds;
+            }
+            Err(error) => assert!(matches!(error, OpenError::Index(_) | OpenError::Io { .. }), "{error}"),
+        }
+        let disk = disk.after_power_cut(at);
+        let store = open(&disk, small());
+        check(&store, &told);
+        check_duplicates(&store, &told);
+        live(&store, &mut told, 100, 110);
+        assert_eq!(told.acknowledged.iter().filter(|id| id.starts_with("id-10")).count(), 20);
+        drop(store);
+        check(&open(&disk.after_power_cut(at + 1), small()), &told);
+    }
+    assert!(folded > 0, "the lives were long enough to fold");
+}
+
+#[test]
+fn an_error_at_every_operation_costs_that_group_and_the_store_goes_on() {
+    let (opened, last) = operations_of_a_life();
+    let mut refused = 0;
+    for at in opened..last {
+        let disk = SimulatedDisk::new();
+        disk.inject(at, Fault::ErrorOnce);
+        let mut told = Told::default();
+        let store = open(&disk, small());
+        live(&store, &mut told, 0, 90);
+        refused += told.refused;
+        assert!(told.refused <= 2, "one fault, {} refused", told.refused);
+        check(&store, &told);
+        check_duplicates(&store, &told);
+        live(&store, &mut told, 100, 110);
+        assert!(told.refused <= 2);
+        drop(store);
+        let store = open(&disk.after_power_cut(at), small());
+        check(&store, &told);
+        check_duplicates(&store, &told);
+    }
+    assert!(refused > 0, "some faults hit the log");
+}
+
+#[test]
+fn a_full_disk_refuses_and_resumes_by_itself() {
+    let (opened, last) = operations_of_a_life();
+    for at in (opened..last).step_by(7) {
+        let disk = SimulatedDisk::new();
+        let mut told = Told::default();
+        let store = open(&disk, small());
+        disk.inject(at, Fault::FullFor(12));
+        live(&store, &mut told, 0, 90);
+        live(&store, &mut told, 100, 110);
+        // On a full disk delivered history may go, and nothing else.
+        told.acknowledged.retain(|id| !told.settled.contains(id));
+        check(&store, &told);
+        drop(store);
+        check(&open(&disk.after_power_cut(at), small()), &told);
+    }
+}

@@ -1,0 +1,128 @@
+//! Reading records: from redb's blocks, then from the log's tail, as one journal.
+
+use std::sync::Arc;
+
+use model::{Record, Sequence};
+
+use crate::error::ReadError;
+use crate::format::{block, record_v1};
+use crate::index::schema;
+use crate::state::TailEntry;
+use crate::store::Shared;
+use crate::tail;
+
+/// Tail entries that are looked up at a time, so that the lock is held for moments.
+const TAIL_STEP: usize = 256;
+
+/// What reading comes across.
+pub(crate) enum Seen<'a> {
+    /// A record.
+    Record(&'a Arc<Record>),
+    /// Records `first` to `last` can't be read; `bytes` are what stands in their place.
+    Damaged { first: u64, last: u64, bytes: &'a [u8] },
+}
+
+/// Goes on reading, or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flow {
+    On,
+    Stop,
+}
+
+/// Shows the records after `after` to `visit`, in order, until it says stop. `wanted` may pass
+/// over whole blocks unread.
+pub(crate) fn scan(
+    shared: &Shared,
+    after: u64,
+    wanted: &dyn Fn(u64, u64) -> bool,
+    visit: &mut dyn FnMut(Seen<'_>) -> Flow,
+) -> Result<(), ReadError> {
+    let mut after = after;
+    let mut buffer = Vec::new();
+    loop {
+        let (unfolded, step) = look(shared, after);
+        let Some(step) = step else {
+            let Some(reached) = scan_blocks(shared, after, wanted, visit)? else { return Ok(()) };
+            after = reached.max(unfolded - 1);
+            continue;
+        };
+        if step.is_empty() {
+            return Ok(());
+        }
+        for entry in &step {
+            let read = tail::read_entry(&shared.segments, shared.geometry, &shared.salt, entry, &mut buffer)
+                .and_then(|bytes| Ok(record_v1::from_bytes(Sequence(entry.sequence), &bytes)?));
+            let flow = match read {
+                Ok(record) => visit(Seen::Record(&record)),
+                // Folded and recycled since the look at the tail: redb has it.
+                Err(_) if shared.lock().first_unfolded() > entry.sequence => break,
+                Err(_) => {
+                    visit(Seen::Damaged { first: entry.sequence, last: entry.sequence, bytes: &buffer })
+                }
+            };
+            after = entry.sequence;
+            if flow == Flow::Stop {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// The first record that isn't in redb, and the next stretch of the tail; `None` where the next
+/// record is in redb.
+fn look(shared: &Shared, after: u64) -> (u64, Option<Vec<TailEntry>>) {
+    let state = shared.lock();
+    let unfolded = state.first_unfolded();
+    if after + 1 < unfolded {
+        return (unfolded, None);
+    }
+    let from = state.tail.partition_point(|entry| entry.sequence <= after);
+    (unfolded, Some(state.tail.iter().skip(from).take(TAIL_STEP).copied().collect()))
+}
+
+/// The last sequence that the blocks hold, or `None` where `visit` said stop.
+fn scan_blocks(
+    shared: &Shared,
+    after: u64,
+    wanted: &dyn Fn(u64, u64) -> bool,
+    visit: &mut dyn FnMut(Seen<'_>) -> Flow,
+) -> Result<Option<u64>, ReadError> {
+    let transaction = shared.index.begin_read()?;
+    let blocks = transaction.open_table(schema::BLOCKS)?;
+    let start = match blocks.range(..=after + 1)?.next_back() {
+        Some(entry) => entry?.0.value(),
+        None => 0,
+    };
+    let mut reached = after;
+    for entry in blocks.range(start..)? {
+        let (first, bytes) = entry?;
+        let (first, bytes) = (first.value(), bytes.value());
+        let last = block::info(bytes).map_or(first, |info| info.last.max(first));
+        if last <= after {
+            continue;
+        }
+        reached = last;
+        if !wanted(first, last) {
+            continue;
+        }
+        let Ok(records) = block::records(bytes) else {
+            if visit(Seen::Damaged { first, last, bytes }) == Flow::Stop {
+                return Ok(None);
+            }
+            continue;
+        };
+        for (sequence, record) in records {
+            if sequence <= after {
+                continue;
+            }
+            let flow = match &record {
+                Ok(record) => visit(Seen::Record(record)),
+                Err(_) => visit(Seen::Damaged { first: sequence, last: sequence, bytes }),
+            };
+            if flow == Flow::Stop {
+                return Ok(None);
+            }
+        }
+    }
+    Ok(Some(reached))
+}
