@@ -63,7 +63,7 @@ impl Scope {
     /// Inside an entry.
     pub(crate) fn entry(entry: Value<'_, '_>) -> Self {
         let text =
-            |key| entry.get(key).and_then(Value::text).map(|text| text.into_owned()).unwrap_or_default();
+            |key| entry.get(key).and_then(Value::text).map(std::borrow::Cow::into_owned).unwrap_or_default();
         let account = Account { waba_id: usable_id(entry, "id"), ..Account::default() };
         Self {
             entry_id: text("id"),
