@@ -126,8 +126,9 @@ fn read_thread(scope: &Scope, thread: Value<'_, '_>, items: &mut Items) {
 struct Rest {
     /// `"key":value` pairs as they came, with commas between.
     members: String,
-    /// Errors or a list: worth a record. Other keys are additions to the items, and are left out
-    /// where there is nothing else.
+    /// Something that holds other things is worth a record: errors, an unknown list, or an object
+    /// such as `standby` once was. Single words are additions to the items, and are left out where
+    /// there is nothing else.
     matters: bool,
 }
 
@@ -137,8 +138,9 @@ impl Rest {
         let about = ["messaging_product", "metadata", "contacts"];
         for (key, value) in object.members().filter(|(_, value)| !value.is_nothing()) {
             if !taken.iter().chain(&about).any(|name| key.is_text(name)) {
-                let matters = value.sort() == Sort::Array || key.is_text("errors");
-                self.matters |= matters;
+                let holds = matches!(value.sort(), Sort::Array | Sort::Object) || key.is_text("errors");
+                // A summary that comes along with the messages of a handover.
+                self.matters |= holds && !key.is_text("conversation_context");
                 self.push(key.raw(), value.raw());
             }
         }

@@ -1,5 +1,7 @@
 //! Where in a webhook an item stands, and the list that items are gathered in.
 
+use std::borrow::Cow;
+
 use model::{Account, Contact, Item, Kind, Via, WallTime};
 
 use crate::id;
@@ -62,8 +64,7 @@ impl Scope {
 
     /// Inside an entry.
     pub(crate) fn entry(entry: Value<'_, '_>) -> Self {
-        let text =
-            |key| entry.get(key).and_then(Value::text).map(std::borrow::Cow::into_owned).unwrap_or_default();
+        let text = |key| entry.get(key).and_then(Value::text).map_or_else(String::new, bounded);
         let account = Account { waba_id: usable_id(entry, "id"), ..Account::default() };
         Self {
             entry_id: text("id"),
@@ -146,6 +147,11 @@ impl Scope {
         item.contact = contact;
         item
     }
+}
+
+/// A text, or its hash where it is longer than anything that it should be: it is copied often.
+fn bounded(text: Cow<'_, str>) -> String {
+    if text.len() <= identity::NAME_MAX { text.into_owned() } else { id::of_bytes(text.as_bytes()) }
 }
 
 /// `/wagate/{phone_number_id}`, else `/wagate/{waba_id}`, else `/wagate`. An id that would need

@@ -1,5 +1,11 @@
 //! The promises of the crate, held to the composed and the public webhooks and to hostile ones.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and says aloud what it skips"
+)]
+
 mod golden;
 mod identities;
 mod mangled;
