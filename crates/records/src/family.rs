@@ -25,12 +25,11 @@ pub(crate) fn holds_items(value: Value<'_, '_>) -> bool {
 pub(crate) fn read(scope: &Scope, value: Value<'_, '_>, items: &mut Items) {
     let before = items.len();
     let cards = Card::read_all(value.get("contacts"));
-    let via = match scope.name() {
-        "standby" => scope.via(Via::Standby),
-        "history" => scope.via(Via::History),
-        _ => scope.clone(),
-    };
-    lists(&via, value, &cards, items);
+    match scope.name() {
+        "standby" => lists(&scope.via(Via::Standby), value, &cards, items),
+        "history" => lists(&scope.via(Via::History), value, &cards, items),
+        _ => lists(scope, value, &cards, items),
+    }
 
     let mut rest = Rest::default();
     rest.take(value, &["messages", "statuses", "message_echoes", "standby", "history"]);

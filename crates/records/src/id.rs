@@ -4,9 +4,6 @@ use ring::digest::{Context, SHA256, digest};
 
 use crate::identity::is_usable;
 
-/// The longest id that is put together in the clear: three usable ids and their separators.
-const COMPOSED_MAX: usize = 800;
-
 /// The id of bytes that have none of their own: their SHA-256 in hexadecimal.
 pub(crate) fn of_bytes(bytes: &[u8]) -> String {
     hex(digest(&SHA256, bytes).as_ref())
@@ -19,12 +16,12 @@ pub(crate) fn of_event(entry_id: &str, entry_time: &str, field: &str, bytes: &[u
 }
 
 /// The id of a status: the wamid and what tells its statuses apart, joined by colons. Parts that
-/// can't stand in a header as they are give way to their hash.
+/// can't stand in a header as they are give way to their hash. At most 800 characters.
 pub(crate) fn composed(wamid: &str, parts: &[&str]) -> String {
     let length = parts.iter().map(|part| part.len() + 1).sum::<usize>();
     let mut id = String::with_capacity(wamid.len() + length);
     id.push_str(wamid);
-    if length <= COMPOSED_MAX && parts.iter().all(|part| is_usable(part)) {
+    if parts.iter().all(|part| is_usable(part)) {
         for part in parts {
             id.push(':');
             id.push_str(part);

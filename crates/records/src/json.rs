@@ -27,8 +27,10 @@ struct Node {
     end: u32,
     /// The node after the last one inside this value.
     next: u32,
-    /// Levels of nesting inside: 0 for a scalar or an empty container's own level.
-    height: u32,
+    /// Levels of nesting: 0 for a scalar, 1 for `[]`; more than 65,535 count as that.
+    height: u16,
+    /// True for a string that holds an escape.
+    escaped: bool,
 }
 
 /// What sort of value it is.
@@ -74,7 +76,7 @@ impl<'d, 'a> Value<'d, 'a> {
 
     /// How deep it nests: 0 for a scalar, 1 for `[]` or `[1]`, 2 for `[[]]`.
     pub(crate) fn height(self) -> usize {
-        self.node().height as usize
+        usize::from(self.node().height)
     }
 
     pub(crate) fn sort(self) -> Sort {
@@ -141,8 +143,12 @@ impl<'d, 'a> Value<'d, 'a> {
 
     /// True if this is a text and equal to `other` once decoded.
     pub(crate) fn is_text(self, other: &str) -> bool {
-        let Some(inner) = self.inner() else { return false };
-        inner == other || (inner.contains('\\') && text::decode(inner) == other)
+        if self.node().escaped {
+            return self.inner().is_some_and(|inner| text::decode(inner) == other);
+        }
+        // The quotes are two bytes; of most pairs the length alone says that they differ.
+        let node = self.node();
+        (node.end - node.start) as usize == other.len() + 2 && self.inner() == Some(other)
     }
 
     /// What stands between the quotes.
@@ -154,7 +160,10 @@ impl<'d, 'a> Value<'d, 'a> {
     /// is taken as the text of its digits.
     pub(crate) fn text(self) -> Option<Cow<'a, str>> {
         match self.sort() {
-            Sort::Text => self.inner().map(text::decode).filter(|text| !text.is_empty()),
+            Sort::Text => {
+                let inner = self.inner().filter(|inner| !inner.is_empty())?;
+                Some(if self.node().escaped { text::decode(inner) } else { Cow::Borrowed(inner) })
+            }
             Sort::Number => Some(Cow::Borrowed(self.raw())),
             Sort::Object | Sort::Array | Sort::Bool | Sort::Null => None,
         }

@@ -173,6 +173,24 @@ mod tests {
         }
 
         #[test]
+        fn with_and_without_the_extra_digit_is_one_key(
+            brazil in ("[1-9][1-9]", "[6-9][0-9]{7}"), mexico in "[2-9][0-9]{9}", argentina in "[1-9][0-9]{9}",
+        ) {
+            let (area, subscriber) = brazil;
+            prop_assert_eq!(match_key(&format!("55{area}9{subscriber}")), match_key(&format!("55{area}{subscriber}")));
+            prop_assert_eq!(match_key(&format!("521{mexico}")), match_key(&format!("52{mexico}")));
+            prop_assert_eq!(match_key(&format!("549{argentina}")), match_key(&format!("54{argentina}")));
+        }
+
+        #[test]
+        fn two_mobiles_of_an_area_are_never_one(
+            area in "[1-9][1-9]", one in "9[0-9]{8}", other in "9[0-9]{8}",
+        ) {
+            prop_assume!(one != other);
+            prop_assert_ne!(match_key(&format!("55{area}{one}")), match_key(&format!("55{area}{other}")));
+        }
+
+        #[test]
         fn numbers_of_other_countries_are_untouched(digits in "([1-4]|[6-9])[0-9]{5,14}") {
             prop_assert_eq!(match_key(&digits), digits);
         }

@@ -183,6 +183,18 @@ fn an_item_that_nests_too_deep_keeps_its_place_and_its_readable_parts() {
 }
 
 #[test]
+fn an_event_that_nests_too_deep_is_kept_as_bytes() {
+    let deep = format!("{}{}", "[".repeat(101), "]".repeat(101));
+    let data = &event(&webhook("security", &deep))["data"];
+    assert_eq!(
+        (&data["value"], &data["raw"], data["bytes"].as_str()),
+        (&Value::Null, &Value::Null, Some(&*deep))
+    );
+    let data = &event(&webhook("security", &deep[1..201]))["data"];
+    assert!(data["value"].is_array() && data["raw"].is_array() && data.get("bytes").is_none());
+}
+
+#[test]
 fn envelopes_within_envelopes_do_not_overflow_the_stack() {
     let deep = format!(r#"{}{{}}{}"#, r#"{"standby":"#.repeat(300_000), "}".repeat(300_000));
     assert_eq!(events(&webhook("standby", &deep)).len(), 1);
