@@ -24,7 +24,7 @@ pub(crate) enum Sender {
 
 /// Reads an element of a list of messages.
 pub(crate) fn message(scope: &Scope, cards: &[Card], message: Value<'_, '_>, sender: Sender) -> Item {
-    let id = match identify(message, "id") {
+    let id = match identify(message) {
         Ok(id) => id,
         Err(reason) => return scope.unknown(reason, message.raw().as_bytes()),
     };
@@ -51,8 +51,8 @@ pub(crate) fn message(scope: &Scope, cards: &[Card], message: Value<'_, '_>, sen
 }
 
 /// The id of an item, or why it has none that can be used.
-fn identify(item: Value<'_, '_>, key: &str) -> Result<String, &'static str> {
-    if item.is_object() { usable_id(item, key).ok_or("no_id") } else { Err("not_an_object") }
+fn identify(message: Value<'_, '_>) -> Result<String, &'static str> {
+    if message.is_object() { usable_id(message, "id").ok_or("no_id") } else { Err("not_an_object") }
 }
 
 /// The customer whom a message of the store went to; a group, where it went to one.

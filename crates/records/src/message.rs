@@ -118,6 +118,10 @@ struct System<'a> {
     previous_parent_user_id: Text<'a>,
 }
 
+/// The most items of an order that are shown; the rest is in `raw`. Without a bound a body of 4 MiB
+/// could grow to an event of 150.
+const ORDER_ITEMS_MAX: usize = 1_000;
+
 /// The types that name the object they come with.
 const TYPES: [&str; 14] = [
     "text",
@@ -250,7 +254,7 @@ fn reaction<'a>(reaction: Value<'_, 'a>) -> Reaction<'a> {
 }
 
 fn order<'a>(order: Value<'_, 'a>) -> Order<'a> {
-    let items = order.get("product_items").into_iter().flat_map(Value::elements);
+    let items = order.get("product_items").into_iter().flat_map(Value::elements).take(ORDER_ITEMS_MAX);
     Order {
         catalog_id: text(order, "catalog_id"),
         text: text(order, "text"),
