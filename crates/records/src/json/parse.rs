@@ -1,0 +1,283 @@
+//! The grammar of RFC 8259, in one pass and without recursion.
+
+use super::Node;
+
+/// The places of all values of a JSON text; `None` if it isn't JSON.
+pub(super) fn nodes(text: &str) -> Option<Vec<Node>> {
+    u32::try_from(text.len()).ok()?;
+    // Two of three bytes of a webhook are inside strings; a node per 16 bytes rarely grows.
+    let nodes = Vec::with_capacity(text.len() / 16 + 8);
+    let mut parser = Parser { bytes: text.as_bytes(), at: 0, nodes, open: Vec::with_capacity(16) };
+    parser.run()?;
+    Some(parser.nodes)
+}
+
+struct Parser<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    nodes: Vec<Node>,
+    /// The containers that aren't closed yet, as places in `nodes`.
+    open: Vec<u32>,
+}
+
+impl Parser<'_> {
+    fn run(&mut self) -> Option<()> {
+        loop {
+            self.value()?;
+            loop {
+                let byte = self.peek();
+                let Some(&container) = self.open.last() else {
+                    return byte.is_none().then_some(());
+                };
+                let is_object = self.bytes[self.nodes[container as usize].start as usize] == b'{';
+                match byte? {
+                    b',' => {
+                        self.at += 1;
+                        if is_object {
+                            self.key()?;
+                        }
+                        break;
+                    }
+                    b'}' if is_object => self.close(),
+                    b']' if !is_object => self.close(),
+                    _ => return None,
+                }
+            }
+        }
+    }
+
+    /// Takes scalars and empty containers whole. Of a container with something in it the opening is
+    /// taken, and its first value comes next; so this goes on until a value is complete.
+    fn value(&mut self) -> Option<()> {
+        loop {
+            let start = self.at_value()?;
+            match self.bytes[start] {
+                b'{' => {
+                    self.enter();
+                    if self.peek()? == b'}' {
+                        self.close();
+                        return Some(());
+                    }
+                    self.key()?;
+                }
+                b'[' => {
+                    self.enter();
+                    if self.peek()? == b']' {
+                        self.close();
+                        return Some(());
+                    }
+                }
+                b'"' => return self.string(),
+                b't' => return self.word(b"true"),
+                b'f' => return self.word(b"false"),
+                b'n' => return self.word(b"null"),
+                _ => return self.leaf(number_end(self.bytes, start)?),
+            }
+        }
+    }
+
+    fn at_value(&mut self) -> Option<usize> {
+        self.peek().map(|_| self.at)
+    }
+
+    /// The next byte that isn't white space.
+    fn peek(&mut self) -> Option<u8> {
+        while let Some(&byte) = self.bytes.get(self.at) {
+            if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
+                return Some(byte);
+            }
+            self.at += 1;
+        }
+        None
+    }
+
+    fn key(&mut self) -> Option<()> {
+        if self.peek()? != b'"' {
+            return None;
+        }
+        self.string()?;
+        if self.peek()? != b':' {
+            return None;
+        }
+        self.at += 1;
+        Some(())
+    }
+
+    fn string(&mut self) -> Option<()> {
+        let (end, escaped) = string_end(self.bytes, self.at)?;
+        self.leaf(end)?;
+        self.nodes.last_mut()?.escaped = escaped;
+        Some(())
+    }
+
+    fn word(&mut self, word: &[u8]) -> Option<()> {
+        if !self.bytes[self.at..].starts_with(word) {
+            return None;
+        }
+        self.leaf(self.at + word.len())
+    }
+
+    fn leaf(&mut self, end: usize) -> Option<()> {
+        let next = place(self.nodes.len()) + 1;
+        self.nodes.push(Node { start: place(self.at), end: place(end), next, height: 0, escaped: false });
+        self.at = end;
+        Some(())
+    }
+
+    fn enter(&mut self) {
+        self.open.push(place(self.nodes.len()));
+        self.nodes.push(Node { start: place(self.at), end: 0, next: 0, height: 1, escaped: false });
+        self.at += 1;
+    }
+
+    fn close(&mut self) {
+        self.at += 1;
+        let Some(container) = self.open.pop() else { return };
+        let next = place(self.nodes.len());
+        let node = &mut self.nodes[container as usize];
+        node.end = place(self.at);
+        node.next = next;
+        let height = node.height;
+        if let Some(&outer) = self.open.last() {
+            let outer = &mut self.nodes[outer as usize];
+            outer.height = outer.height.max(height.saturating_add(1));
+        }
+    }
+}
+
+/// There are at most as many nodes as bytes, and [`nodes`] has checked that those fit.
+fn place(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
+}
+
+/// The bytes that stand for themselves inside a string; nearly all of a webhook.
+const PLAIN: [bool; 256] = {
+    let mut plain = [true; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        plain[byte] = false;
+        byte += 1;
+    }
+    plain[b'"' as usize] = false;
+    plain[b'\\' as usize] = false;
+    plain
+};
+
+/// The byte after the string that opens at `start`, and whether it holds an escape.
+fn string_end(bytes: &[u8], start: usize) -> Option<(usize, bool)> {
+    let mut at = start + 1;
+    let mut escaped = false;
+    loop {
+        at += bytes.get(at..)?.iter().position(|byte| !PLAIN[usize::from(*byte)])?;
+        match bytes[at] {
+            b'"' => return Some((at + 1, escaped)),
+            b'\\' => match *bytes.get(at + 1)? {
+                b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => at += 2,
+                b'u' if bytes.get(at + 2..at + 6)?.iter().all(u8::is_ascii_hexdigit) => at += 6,
+                _ => return None,
+            },
+            _ => return None,
+        }
+        escaped = true;
+    }
+}
+
+/// The byte after the number that begins at `start`.
+fn number_end(bytes: &[u8], start: usize) -> Option<usize> {
+    let digits = |from: usize| {
+        let count = bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        (count > 0).then_some(from + count)
+    };
+    let whole = start + usize::from(bytes.get(start) == Some(&b'-'));
+    let mut end = if bytes.get(whole) == Some(&b'0') { whole + 1 } else { digits(whole)? };
+    if bytes.get(end) == Some(&b'.') {
+        end = digits(end + 1)?;
+    }
+    if matches!(bytes.get(end), Some(b'e' | b'E')) {
+        let signed = usize::from(matches!(bytes.get(end + 1), Some(b'+' | b'-')));
+        end = digits(end + 1 + signed)?;
+    }
+    Some(end)
+}
+
+/// True if the text is one number and nothing else.
+pub(super) fn is_number(text: &str) -> bool {
+    !text.is_empty() && number_end(text.as_bytes(), 0) == Some(text.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde::de::IgnoredAny;
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_json_is_refused() {
+        for bad in [
+            "",
+            " ",
+            "{",
+            "[",
+            "\"",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{\"a\":1,}",
+            "[1,]",
+            "[1 2]",
+            "{1:2}",
+            "}",
+            "]",
+            "[}",
+            "{]",
+            "01",
+            "-",
+            "1.",
+            "1e",
+            "tru",
+            "nul",
+            "\"\\x\"",
+            "\"\\u12\"",
+            "\"\\u12g4\"",
+            "\"\n\"",
+            "{} {}",
+            "1 x",
+            "+1",
+            ".5",
+            "[,]",
+            "{,}",
+            "\u{feff}1",
+            "NaN",
+            "'a'",
+            "-a",
+            "1.e3",
+            "\"\\",
+        ] {
+            assert!(nodes(bad).is_none(), "{bad:?}");
+            assert!(serde_json::from_str::<IgnoredAny>(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_million_levels_do_not_overflow_the_stack() {
+        let deep = format!("{}{}", "[".repeat(1_000_000), "]".repeat(1_000_000));
+        assert_eq!(nodes(&deep).unwrap()[0].height, u16::MAX);
+        assert!(nodes(&deep[1..]).is_none());
+        assert!(nodes(&"{\"a\":".repeat(1_000_000)).is_none());
+    }
+
+    proptest! {
+        /// Another reader of the same grammar agrees on what is JSON.
+        #[test]
+        fn accepts_exactly_what_serde_json_accepts(
+            pieces in proptest::collection::vec(proptest::sample::select(vec![
+                "{", "}", "[", "]", ",", ":", "\"", "\\", "\\u00e9", "\\ud800", "a", "\"a\"", "\"k\":", "0", "1", "-",
+                ".", "e", "E+", "12.5e-3", "true", "false", "null", " ", "\n", "\u{1}", "é", "{}", "[]", "\\n", "\\/",
+            ]), 0..12)
+        ) {
+            let text = pieces.concat();
+            let theirs = serde_json::from_str::<&serde_json::value::RawValue>(&text);
+            prop_assert_eq!(nodes(&text).is_some(), theirs.is_ok(), "{:?}", text);
+        }
+    }
+}
