@@ -1,1 +1,38 @@
 //! The sockets in: Meta's webhooks over TLS, within limits.
+//!
+//! [`serve_webhooks`] runs the public listener: [`Webhook`] answers the handshake, takes signed
+//! POSTs and hands them to the gateway's [`Admit`], whose word decides between 200 and 503. It
+//! parses nothing, stores nothing and doesn't know what a message is. [`serve`] is the accept loop
+//! under it, for any hyper service; the store side uses it too.
+//!
+//! What always holds: nothing reaches [`Admit`] that isn't signed with an app secret over the very
+//! bytes handed on; there is no 200 before [`Admit`] has said so; what was handed over is carried
+//! to its end even when the sender hangs up; and whatever strangers do, connections, memory, time
+//! and log lines have a bound with a name in [`limits`].
+//!
+//! Depends on `model` for the signature. Start reading at [`webhook`].
+
+pub mod admit;
+mod answer;
+mod body;
+mod connections;
+pub mod credentials;
+pub mod handshake;
+pub mod limits;
+pub mod metrics;
+pub mod network;
+mod quiet;
+mod rate;
+pub mod serve;
+pub mod tls;
+pub mod webhook;
+
+pub use admit::{Admit, Reason, Refusal};
+pub use connections::Peer;
+pub use credentials::{Credentials, CredentialsError};
+pub use handshake::{Handshake, handshake};
+pub use limits::{ConnectionLimits, RequestLimits};
+pub use metrics::{ListenerMetrics, Metrics};
+pub use serve::{Drained, Transport, serve};
+pub use tls::{Source, Tls, TlsError};
+pub use webhook::{Webhook, serve_webhooks, signature};
