@@ -1,0 +1,11 @@
+//! The public side over real sockets.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod bounds;
+mod drain;
+mod hostile;
+mod http2;
+mod statuses;
+mod support;
+mod tls;
