@@ -1,7 +1,6 @@
 //! Reading a body within bounds, or reading it off.
 
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -9,9 +8,9 @@ use http_body_util::BodyExt;
 use hyper::body::Body;
 use hyper::header::EXPECT;
 use hyper::http::request::Parts;
-use prometheus_client::metrics::gauge::Gauge;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
+
+use crate::memory::Share;
 
 /// A body in memory, with its share of the memory that bodies may take.
 #[derive(Debug)]
@@ -52,18 +51,17 @@ where
 
     /// Reads all of it, at most `most` bytes until `deadline`.
     ///
-    /// Memory is taken from `pool` as bytes come, so that announcing much costs others nothing.
+    /// `share` grows as bytes come, so that announcing much costs others nothing.
     pub(crate) async fn read(
         &mut self,
         most: usize,
         deadline: Instant,
-        pool: &Arc<Pool>,
+        mut share: Share,
     ) -> Result<Held, BodyError> {
         if self.body.size_hint().lower() > u64::try_from(most).unwrap_or(u64::MAX) {
             return Err(BodyError::TooLarge);
         }
         self.waiting = false;
-        let mut share = pool.share();
         let mut bytes = BytesMut::new();
         loop {
             let data = match timeout_at(deadline, self.body.frame()).await {
@@ -109,60 +107,4 @@ where
             return;
         }
     }
-}
-
-/// The memory that all bodies share.
-#[derive(Debug)]
-pub(crate) struct Pool {
-    blocks: Arc<Semaphore>,
-    taken: Gauge,
-}
-
-/// Memory is counted in blocks of this many bytes.
-const BLOCK: usize = 4096;
-
-impl Pool {
-    /// `taken` shows how many bytes are in use.
-    pub(crate) fn new(bytes: usize, taken: Gauge) -> Arc<Self> {
-        Arc::new(Self { blocks: Arc::new(Semaphore::new(bytes.div_ceil(BLOCK))), taken })
-    }
-
-    fn share(self: &Arc<Self>) -> Share {
-        Share { pool: Arc::clone(self), blocks: 0, permit: None }
-    }
-}
-
-/// The part of a [`Pool`] that one body has.
-#[derive(Debug)]
-pub(crate) struct Share {
-    pool: Arc<Pool>,
-    blocks: usize,
-    permit: Option<OwnedSemaphorePermit>,
-}
-
-impl Share {
-    fn grow_to(&mut self, bytes: usize) -> bool {
-        let more = bytes.div_ceil(BLOCK).saturating_sub(self.blocks);
-        let Ok(count) = u32::try_from(more) else { return false };
-        let Ok(permit) = Arc::clone(&self.pool.blocks).try_acquire_many_owned(count) else {
-            return false;
-        };
-        match &mut self.permit {
-            Some(held) => held.merge(permit),
-            None => self.permit = Some(permit),
-        }
-        self.blocks += more;
-        self.pool.taken.inc_by(gauge(more * BLOCK));
-        true
-    }
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        self.pool.taken.dec_by(gauge(self.blocks * BLOCK));
-    }
-}
-
-fn gauge(bytes: usize) -> i64 {
-    i64::try_from(bytes).unwrap_or(i64::MAX)
 }

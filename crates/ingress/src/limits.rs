@@ -64,10 +64,13 @@ pub struct RequestLimits {
     pub body_bytes: usize,
     /// Time from a request's head to the end of its body; past it 408; see [`BODY_TIME`].
     pub body_time: Duration,
-    /// Signed requests being read or admitted at once; past it 503; see [`REQUESTS_IN_FLIGHT`].
+    /// Rightly signed webhooks being admitted at once; past it 503; see [`REQUESTS_IN_FLIGHT`].
     pub requests_in_flight: usize,
     /// Bytes of all bodies in memory at once; past it 503; see [`BODY_BYTES_IN_FLIGHT`].
     pub body_bytes_in_flight: usize,
+    /// How many of these may come from one address over connections that have proved nothing;
+    /// past it 503; see [`STRANGER_BYTES_IN_FLIGHT`].
+    pub stranger_bytes_in_flight: usize,
     /// Bytes read and dropped after an answer that came before the end of the body; see
     /// [`DROPPED_BYTES`].
     pub dropped_bytes: usize,
@@ -92,6 +95,9 @@ pub const BODY_TIME: Duration = Duration::from_secs(30);
 pub const REQUESTS_IN_FLIGHT: usize = 128;
 /// Eight bodies of the largest kind, or a full house of ordinary ones (1 to 50 KB).
 pub const BODY_BYTES_IN_FLIGHT: usize = 32 * 1024 * 1024;
+/// Two bodies of the largest kind, and a quarter of all: who stalls uploads on purpose needs
+/// several addresses to keep the others out.
+pub const STRANGER_BYTES_IN_FLIGHT: usize = BODY_BYTES_IN_FLIGHT / 4;
 /// Eight times what is allowed: enough for every honest mistake.
 pub const DROPPED_BYTES: usize = 32 * 1024 * 1024;
 /// As for the drain of a listener.
@@ -112,6 +118,7 @@ impl Default for RequestLimits {
             body_time: BODY_TIME,
             requests_in_flight: REQUESTS_IN_FLIGHT,
             body_bytes_in_flight: BODY_BYTES_IN_FLIGHT,
+            stranger_bytes_in_flight: STRANGER_BYTES_IN_FLIGHT,
             dropped_bytes: DROPPED_BYTES,
             dropped_time: DROPPED_TIME,
             unsigned_per_minute: UNSIGNED_PER_MINUTE,

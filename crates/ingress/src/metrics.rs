@@ -62,7 +62,7 @@ impl Metrics {
         );
         registry.register(
             "wagate_webhook_requests_in_flight",
-            "Webhooks being read or stored",
+            "Webhooks being stored",
             self.requests_in_flight.clone(),
         );
         registry.register(

@@ -23,6 +23,7 @@ use tracing::{debug, warn};
 use crate::connections::{Connections, Peer};
 use crate::limits::ConnectionLimits;
 use crate::metrics::ListenerMetrics;
+use crate::occupying::Occupying;
 use crate::quiet::Quiet;
 use crate::tls::Tls;
 
@@ -68,7 +69,8 @@ const FAULTY_STREAMS: usize = 64;
 /// A connection that has proved nothing ([`Peer::prove`]) has
 /// [`header_time`](ConnectionLimits::header_time) for each head, a proved one
 /// [`idle_time`](ConnectionLimits::idle_time). Where there are too many connections an unproved
-/// one makes room, of the address that holds the most.
+/// one makes room, of the address that holds the most. An answer whose body has no known length
+/// may stream for as long as it likes; its sender has to bound it.
 pub async fn serve<S, F, B>(
     listener: TcpListener,
     transport: Transport,
@@ -80,7 +82,7 @@ pub async fn serve<S, F, B>(
 where
     S: Fn(Peer, Request<Incoming>) -> F + Send + Sync + 'static,
     F: Future<Output = Response<B>> + Send + 'static,
-    B: Body<Data = Bytes> + Send + 'static,
+    B: Body<Data = Bytes> + Unpin + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let shared = Arc::new(Shared {
@@ -175,7 +177,7 @@ impl<S, F, B> Shared<S>
 where
     S: Fn(Peer, Request<Incoming>) -> F + Send + Sync + 'static,
     F: Future<Output = Response<B>> + Send + 'static,
-    B: Body<Data = Bytes> + Send + 'static,
+    B: Body<Data = Bytes> + Unpin + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     async fn connection(self: Arc<Self>, stream: TcpStream, peer: Peer, told: watch::Receiver<()>) {
@@ -213,11 +215,7 @@ where
         let service = service_fn(|request| {
             let busy = peer.busy();
             let answer = (self.service)(peer.clone(), request);
-            async move {
-                let answer = answer.await;
-                drop(busy);
-                Ok::<_, Infallible>(answer)
-            }
+            async move { Ok::<_, Infallible>(answer.await.map(|body| Occupying::new(body, busy))) }
         });
         let mut connection = pin!(self.http.serve_connection(TokioIo::new(io), service));
         let opened = Instant::now();

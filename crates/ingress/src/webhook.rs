@@ -17,11 +17,12 @@ use tracing::{error, warn};
 
 use crate::admit::{Admit, Reason, Refusal};
 use crate::answer::Outcome;
-use crate::body::{BodyError, Held, Pool, Reading};
+use crate::body::{BodyError, Held, Reading, drop_rest};
 use crate::connections::Peer;
 use crate::credentials::Credentials;
 use crate::handshake::{Handshake, handshake};
 use crate::limits::{ConnectionLimits, RequestLimits};
+use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::quiet::Quiet;
 use crate::rate::UnsignedBudget;
@@ -34,7 +35,7 @@ pub struct Webhook<A> {
     limits: RequestLimits,
     admit: Arc<A>,
     in_flight: Arc<Semaphore>,
-    memory: Arc<Pool>,
+    memory: Arc<Memory>,
     unsigned: UnsignedBudget,
     metrics: Metrics,
     wrong_signatures: Quiet,
@@ -65,7 +66,11 @@ impl<A: Admit> Webhook<A> {
             path,
             credentials: RwLock::new(Arc::new(credentials)),
             in_flight: Arc::new(Semaphore::new(limits.requests_in_flight)),
-            memory: Pool::new(limits.body_bytes_in_flight, metrics.body_bytes_in_flight.clone()),
+            memory: Memory::new(
+                limits.body_bytes_in_flight,
+                limits.stranger_bytes_in_flight,
+                metrics.body_bytes_in_flight.clone(),
+            ),
             unsigned: UnsignedBudget::new(&limits),
             limits,
             admit,
@@ -95,7 +100,7 @@ impl<A: Admit> Webhook<A> {
         if let Some(rest) = body.rest() {
             let (most, time, busy) = (self.limits.dropped_bytes, self.limits.dropped_time, peer.busy());
             tokio::spawn(async move {
-                crate::body::drop_rest(rest, most, time).await;
+                drop_rest(rest, most, time).await;
                 drop(busy);
             });
         }
@@ -106,7 +111,7 @@ impl<A: Admit> Webhook<A> {
         outcome.into_response(head.version)
     }
 
-    /// Returns once nothing is being read or admitted any more.
+    /// Returns once nothing is being admitted any more.
     pub async fn settled(&self) {
         let all = u32::try_from(self.limits.requests_in_flight).unwrap_or(u32::MAX);
         // Fails only on a closed semaphore, and this one is never closed.
@@ -143,8 +148,8 @@ impl<A: Admit> Webhook<A> {
         let Some(signature) = signature(&head.headers) else {
             return self.charge(peer, Outcome::Unsigned);
         };
-        let Some(in_flight) = self.begin() else { return self.busy() };
-        let held = match body.read(self.limits.body_bytes, deadline, &self.memory).await {
+        let stranger = (!peer.connection.proved()).then(|| peer.network());
+        let held = match body.read(self.limits.body_bytes, deadline, self.memory.share(stranger)).await {
             Ok(held) => held,
             Err(BodyError::TooLarge) => return Outcome::TooLarge,
             Err(BodyError::TooSlow) => return Outcome::TooSlow,
@@ -161,6 +166,8 @@ impl<A: Admit> Webhook<A> {
             return self.charge(peer, Outcome::WronglySigned);
         }
         peer.prove();
+        // Not before: strangers could take all places with bodies that never end.
+        let Some(in_flight) = self.begin() else { return self.busy() };
         match self.hand_over(held, in_flight).await {
             Ok(()) => Outcome::Taken,
             Err(Refusal { reason, retry_after }) => {
@@ -209,7 +216,7 @@ impl<A: Admit> Webhook<A> {
     }
 }
 
-/// A webhook that is being read or admitted.
+/// A proved webhook that is being admitted.
 struct InFlight {
     _permit: OwnedSemaphorePermit,
     gauge: Gauge,

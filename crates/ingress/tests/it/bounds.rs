@@ -137,6 +137,39 @@ async fn memory_for_bodies_is_shared_and_given_back() {
     assert_eq!(status(&door.exchange(&signed(&small)).await), 200);
 }
 
+/// Stalled uploads take an address's part of the memory and no more; who is proved, or comes from
+/// elsewhere, is served.
+#[tokio::test]
+async fn stalled_uploads_do_not_keep_others_out() {
+    let requests = RequestLimits {
+        body_bytes_in_flight: 256 * 1024,
+        stranger_bytes_in_flight: 64 * 1024,
+        ..RequestLimits::default()
+    };
+    let door = Door::with(ConnectionLimits::default(), requests).await;
+    let mut proved = door.connect().await;
+    proved.write_all(&signed(b"1")).await.unwrap();
+    assert_eq!(status(&answer(&mut proved).await), 200);
+    let mut stalled = Vec::new();
+    let mut request = post(&forged(), &[b'x'; 100 * 1024]);
+    request.truncate(40 * 1024);
+    for _ in 0..20 {
+        let mut stream = door.connect().await;
+        stream.write_all(&request).await.unwrap();
+        stalled.push(stream);
+    }
+    until(|| door.metrics.webhooks("busy") == 19).await;
+    let body = vec![b'x'; 48 * 1024];
+    assert_eq!(status(&door.exchange(&signed(&body)).await), 503, "from the same address, unproved");
+    proved.write_all(&signed(&body)).await.unwrap();
+    assert_eq!(status(&answer(&mut proved).await), 200);
+    let elsewhere = tokio::net::TcpSocket::new_v4().unwrap();
+    elsewhere.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let mut elsewhere = elsewhere.connect(door.address).await.unwrap();
+    elsewhere.write_all(&signed(&body)).await.unwrap();
+    assert_eq!(status(&answer(&mut elsewhere).await), 200);
+}
+
 #[tokio::test]
 async fn a_connection_that_says_nothing_or_dribbles_is_closed() {
     let connections =
