@@ -115,13 +115,11 @@ where
                 continue;
             }
         };
-        let peer = Peer::new(address);
-        if !shared.connections.enter(&peer) {
+        let Some(seat) = Seat::take(&shared, Peer::new(address)) else {
             shared.metrics.never_opened("refused");
             continue;
-        }
-        shared.metrics.opened();
-        tasks.spawn(Arc::clone(&shared).connection(stream, peer, told.clone()));
+        };
+        tasks.spawn(seat.serve(stream, told.clone()));
     }
     drop(listener);
     let begun = Instant::now();
@@ -180,12 +178,6 @@ where
     B: Body<Data = Bytes> + Unpin + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    async fn connection(self: Arc<Self>, stream: TcpStream, peer: Peer, told: watch::Receiver<()>) {
-        let leaving = Leaving { shared: &self, peer: &peer, result: "cut" };
-        let result = self.speak(stream, &peer, told).await;
-        leaving.with(result);
-    }
-
     async fn speak(&self, stream: TcpStream, peer: &Peer, mut told: watch::Receiver<()>) -> &'static str {
         // An answer is one small write; waiting for more to send would only delay it.
         if let Err(error) = stream.set_nodelay(true) {
@@ -263,22 +255,38 @@ where
     }
 }
 
-/// Notes the end of a connection however its task ends.
-struct Leaving<'a, S> {
-    shared: &'a Shared<S>,
-    peer: &'a Peer,
+/// A connection's place among the others, given back however its task ends.
+struct Seat<S> {
+    shared: Arc<Shared<S>>,
+    peer: Peer,
     result: &'static str,
 }
 
-impl<S> Leaving<'_, S> {
-    fn with(mut self, result: &'static str) {
-        self.result = result;
+impl<S> Seat<S> {
+    fn take(shared: &Arc<Shared<S>>, peer: Peer) -> Option<Self> {
+        if !shared.connections.enter(&peer) {
+            return None;
+        }
+        shared.metrics.opened();
+        Some(Self { shared: Arc::clone(shared), peer, result: "cut" })
     }
 }
 
-impl<S> Drop for Leaving<'_, S> {
+impl<S, F, B> Seat<S>
+where
+    S: Fn(Peer, Request<Incoming>) -> F + Send + Sync + 'static,
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: Body<Data = Bytes> + Unpin + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    async fn serve(mut self, stream: TcpStream, told: watch::Receiver<()>) {
+        self.result = self.shared.speak(stream, &self.peer, told).await;
+    }
+}
+
+impl<S> Drop for Seat<S> {
     fn drop(&mut self) {
-        self.shared.connections.leave(self.peer);
+        self.shared.connections.leave(&self.peer);
         self.shared.metrics.closed(self.result);
     }
 }

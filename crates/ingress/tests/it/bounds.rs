@@ -201,7 +201,7 @@ async fn a_connection_that_says_nothing_or_dribbles_is_closed() {
 #[tokio::test]
 async fn who_has_proved_itself_may_be_idle_for_longer() {
     let connections =
-        ConnectionLimits { header_time: Duration::from_millis(200), ..ConnectionLimits::default() };
+        ConnectionLimits { header_time: Duration::from_millis(600), ..ConnectionLimits::default() };
     let door = Door::with(connections, RequestLimits::default()).await;
     let (mut proved, mut unproved) = (door.connect().await, door.connect().await);
     proved.write_all(&signed(b"1")).await.unwrap();

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
+use proptest::prelude::*;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wagate_ingress::{ConnectionLimits, RequestLimits};
 
 use crate::support::*;
@@ -54,7 +55,7 @@ async fn a_head_without_end_is_refused() {
         let mut stream = door.connect().await;
         let _ = stream.write_all(&post(&bomb, b"")).await;
         let mut bytes = Vec::new();
-        let _ = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut bytes).await;
+        let _ = stream.read_to_end(&mut bytes).await;
         // The answer may be lost in the reset; what counts is that nothing went on.
         let answer = String::from_utf8(bytes).unwrap();
         assert!(answer.is_empty() || status(&answer) == 431, "{answer}");
@@ -70,7 +71,7 @@ async fn a_long_target_is_refused() {
     let mut stream = door.connect().await;
     let _ = stream.write_all(request.as_bytes()).await;
     let mut bytes = Vec::new();
-    let _ = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut bytes).await;
+    let _ = stream.read_to_end(&mut bytes).await;
     assert_eq!(door.metrics.webhooks("forbidden"), 0);
 }
 
@@ -133,4 +134,52 @@ async fn slow_readers_do_not_stay_for_ever() {
     let flood = b"GET / HTTP/1.1\r\nHost: box\r\n\r\n".repeat(20_000);
     let _ = tokio::time::timeout(Duration::from_secs(1), stream.write_all(&flood)).await;
     until(|| door.listener().open() == 0).await;
+}
+
+/// Sends bytes and waits for the end, whether that is an answer or a reset.
+async fn provoke(door: &Door, request: &[u8]) {
+    let mut stream = door.connect().await;
+    let _ = stream.write_all(request).await;
+    let _ = stream.shutdown().await;
+    let _ = stream.read_to_end(&mut Vec::new()).await;
+    until(|| door.listener().open() == 0).await;
+    assert_eq!(door.listener().ended("cut"), 0, "a task panicked");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    /// However a signed request is mangled on its way: what is stored is what was signed, or
+    /// nothing.
+    #[test]
+    fn a_mangled_request_stores_what_was_signed_or_nothing(
+        cuts in proptest::collection::vec((0_usize..200, 0_usize..20, proptest::collection::vec(any::<u8>(), 0..20)), 1..4),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let door = Door::open().await;
+            let body = br#"{"object":"whatsapp_business_account","entry":[]}"#;
+            let mut request = signed(body);
+            for (from, length, bytes) in cuts {
+                let from = from.min(request.len());
+                let to = (from + length).min(request.len());
+                request.splice(from..to, bytes);
+            }
+            provoke(&door, &request).await;
+            assert!(door.shelf.bodies().iter().all(|stored| stored == &body[..]));
+        });
+    }
+
+    #[test]
+    fn any_bytes_store_nothing(
+        request in "(GET|POST|PRI|\\*)? ?(/webhook|\\*)?\\?? HTTP/(1.1|2.0|9)\r\n(\\PC{0,20}: ?\\PC{0,20}\r\n){0,4}\r\n(SM\r\n\r\n)?",
+        tail in proptest::collection::vec(any::<u8>(), 0..64),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let door = Door::open().await;
+            provoke(&door, &[request.as_bytes(), &tail].concat()).await;
+            assert!(door.shelf.bodies().is_empty());
+        });
+    }
 }

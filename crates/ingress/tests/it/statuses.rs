@@ -179,6 +179,20 @@ async fn one_that_asks_first_and_is_refused_gets_the_refusal_only() {
 }
 
 #[tokio::test]
+async fn a_sender_that_closes_its_half_still_gets_its_answer() {
+    let door = Door::open().await;
+    door.shelf.shut();
+    let mut stream = door.connect().await;
+    stream.write_all(&signed(b"{}")).await.unwrap();
+    stream.shutdown().await.unwrap();
+    door.shelf.begun(1).await;
+    // By the next answer the listener has seen the end of the first connection.
+    assert_eq!(status(&door.exchange(&post("", b"")).await), 401);
+    door.shelf.open();
+    assert_eq!(status(&rest(&mut stream).await), 200);
+}
+
+#[tokio::test]
 async fn several_webhooks_share_a_connection() {
     let door = Door::open().await;
     let mut stream = door.connect().await;
