@@ -1,7 +1,6 @@
 //! What the listeners count.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -24,10 +23,6 @@ pub struct Metrics {
     pub(crate) addresses_remembered: Gauge,
     open: Family<Label, Gauge>,
     connections: Family<Labels, Counter>,
-    /// Seconds that the certificate is still valid; negative once it isn't.
-    pub(crate) certificate_expiry: Gauge<i64, AtomicI64>,
-    pub(crate) certificate_fault: Gauge,
-    pub(crate) certificate_loads: Counter,
 }
 
 /// Upper ends of the buckets of `wagate_ack_seconds`, around Meta's standard: half of the answers
@@ -44,9 +39,6 @@ impl Default for Metrics {
             addresses_remembered: Gauge::default(),
             open: Family::default(),
             connections: Family::default(),
-            certificate_expiry: Gauge::default(),
-            certificate_fault: Gauge::default(),
-            certificate_loads: Counter::default(),
         }
     }
 }
@@ -80,21 +72,6 @@ impl Metrics {
             "wagate_connections",
             "Connections that ended or were never let in, by listener and result",
             self.connections.clone(),
-        );
-        registry.register(
-            "wagate_certificate_expiry_seconds",
-            "Time until the certificate in use expires, by the box's clock",
-            self.certificate_expiry.clone(),
-        );
-        registry.register(
-            "wagate_certificate_fault",
-            "1 while the certificate files cannot be used and an older certificate is kept",
-            self.certificate_fault.clone(),
-        );
-        registry.register(
-            "wagate_certificate_loads",
-            "Certificates loaded since the start",
-            self.certificate_loads.clone(),
         );
     }
 
@@ -161,5 +138,35 @@ impl ListenerMetrics {
 
     const fn labels(&self, result: &'static str) -> Labels {
         [("listener", self.name), ("result", result)]
+    }
+}
+
+/// What is counted of a certificate. Only where there is one: without TLS a zero would say that it
+/// expires now.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct CertificateMetrics {
+    /// Negative once it isn't valid any more.
+    pub(crate) seconds_left: Gauge,
+    pub(crate) fault: Gauge,
+    pub(crate) loads: Counter,
+}
+
+impl CertificateMetrics {
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "wagate_certificate_expiry_seconds",
+            "Time until the certificate in use expires, by the box's clock",
+            self.seconds_left.clone(),
+        );
+        registry.register(
+            "wagate_certificate_fault",
+            "1 while the certificate files cannot be used and an older certificate is kept",
+            self.fault.clone(),
+        );
+        registry.register(
+            "wagate_certificate_loads",
+            "Certificates loaded since the start",
+            self.loads.clone(),
+        );
     }
 }

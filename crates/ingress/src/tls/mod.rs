@@ -13,13 +13,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use model::WallTime;
+use prometheus_client::registry::Registry;
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::server::NoServerSessionStorage;
 use tokio_rustls::TlsAcceptor;
 use tracing::{error, info};
 
-use crate::metrics::Metrics;
+use crate::metrics::CertificateMetrics;
 use files::{Files, Stamp};
 use resolver::Resolver;
 
@@ -49,6 +50,7 @@ struct Shared {
     provider: Arc<CryptoProvider>,
     resolver: Arc<Resolver>,
     state: Mutex<State>,
+    metrics: CertificateMetrics,
 }
 
 struct State {
@@ -56,7 +58,6 @@ struct State {
     stamps: [Option<Stamp>; 2],
     expires: WallTime,
     fault: Option<String>,
-    loads: u64,
 }
 
 /// A certificate on disk changes a few times a year; looking costs two system calls.
@@ -78,10 +79,12 @@ impl Tls {
         let stamps = files.stamps();
         let identity = files.load(&provider)?;
         let resolver = Arc::new(Resolver::new(identity.key));
-        let state = State { stamps, expires: identity.expires, fault: None, loads: 1 };
+        let state = State { stamps, expires: identity.expires, fault: None };
+        let metrics = CertificateMetrics::default();
+        metrics.loads.inc();
         Ok(Self {
             acceptor: TlsAcceptor::from(Arc::new(config(&provider, &resolver)?)),
-            shared: Arc::new(Shared { files, provider, resolver, state: Mutex::new(state) }),
+            shared: Arc::new(Shared { files, provider, resolver, state: Mutex::new(state), metrics }),
         })
     }
 
@@ -101,7 +104,7 @@ impl Tls {
                 self.shared.resolver.replace(identity.key);
                 state.expires = identity.expires;
                 state.fault = None;
-                state.loads += 1;
+                self.shared.metrics.loads.inc();
                 info!(expires = %identity.expires, "loaded the certificate");
                 Ok(())
             }
@@ -130,13 +133,8 @@ impl Tls {
         if same { Ok(false) } else { self.reload().map(|()| true) }
     }
 
-    /// Looks after the files every few seconds until `stop`, and shows what it finds in `metrics`.
-    pub async fn watch(
-        self,
-        metrics: Metrics,
-        now: impl Fn() -> WallTime + Send,
-        stop: impl Future<Output = ()> + Send,
-    ) {
+    /// Looks after the files every few seconds until `stop`, and sets the metrics as of `now`.
+    pub async fn watch(self, now: impl Fn() -> WallTime + Send, stop: impl Future<Output = ()> + Send) {
         let mut stop = pin!(stop);
         let mut look = tokio::time::interval(LOOK_EVERY);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -148,17 +146,20 @@ impl Tls {
             let tls = self.clone();
             // A failure is logged and kept as the fault; a panic would leave the old certificate.
             let _ = tokio::task::spawn_blocking(move || tls.reload_if_changed()).await;
-            self.show(&metrics, now());
+            self.show(now());
         }
     }
 
+    /// Puts the metrics of the certificate into `registry`, which has no prefix.
+    pub fn register(&self, registry: &mut Registry) {
+        self.shared.metrics.register(registry);
+    }
+
     /// Sets the metrics of the certificate as of `now`.
-    pub fn show(&self, metrics: &Metrics, now: WallTime) {
-        let state = self.state();
-        metrics.certificate_expiry.set(state.expires.0.saturating_sub(now.0).div_euclid(1000));
-        metrics.certificate_fault.set(i64::from(state.fault.is_some()));
-        let counted = metrics.certificate_loads.get();
-        metrics.certificate_loads.inc_by(state.loads.saturating_sub(counted));
+    pub fn show(&self, now: WallTime) {
+        let (state, metrics) = (self.state(), &self.shared.metrics);
+        metrics.seconds_left.set(state.expires.0.saturating_sub(now.0).div_euclid(1000));
+        metrics.fault.set(i64::from(state.fault.is_some()));
     }
 
     /// Until when the certificate in use is valid.

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::WallTime;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::version::{TLS12, TLS13};
@@ -15,7 +17,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use wagate_ingress::{ConnectionLimits, Metrics, RequestLimits, Source, Tls, TlsError, Transport};
+use wagate_ingress::{ConnectionLimits, RequestLimits, Source, Tls, TlsError, Transport};
 
 use crate::support::*;
 
@@ -108,8 +110,13 @@ impl Pair {
         let key = rcgen::KeyPair::generate().unwrap();
         let mut parameters = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
         parameters.not_after = rcgen::date_time_ymd(last_year, 1, 1);
-        fs::write(self.certificate(), parameters.self_signed(&key).unwrap().pem()).unwrap();
-        fs::write(self.key(), key.serialize_pem()).unwrap();
+        let certificate = parameters.self_signed(&key).unwrap().pem();
+        // By renaming, as those who renew do it: the time of change alone is coarse.
+        for (path, pem) in [(self.certificate(), certificate), (self.key(), key.serialize_pem())] {
+            let draft = path.with_extension("new");
+            fs::write(&draft, pem).unwrap();
+            fs::rename(draft, path).unwrap();
+        }
     }
 
     fn certificate(&self) -> std::path::PathBuf {
@@ -149,7 +156,6 @@ async fn what_cannot_be_used_leaves_the_old_certificate_and_is_said() {
     fs::copy(pair.certificate(), &trusted).unwrap();
     let tls = Tls::open(&pair.source()).unwrap();
     let door = door(Transport::Tls(tls.clone())).await;
-    let metrics = Metrics::default();
     let other = Pair::new();
     let garbage: [(&str, &dyn Fn()); 6] = [
         ("empty", &|| fs::write(pair.certificate(), "").unwrap()),
@@ -167,8 +173,11 @@ async fn what_cannot_be_used_leaves_the_old_certificate_and_is_said() {
         tls.reload_if_changed().expect_err(what);
         tls.reload_if_changed().expect_err("it's tried again until it is mended");
         assert!(tls.fault().is_some(), "{what}");
-        tls.show(&metrics, WallTime::from_seconds(0));
-        assert!(exposition(&metrics).contains("wagate_certificate_fault 1"), "{what}");
+        tls.show(WallTime::from_seconds(0));
+        assert!(
+            exposition(|registry| tls.register(registry)).contains("wagate_certificate_fault 1"),
+            "{what}"
+        );
         let stream = client(&door, &trusted, b"http/1.1", &[&TLS13]).await.expect(what);
         assert_eq!(post_over(stream, &signed(b"{}")).await, 200);
         pair.write(2032);
@@ -191,23 +200,26 @@ async fn a_start_without_a_usable_certificate_says_which_file() {
 async fn the_watch_finds_a_new_certificate_by_itself() {
     let pair = Pair::new();
     let tls = Tls::open(&pair.source()).unwrap();
-    let metrics = Metrics::default();
     let (_stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let now = || WallTime::from_seconds(1_893_456_000 - 60);
-    tokio::spawn(tls.clone().watch(metrics.clone(), now, async {
+    tokio::spawn(tls.clone().watch(now, async {
         let _ = stopped.await;
     }));
-    until(|| exposition(&metrics).contains("wagate_certificate_expiry_seconds 60\n")).await;
+    until(|| {
+        exposition(|registry| tls.register(registry)).contains("wagate_certificate_expiry_seconds 60\n")
+    })
+    .await;
     pair.write(2031);
     until(|| tls.expires().rfc3339_seconds() == "2031-01-01T00:00:00Z").await;
-    until(|| exposition(&metrics).contains("wagate_certificate_loads_total 2\n")).await;
+    until(|| exposition(|registry| tls.register(registry)).contains("wagate_certificate_loads_total 2\n"))
+        .await;
 }
 
-fn exposition(metrics: &Metrics) -> String {
-    let mut registry = prometheus_client::registry::Registry::default();
-    metrics.register(&mut registry);
+fn exposition(register: impl FnOnce(&mut Registry)) -> String {
+    let mut registry = Registry::default();
+    register(&mut registry);
     let mut text = String::new();
-    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+    encode(&mut text, &registry).unwrap();
     text
 }
 
@@ -216,7 +228,7 @@ async fn metrics_have_the_contracts_names() {
     let door = Door::open().await;
     door.exchange(&signed(b"{}")).await;
     door.exchange(&post("", b"{}")).await;
-    let text = exposition(&door.metrics);
+    let text = exposition(|registry| door.metrics.register(registry));
     for line in [
         "wagate_webhooks_total{result=\"accepted\"} 1",
         "wagate_webhooks_total{result=\"unsigned\"} 1",
@@ -228,4 +240,5 @@ async fn metrics_have_the_contracts_names() {
     ] {
         assert!(text.contains(line), "{line} in\n{text}");
     }
+    assert!(!text.contains("certificate"), "there is none:\n{text}");
 }
