@@ -91,8 +91,8 @@ pub struct RequestLimits {
 pub const BODY_BYTES: usize = 4 * 1024 * 1024;
 /// 3 MB in this time is 100 KB/s.
 pub const BODY_TIME: Duration = Duration::from_secs(30);
-/// Meta's standard is 250 ms an answer, so this carries 500 webhooks a second.
-pub const REQUESTS_IN_FLIGHT: usize = 128;
+/// One for each connection. At Meta's standard of 250 ms an answer that is 1,000 webhooks a second.
+pub const REQUESTS_IN_FLIGHT: usize = CONNECTIONS;
 /// Eight bodies of the largest kind, or a full house of ordinary ones (1 to 50 KB).
 pub const BODY_BYTES_IN_FLIGHT: usize = 32 * 1024 * 1024;
 /// Two bodies of the largest kind, and a quarter of all: who stalls uploads on purpose needs
@@ -103,9 +103,9 @@ pub const DROPPED_BYTES: usize = 32 * 1024 * 1024;
 /// As for the drain of a listener.
 pub const DROPPED_TIME: Duration = Duration::from_secs(10);
 /// A wrong secret shows within seconds at this rate, and guessing gets nowhere.
-pub const UNSIGNED_PER_MINUTE: NonZeroU32 = NonZeroU32::new(30).expect("not zero");
+pub const UNSIGNED_PER_MINUTE: NonZeroU32 = NonZeroU32::new(60).expect("not zero");
 /// Meta retries in bursts, and a shop's first attempts at setting up come in bursts too.
-pub const UNSIGNED_BURST: NonZeroU32 = NonZeroU32::new(30).expect("not zero");
+pub const UNSIGNED_BURST: NonZeroU32 = NonZeroU32::new(60).expect("not zero");
 /// At some 50 bytes each.
 pub const ADDRESSES_REMEMBERED: usize = 4096;
 /// Shorter than Meta's first retry.

@@ -11,10 +11,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use wagate_ingress::webhook::LISTENER;
 use wagate_ingress::{
-    Admit, ConnectionLimits, Credentials, Drained, ListenerMetrics, Metrics, Refusal, RequestLimits,
-    Transport, Webhook, serve_webhooks,
+    Admit, ConnectionLimits, Credentials, Drained, LISTENER, ListenerMetrics, Metrics, Refusal,
+    RequestLimits, Transport, Webhook, serve_webhooks,
 };
 
 pub(crate) const SECRET: &[u8] = b"test_app_secret";
