@@ -1,0 +1,127 @@
+//! The memory that bodies may take.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::network::Network;
+
+/// Memory is counted in blocks of this many bytes.
+const BLOCK: usize = 4096;
+
+/// The memory that all bodies share, of which strangers of one address get only a part.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    blocks: Arc<Semaphore>,
+    stranger_blocks: usize,
+    /// What each address has in use over connections that have proved nothing; nobody is here
+    /// without any.
+    strangers: Mutex<HashMap<Network, usize>>,
+    taken: Gauge,
+}
+
+impl Memory {
+    /// `taken` shows how many bytes are in use.
+    pub(crate) fn new(bytes: usize, stranger_bytes: usize, taken: Gauge) -> Arc<Self> {
+        Arc::new(Self {
+            blocks: Arc::new(Semaphore::new(bytes.div_ceil(BLOCK))),
+            stranger_blocks: stranger_bytes.div_ceil(BLOCK),
+            strangers: Mutex::default(),
+            taken,
+        })
+    }
+
+    /// An empty share, for a body that comes from `stranger` or from somebody who is proved.
+    pub(crate) fn share(self: &Arc<Self>, stranger: Option<Network>) -> Share {
+        Share { memory: Arc::clone(self), stranger, blocks: 0, permit: None }
+    }
+
+    fn strangers(&self) -> MutexGuard<'_, HashMap<Network, usize>> {
+        self.strangers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The part of [`Memory`] that one body has.
+#[derive(Debug)]
+pub(crate) struct Share {
+    memory: Arc<Memory>,
+    stranger: Option<Network>,
+    blocks: usize,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Share {
+    /// Makes room for `bytes` altogether; false when there is none.
+    pub(crate) fn grow_to(&mut self, bytes: usize) -> bool {
+        let more = bytes.div_ceil(BLOCK).saturating_sub(self.blocks);
+        if more == 0 {
+            return true;
+        }
+        let Ok(count) = u32::try_from(more) else { return false };
+        let Ok(permit) = Arc::clone(&self.memory.blocks).try_acquire_many_owned(count) else {
+            return false;
+        };
+        if let Some(network) = self.stranger {
+            let mut strangers = self.memory.strangers();
+            let theirs = strangers.get(&network).copied().unwrap_or_default() + more;
+            if theirs > self.memory.stranger_blocks {
+                return false;
+            }
+            strangers.insert(network, theirs);
+        }
+        match &mut self.permit {
+            Some(held) => held.merge(permit),
+            None => self.permit = Some(permit),
+        }
+        self.blocks += more;
+        self.memory.taken.inc_by(gauge(more * BLOCK));
+        true
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.memory.taken.dec_by(gauge(self.blocks * BLOCK));
+        let Some(network) = self.stranger else { return };
+        let mut strangers = self.memory.strangers();
+        if let Some(theirs) = strangers.get_mut(&network) {
+            *theirs = theirs.saturating_sub(self.blocks);
+            if *theirs == 0 {
+                strangers.remove(&network);
+            }
+        }
+    }
+}
+
+fn gauge(bytes: usize) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[test]
+    fn a_stranger_gets_a_part_the_proved_the_rest_and_all_comes_back() {
+        let taken = Gauge::default();
+        let memory = Memory::new(4 * BLOCK, 2 * BLOCK, taken.clone());
+        let [one, other] = [1, 2].map(|last| Some(Network::V4(Ipv4Addr::new(203, 0, 113, last))));
+        let (mut first, mut second) = (memory.share(one), memory.share(one));
+        assert!(first.grow_to(1) && first.grow_to(BLOCK) && second.grow_to(BLOCK));
+        assert!(!first.grow_to(BLOCK + 1), "the address has its part");
+        let (mut third, mut proved) = (memory.share(other), memory.share(None));
+        assert!(third.grow_to(BLOCK));
+        assert!(proved.grow_to(BLOCK));
+        assert!(!proved.grow_to(2 * BLOCK), "there is no more at all");
+        assert_eq!(taken.get(), gauge(4 * BLOCK));
+        drop((first, second, third));
+        assert!(proved.grow_to(4 * BLOCK));
+        drop(proved);
+        assert_eq!((taken.get(), memory.strangers().len()), (0, 0));
+        assert!(memory.share(one).grow_to(2 * BLOCK));
+    }
+}

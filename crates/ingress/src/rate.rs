@@ -1,0 +1,151 @@
+//! How many requests without a right signature an address may make.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use governor::clock::Clock;
+use governor::nanos::Nanos;
+use governor::state::StateStore;
+use governor::{Quota, RateLimiter};
+use tokio::time::Instant;
+
+use crate::limits::RequestLimits;
+use crate::network::Network;
+
+/// The budget of every address. A request is charged to it once it has turned out to be unsigned,
+/// wrongly signed or a wrong handshake; what is rightly signed never gets here.
+pub(crate) struct UnsignedBudget {
+    limiter: RateLimiter<Network, Remembered, TokioClock>,
+    remembered: Remembered,
+}
+
+impl UnsignedBudget {
+    pub(crate) fn new(limits: &RequestLimits) -> Self {
+        let quota = Quota::per_minute(limits.unsigned_per_minute).allow_burst(limits.unsigned_burst);
+        let remembered = Remembered { most: limits.addresses_remembered.max(1), whole_at: Arc::default() };
+        Self { limiter: RateLimiter::new(quota, remembered.clone(), TokioClock), remembered }
+    }
+
+    /// Charges one request to `network`.
+    ///
+    /// # Errors
+    /// When its budget is used up: the time until there is some again.
+    pub(crate) fn charge(&self, network: Network) -> Result<(), Duration> {
+        self.limiter.check_key(&network).map_err(|over| over.wait_time_from(TokioClock.now()))
+    }
+
+    /// How many addresses are remembered.
+    pub(crate) fn len(&self) -> usize {
+        self.remembered.lock().len()
+    }
+}
+
+/// The monotonic clock of tokio, which tests can pause.
+#[derive(Debug, Clone)]
+struct TokioClock;
+
+impl Clock for TokioClock {
+    type Instant = std::time::Instant;
+
+    fn now(&self) -> Self::Instant {
+        Instant::now().into_std()
+    }
+}
+
+/// For each address the instant at which its budget is whole again; an address that isn't here
+/// has a whole one. Where there are too many, the half that is nearest to it is forgotten.
+#[derive(Debug, Clone)]
+struct Remembered {
+    most: usize,
+    whole_at: Arc<Mutex<HashMap<Network, Nanos>>>,
+}
+
+impl Remembered {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Network, Nanos>> {
+        self.whole_at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl StateStore for Remembered {
+    type Key = Network;
+
+    fn measure_and_replace<T, F, E>(&self, key: &Network, judge: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        let mut whole_at = self.lock();
+        let (verdict, at) = judge(whole_at.get(key).copied())?;
+        if whole_at.len() >= self.most && !whole_at.contains_key(key) {
+            forget_half(&mut whole_at);
+        }
+        whole_at.insert(*key, at);
+        Ok(verdict)
+    }
+}
+
+fn forget_half(whole_at: &mut HashMap<Network, Nanos>) {
+    let mut places: Vec<(Nanos, Network)> = whole_at.iter().map(|(key, at)| (*at, *key)).collect();
+    let middle = places.len() / 2;
+    places.select_nth_unstable(middle);
+    for (_, key) in &places[..=middle] {
+        whole_at.remove(key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::num::NonZeroU32;
+
+    use super::*;
+
+    fn budget(addresses: usize) -> UnsignedBudget {
+        UnsignedBudget::new(&RequestLimits {
+            unsigned_per_minute: NonZeroU32::new(6).unwrap(),
+            unsigned_burst: NonZeroU32::new(3).unwrap(),
+            addresses_remembered: addresses,
+            ..RequestLimits::default()
+        })
+    }
+
+    fn address(number: u32) -> Network {
+        Network::V4(Ipv4Addr::from_bits(number))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_is_free_and_the_rest_comes_back_with_time() {
+        let budget = budget(10);
+        for _ in 0..3 {
+            assert_eq!(budget.charge(address(1)), Ok(()));
+        }
+        let wait = budget.charge(address(1)).unwrap_err();
+        assert!(wait > Duration::from_secs(9) && wait <= Duration::from_secs(10), "{wait:?}");
+        assert_eq!(budget.charge(address(2)), Ok(()), "another address has its own");
+        tokio::time::advance(wait).await;
+        assert_eq!(budget.charge(address(1)), Ok(()));
+        assert!(budget.charge(address(1)).is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_remembered_is_bounded_and_the_worst_stay() {
+        let budget = budget(10);
+        for _ in 0..3 {
+            budget.charge(address(0)).unwrap();
+        }
+        for number in 1..1_000 {
+            budget.charge(address(number)).unwrap();
+            assert!(budget.len() <= 10);
+        }
+        assert!(budget.charge(address(0)).is_err(), "the one over its rate wasn't forgotten");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn room_for_a_single_address_is_enough() {
+        let budget = budget(1);
+        for number in 0..5 {
+            budget.charge(address(number)).unwrap();
+            assert_eq!(budget.len(), 1);
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Until when a certificate is valid.
+
+use jiff::civil::DateTime;
+use model::WallTime;
+
+const SEQUENCE: u8 = 0x30;
+const UTC_TIME: u8 = 0x17;
+const GENERALIZED_TIME: u8 = 0x18;
+/// `[0] EXPLICIT Version`, absent in version 1.
+const VERSION: u8 = 0xA0;
+
+/// Reads `notAfter` of a certificate in DER: RFC 5280 section 4.1, as far as that field. `None`
+/// where it isn't one. 9999-12-31 means no end.
+pub(super) fn not_after(certificate: &[u8]) -> Option<WallTime> {
+    let (certificate, _) = expect(SEQUENCE, certificate)?;
+    let (mut fields, _) = expect(SEQUENCE, certificate)?;
+    if let Some((_, rest)) = expect(VERSION, fields) {
+        fields = rest;
+    }
+    let (_serial, rest) = element(fields)?;
+    let (_algorithm, rest) = element(rest)?;
+    let (_issuer, rest) = element(rest)?;
+    let (validity, _) = expect(SEQUENCE, rest)?;
+    let (_not_before, rest) = element(validity)?;
+    let ((tag, text), _) = element(rest)?;
+    instant(tag, std::str::from_utf8(text).ok()?)
+}
+
+/// A DER element's tag and content, and what follows it.
+type Element<'a> = ((u8, &'a [u8]), &'a [u8]);
+
+fn element(der: &[u8]) -> Option<Element<'_>> {
+    let [tag, length, rest @ ..] = der else { return None };
+    let (length, rest) = match *length {
+        short @ 0..0x80 => (usize::from(short), rest),
+        long => {
+            // More than three bytes of length would be past every certificate.
+            let (digits, rest) = rest.split_at_checked(usize::from(long & 0x7F).min(4))?;
+            if digits.is_empty() || digits.len() > 3 {
+                return None;
+            }
+            (digits.iter().fold(0, |sum, digit| (sum << 8) | usize::from(*digit)), rest)
+        }
+    };
+    let (content, rest) = rest.split_at_checked(length)?;
+    Some(((*tag, content), rest))
+}
+
+fn expect(tag: u8, der: &[u8]) -> Option<(&[u8], &[u8])> {
+    let ((found, content), rest) = element(der)?;
+    (found == tag).then_some((content, rest))
+}
+
+/// `YYMMDDhhmmssZ` or `YYYYMMDDhhmmssZ`.
+fn instant(tag: u8, text: &str) -> Option<WallTime> {
+    let (year, rest) = match tag {
+        UTC_TIME => {
+            let (year, rest) = number(text, 2)?;
+            (if year < 50 { 2000 + year } else { 1900 + year }, rest)
+        }
+        GENERALIZED_TIME => number(text, 4)?,
+        _ => return None,
+    };
+    let (month, rest) = number(rest, 2)?;
+    let (day, rest) = number(rest, 2)?;
+    let (hour, rest) = number(rest, 2)?;
+    let (minute, rest) = number(rest, 2)?;
+    let (second, rest) = number(rest, 2)?;
+    if rest != "Z" {
+        return None;
+    }
+    let small = |number: i16| i8::try_from(number).ok();
+    let time =
+        DateTime::new(year, small(month)?, small(day)?, small(hour)?, small(minute)?, small(second)?, 0)
+            .ok()?;
+    // Reaches days past the last instant of [`jiff::Timestamp`], which 9999-12-31 is.
+    let since_1970 = time.duration_since(DateTime::constant(1970, 1, 1, 0, 0, 0, 0));
+    Some(WallTime(since_1970.as_secs().checked_mul(1000)?))
+}
+
+fn number(text: &str, digits: usize) -> Option<(i16, &str)> {
+    let (number, rest) = text.split_at_checked(digits)?;
+    let all_digits = number.bytes().all(|byte| byte.is_ascii_digit());
+    Some((number.parse().ok().filter(|_| all_digits)?, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn certificate(year: i32, month: u8, day: u8) -> Vec<u8> {
+        let mut parameters = rcgen::CertificateParams::new(vec!["box.example.com".to_owned()]).unwrap();
+        parameters.not_after = rcgen::date_time_ymd(year, month, day);
+        parameters.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().der().to_vec()
+    }
+
+    #[test]
+    fn both_forms_of_time_are_read() {
+        for (year, month, day, written) in [
+            (1999, 12, 31, "1999-12-31T00:00:00Z"),
+            (2027, 2, 28, "2027-02-28T00:00:00Z"),
+            (2049, 12, 31, "2049-12-31T00:00:00Z"),
+            (2050, 1, 1, "2050-01-01T00:00:00Z"),
+            (2124, 2, 29, "2124-02-29T00:00:00Z"),
+        ] {
+            let read = not_after(&certificate(year, month, day)).unwrap();
+            assert_eq!(read.rfc3339_seconds(), written);
+        }
+        let endless = not_after(&certificate(9999, 12, 31)).unwrap();
+        assert_eq!(endless, WallTime::from_seconds(253_402_214_400), "9999-12-31T00:00:00Z");
+    }
+
+    #[test]
+    fn times_that_rfc_5280_forbids_are_none() {
+        for text in ["2702280000Z", "270228000000", "270228000000+0100", "+70228000000Z", "271328000000Z"] {
+            assert_eq!(instant(UTC_TIME, text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_mangled_certificate_never_panics(cut in 0_usize..400, place in 0_usize..400, byte: u8) {
+            let mut der = certificate(2027, 1, 1);
+            let place = place % der.len();
+            der[place] = byte;
+            der.truncate(cut);
+            let _ = not_after(&der);
+        }
+
+        #[test]
+        fn any_bytes_never_panic(der in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let _ = not_after(&der);
+        }
+    }
+}

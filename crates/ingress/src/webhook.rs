@@ -1,0 +1,258 @@
+//! What the public side does with a request: the handshake and the signed POST.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Body;
+use hyper::http::request::Parts;
+use hyper::{HeaderMap, Method, Request, Response};
+use model::signature::hub::{HEADER, Signature};
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::net::TcpListener;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout};
+use tracing::{error, warn};
+
+use crate::admit::{Admit, Reason, Refusal};
+use crate::answer::Outcome;
+use crate::body::{BodyError, Held, Reading, drop_rest};
+use crate::connections::Peer;
+use crate::credentials::Credentials;
+use crate::handshake::{Handshake, handshake};
+use crate::limits::{ConnectionLimits, RequestLimits};
+use crate::memory::Memory;
+use crate::metrics::Metrics;
+use crate::quiet::Quiet;
+use crate::rate::UnsignedBudget;
+use crate::serve::{Drained, Transport, serve};
+
+/// The public side: one path, for Meta and nobody else.
+pub struct Webhook<A> {
+    path: String,
+    credentials: RwLock<Arc<Credentials>>,
+    limits: RequestLimits,
+    admit: Arc<A>,
+    in_flight: Arc<Semaphore>,
+    memory: Arc<Memory>,
+    unsigned: UnsignedBudget,
+    metrics: Metrics,
+    wrong_signatures: Quiet,
+    refusals: Quiet,
+}
+
+/// The signature of a request: exactly one header of the right shape.
+#[must_use]
+pub fn signature(headers: &HeaderMap) -> Option<Signature> {
+    let mut values = headers.get_all(HEADER).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) => Signature::parse(value.as_bytes()),
+        _ => None,
+    }
+}
+
+impl<A: Admit> Webhook<A> {
+    /// Makes the public side at `path` (as in the configuration, `/webhook`).
+    #[must_use]
+    pub fn new(
+        path: String,
+        credentials: Credentials,
+        limits: RequestLimits,
+        admit: Arc<A>,
+        metrics: Metrics,
+    ) -> Self {
+        Self {
+            path,
+            credentials: RwLock::new(Arc::new(credentials)),
+            in_flight: Arc::new(Semaphore::new(limits.requests_in_flight)),
+            memory: Memory::new(
+                limits.body_bytes_in_flight,
+                limits.stranger_bytes_in_flight,
+                metrics.body_bytes_in_flight.clone(),
+            ),
+            unsigned: UnsignedBudget::new(&limits),
+            limits,
+            admit,
+            metrics,
+            wrong_signatures: Quiet::default(),
+            refusals: Quiet::default(),
+        }
+    }
+
+    /// Takes other credentials, for every request whose signature hasn't been looked at yet.
+    pub fn replace(&self, credentials: Credentials) {
+        *self.credentials.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(credentials);
+    }
+
+    /// Answers one request.
+    ///
+    /// Once a webhook has been handed to [`Admit`] that goes on to its end, even when this future
+    /// is dropped because the sender hung up.
+    pub async fn answer<B>(&self, peer: &Peer, request: Request<B>) -> Response<Full<Bytes>>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+    {
+        let received = Instant::now();
+        let (head, body) = request.into_parts();
+        let mut body = Reading::new(&head, body);
+        let outcome = self.judge(peer, &head, &mut body).await;
+        if let Some(rest) = body.rest() {
+            let (most, time, busy) = (self.limits.dropped_bytes, self.limits.dropped_time, peer.busy());
+            tokio::spawn(async move {
+                drop_rest(rest, most, time).await;
+                drop(busy);
+            });
+        }
+        if outcome == Outcome::Taken {
+            self.metrics.ack_seconds.observe(received.elapsed().as_secs_f64());
+        }
+        self.metrics.count(outcome.label());
+        outcome.into_response(head.version)
+    }
+
+    /// Returns once nothing is being admitted any more.
+    pub async fn settled(&self) {
+        let all = u32::try_from(self.limits.requests_in_flight).unwrap_or(u32::MAX);
+        // Fails only on a closed semaphore, and this one is never closed.
+        let _ = self.in_flight.acquire_many(all).await;
+    }
+
+    async fn judge<B>(&self, peer: &Peer, head: &Parts, body: &mut Reading<B>) -> Outcome
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        if head.uri.path() != self.path {
+            return Outcome::NotFound;
+        }
+        match head.method {
+            Method::GET => self.welcome(peer, head.uri.query()),
+            Method::POST => self.webhook(peer, head, body).await,
+            _ => Outcome::MethodNotAllowed,
+        }
+    }
+
+    fn welcome(&self, peer: &Peer, query: Option<&str>) -> Outcome {
+        match handshake(query, self.credentials().verify_token()) {
+            Handshake::Welcome(challenge) => Outcome::Welcome(challenge),
+            Handshake::Forbidden => self.charge(peer, Outcome::Forbidden),
+            Handshake::BadChallenge | Handshake::Repeated => Outcome::BadHandshake,
+        }
+    }
+
+    async fn webhook<B>(&self, peer: &Peer, head: &Parts, body: &mut Reading<B>) -> Outcome
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let deadline = Instant::now() + self.limits.body_time;
+        let Some(signature) = signature(&head.headers) else {
+            return self.charge(peer, Outcome::Unsigned);
+        };
+        let stranger = (!peer.connection.proved()).then(|| peer.network());
+        let held = match body.read(self.limits.body_bytes, deadline, self.memory.share(stranger)).await {
+            Ok(held) => held,
+            Err(BodyError::TooLarge) => return Outcome::TooLarge,
+            Err(BodyError::TooSlow) => return Outcome::TooSlow,
+            Err(BodyError::Broken) => return Outcome::BrokenBody,
+            Err(BodyError::NoMemory) => return self.busy(),
+        };
+        if !self.credentials().verify(&held.bytes, &signature) {
+            if let Some(unsaid) = self.wrong_signatures.speak(Instant::now()) {
+                warn!(
+                    unsaid,
+                    "a webhook was not signed with a configured app secret: a stranger, or app_secret is out of date"
+                );
+            }
+            return self.charge(peer, Outcome::WronglySigned);
+        }
+        peer.prove();
+        // Not before: strangers could take all places with bodies that never end.
+        let Some(in_flight) = self.begin() else { return self.busy() };
+        match self.hand_over(held, in_flight).await {
+            Ok(()) => Outcome::Taken,
+            Err(Refusal { reason, retry_after }) => {
+                if let Some(unsaid) = self.refusals.speak(Instant::now()) {
+                    warn!(reason = reason.label(), unsaid, "a webhook was put off with 503");
+                }
+                Outcome::Refused(reason, retry_after)
+            }
+        }
+    }
+
+    /// Hands a proved webhook over, in a task of its own so that it ends whatever the sender does.
+    async fn hand_over(&self, held: Held, in_flight: InFlight) -> Result<(), Refusal> {
+        let admit = Arc::clone(&self.admit);
+        let admitted = tokio::spawn(async move {
+            let Held { bytes, share } = held;
+            let admitted = admit.admit(bytes).await;
+            drop((share, in_flight));
+            admitted
+        });
+        admitted.await.unwrap_or_else(|failure| {
+            error!(%failure, "taking a webhook failed inside the box; Meta sends it again");
+            Err(Refusal { reason: Reason::Broken, retry_after: self.limits.busy_retry })
+        })
+    }
+
+    /// `outcome`, or 429 once the address has had too many of its kind.
+    fn charge(&self, peer: &Peer, outcome: Outcome) -> Outcome {
+        let charged = self.unsigned.charge(peer.network());
+        self.metrics.addresses_remembered.set(i64::try_from(self.unsigned.len()).unwrap_or(i64::MAX));
+        charged.map_or_else(Outcome::OverRate, |()| outcome)
+    }
+
+    fn busy(&self) -> Outcome {
+        Outcome::Refused(Reason::Busy, self.limits.busy_retry)
+    }
+
+    fn begin(&self) -> Option<InFlight> {
+        let permit = Arc::clone(&self.in_flight).try_acquire_owned().ok()?;
+        self.metrics.requests_in_flight.inc();
+        Some(InFlight { _permit: permit, gauge: self.metrics.requests_in_flight.clone() })
+    }
+
+    fn credentials(&self) -> Arc<Credentials> {
+        Arc::clone(&self.credentials.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A proved webhook that is being admitted.
+struct InFlight {
+    _permit: OwnedSemaphorePermit,
+    gauge: Gauge,
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.gauge.dec();
+    }
+}
+
+/// Serves `webhook` on `listener` until `stop`, then drains: the answers still owed go out, and
+/// what was handed to [`Admit`] ends, within [`ConnectionLimits::drain_time`] altogether.
+pub async fn serve_webhooks<A: Admit>(
+    listener: TcpListener,
+    transport: Transport,
+    limits: ConnectionLimits,
+    webhook: Arc<Webhook<A>>,
+    stop: impl Future<Output = ()>,
+) -> Drained {
+    let metrics = webhook.metrics.listener(LISTENER);
+    let drain_time = limits.drain_time;
+    let service = {
+        let webhook = Arc::clone(&webhook);
+        move |peer: Peer, request| {
+            let webhook = Arc::clone(&webhook);
+            async move { webhook.answer(&peer, request).await }
+        }
+    };
+    let drained = serve(listener, transport, limits, metrics, service, stop).await;
+    let left = drain_time.saturating_sub(drained.took).max(Duration::from_millis(1));
+    if timeout(left, webhook.settled()).await.is_err() {
+        warn!("stopped while webhooks were being stored; they had no answer, so Meta sends them again");
+    }
+    drained
+}
+
+/// The name of the public listener in metrics.
+pub const LISTENER: &str = "webhook";

@@ -1,0 +1,12 @@
+//! The public side over real sockets.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod bounds;
+mod drain;
+mod hostile;
+mod http2;
+mod service;
+mod statuses;
+mod support;
+mod tls;
