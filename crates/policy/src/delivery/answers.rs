@@ -92,6 +92,7 @@ impl<T: Clone> Lanes<T> {
         } else {
             self.count_batch_failure(job);
             self.put_back(job);
+            self.shed(job);
         }
         Outcome::Kept
     }
@@ -203,20 +204,28 @@ impl<T: Clone> Lanes<T> {
         }
     }
 
-    /// Lets the job's lanes wait. One whose trouble is its own keeps its first record only, and
-    /// that goes alone from now on: what would wait behind it leaves the window to others.
+    /// Lets the job's lanes wait. What is at fault itself stays alone from now on.
     fn put_to_sleep(&mut self, job: &Job, until: Moment, wakes: bool) {
         for key in &job.lanes {
             if let Some(lane) = self.lanes.get_mut(key) {
                 lane.state = State::Asleep(until);
                 lane.trouble.wakes = wakes;
-                if lane.is_troubled() {
-                    for waiting in lane.shed() {
-                        self.window.release(&waiting, false);
-                    }
-                    if let Some(first) = lane.queue.front_mut() {
-                        first.together = 1;
-                    }
+                if let Some(first) = lane.queue.front_mut().filter(|_| !wakes) {
+                    first.together = 1;
+                }
+            }
+            self.relist(*key);
+        }
+        self.shed(job);
+    }
+
+    /// Keeps nothing in memory behind a record that failed alone: it could only wait, and others
+    /// need the room.
+    fn shed(&mut self, job: &Job) {
+        for key in job.lanes.iter().filter(|_| job.records == 1) {
+            if let Some(lane) = self.lanes.get_mut(key) {
+                for waiting in lane.shed() {
+                    self.window.release(&waiting, false);
                 }
             }
             self.relist(*key);

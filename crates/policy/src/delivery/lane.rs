@@ -153,9 +153,10 @@ impl<T> Lane<T> {
         self.trouble.blames >= BLAMES_OF_A_SUSPECT
     }
 
-    /// Its first record is held up by a fault of its own; the lane then keeps that one only.
+    /// Its first record failed, by whose fault ever: the lane then takes nothing more in, so that
+    /// what can't go anyway leaves the window to others.
     pub(super) fn is_troubled(&self) -> bool {
-        self.is_suspect() || self.queue.front().is_some_and(|first| first.refusals > 0)
+        self.trouble.streak > 0 || self.queue.front().is_some_and(|first| first.refusals > 0)
     }
 
     pub(super) fn has_room(&self, share: usize) -> bool {

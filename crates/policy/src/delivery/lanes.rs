@@ -278,7 +278,7 @@ impl<T: Clone> Lanes<T> {
 
     fn wake_at(&self, now: Moment) -> Option<Moment> {
         let sleeper = self.index.asleep.first().map(|(until, _)| *until);
-        [sleeper, self.gate.trial_at(), self.due_at, self.window.retry_at]
+        [sleeper, self.gate.trial_at(), self.due_at, self.window.wake_at()]
             .into_iter()
             .flatten()
             .filter(|at| *at > now)

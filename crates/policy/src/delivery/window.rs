@@ -1,6 +1,7 @@
 //! What is read ahead, and where to go on reading.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use model::Sequence;
 
@@ -14,6 +15,8 @@ use crate::Moment;
 const REPLAYS_HELD: usize = 64;
 /// Retried dead letters held of one lane.
 const REPLAYS_PER_LANE: usize = 8;
+/// Retried dead letters that found no room are looked for again after this at the latest.
+const REPLAYS_AGAIN: Duration = Duration::from_secs(10);
 /// While more lanes than this wait to be read again, reading on has to wait for them: it bounds
 /// the lanes that must be remembered.
 const HUNGRY_LANES: usize = 64;
@@ -63,7 +66,7 @@ pub(super) struct Window {
     reading: Option<Read>,
     was_again: bool,
     failures: u32,
-    pub(super) retry_at: Option<Moment>,
+    retry_at: Option<Moment>,
     replays: Replays,
 }
 
@@ -73,8 +76,10 @@ struct Replays {
     /// Where the scan goes on; `None` when it is through.
     after: Option<Sequence>,
     rescan: bool,
-    /// Some were passed over for want of room.
-    left: bool,
+    /// Some were passed over for want of room: when to look for them again at the latest.
+    left: Option<Moment>,
+    /// One was settled since, which may have made room.
+    progress: bool,
     /// Settled while a page was being read, which may still hold them.
     settled: Vec<Sequence>,
 }
@@ -95,8 +100,9 @@ impl Window {
         self.records -= 1;
         self.bytes -= waiting.bytes;
         if waiting.replay && self.replays.held.remove(&waiting.sequence) {
+            self.replays.progress |= settled;
             if !settled {
-                self.replays.left = true;
+                self.replays.left.get_or_insert_default();
             } else if self.reading.is_some_and(|read| read.source == Source::Replays) {
                 self.replays.settled.push(waiting.sequence);
             }
@@ -106,6 +112,11 @@ impl Window {
     pub(super) fn tail(&mut self, tail: Tail) {
         self.replays.rescan |= tail.replays != self.tail.replays;
         self.tail = tail;
+    }
+
+    /// When to read again although nothing has happened.
+    pub(super) fn wake_at(&self) -> Option<Moment> {
+        self.retry_at.into_iter().chain(self.replays.left).min()
     }
 
     fn next(&mut self, now: Moment, settings: &Settings, index: &Index) -> Option<Read> {
@@ -122,11 +133,12 @@ impl Window {
         }
         let page = |source, after, limit| Read { source, after, limit, bytes, newest: self.tail.newest };
         let replays = &mut self.replays;
-        if replays.rescan
-            || (replays.left && replays.held.len() <= REPLAYS_HELD / 2 && replays.after.is_none())
-        {
+        let room = replays.progress && replays.held.len() <= REPLAYS_HELD / 2;
+        let left = replays.left.is_some_and(|at| room || at <= now) && replays.after.is_none();
+        if replays.rescan || left {
             replays.rescan = false;
-            replays.left = false;
+            replays.progress = false;
+            replays.left = None;
             replays.after = Some(Sequence::START);
         }
         if let Some(after) = replays.after.filter(|_| replays.held.len() < REPLAYS_HELD) {
@@ -251,7 +263,7 @@ impl<T: Clone> Lanes<T> {
             if of_lane >= REPLAYS_PER_LANE
                 || lane.is_some_and(|lane| !lane.queue.is_empty() && lane.is_troubled())
             {
-                self.window.replays.left = true;
+                self.window.replays.left.get_or_insert(now + REPLAYS_AGAIN);
                 continue;
             }
             self.window.replays.held.insert(sequence);
