@@ -1,6 +1,5 @@
 //! What delivery shows of itself.
 
-use policy::delivery::{Access, Why};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -96,32 +95,4 @@ pub(crate) struct Results {
     pub(crate) no_answer: Counter,
     pub(crate) no_connection: Counter,
     pub(crate) dead_letter: Counter,
-}
-
-/// How delivery stands; changes with every failure and every recovery, not with every record.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Status {
-    /// Whether the gate is closed, and why.
-    pub paused: Option<Why>,
-    /// Failed requests since the last accepted one.
-    pub consecutive_failures: u64,
-    /// The last failure in words, without any content; kept after a recovery.
-    pub last_error: Option<String>,
-    /// Records given up since the start.
-    pub dead_letters: u64,
-}
-
-impl Status {
-    /// The CRM answers 401 or 403: a person must see to the credentials.
-    #[must_use]
-    pub fn paused_by_auth(&self) -> bool {
-        self.paused == Some(Why::Unauthorized)
-    }
-}
-
-pub(crate) const fn paused(access: Access) -> Option<Why> {
-    match access {
-        Access::Open => None,
-        Access::Closed { why, .. } => Some(why),
-    }
 }

@@ -49,10 +49,6 @@ impl Sender {
         Ok(Self { endpoint, secrets, render, clients, client })
     }
 
-    pub(crate) const fn endpoint(&self) -> &Endpoint {
-        &self.endpoint
-    }
-
     pub(crate) async fn send(&self, records: Vec<Arc<Record>>) -> Report {
         let outgoing = Outgoing::new(records.iter().map(AsRef::as_ref), |record| (self.render)(record));
         drop(records);
