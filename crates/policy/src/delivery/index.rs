@@ -12,8 +12,8 @@ use crate::Moment;
 pub(super) struct Index {
     /// Their first record may go; by its sequence, so that the oldest goes first.
     pub(super) ready: BTreeSet<(Sequence, LaneKey)>,
-    /// The same for suspects.
-    pub(super) suspects: BTreeSet<(Sequence, LaneKey)>,
+    /// The same for lanes whose first record has failed before.
+    pub(super) retries: BTreeSet<(Sequence, LaneKey)>,
     /// By the end of their sleep.
     pub(super) asleep: BTreeSet<(Moment, LaneKey)>,
     /// Records of theirs were passed over and should be read again; by where to go on.
@@ -32,7 +32,7 @@ enum Turn {
     #[default]
     None,
     Ready(Sequence),
-    Suspect(Sequence),
+    Retry(Sequence),
     Asleep(Moment),
 }
 
@@ -41,7 +41,7 @@ impl Index {
     pub(super) fn relist<T>(&mut self, key: LaneKey, lane: &mut Lane<T>, share: usize) {
         let turn = match (lane.queue.front(), lane.state) {
             (None, _) | (_, State::Busy(_)) => Turn::None,
-            (Some(first), State::Ready) if lane.is_suspect() => Turn::Suspect(first.sequence),
+            (Some(first), State::Ready) if lane.is_troubled() => Turn::Retry(first.sequence),
             (Some(first), State::Ready) => Turn::Ready(first.sequence),
             (Some(_), State::Asleep(until)) => Turn::Asleep(until),
         };
@@ -51,13 +51,13 @@ impl Index {
             match before.turn {
                 Turn::None => false,
                 Turn::Ready(sequence) => self.ready.remove(&(sequence, key)),
-                Turn::Suspect(sequence) => self.suspects.remove(&(sequence, key)),
+                Turn::Retry(sequence) => self.retries.remove(&(sequence, key)),
                 Turn::Asleep(until) => self.asleep.remove(&(until, key)),
             };
             match turn {
                 Turn::None => false,
                 Turn::Ready(sequence) => self.ready.insert((sequence, key)),
-                Turn::Suspect(sequence) => self.suspects.insert((sequence, key)),
+                Turn::Retry(sequence) => self.retries.insert((sequence, key)),
                 Turn::Asleep(until) => self.asleep.insert((until, key)),
             };
         }

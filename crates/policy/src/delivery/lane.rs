@@ -100,7 +100,7 @@ pub(super) struct Lane<T> {
 /// What the first record of a lane has been through.
 #[derive(Debug, Default)]
 pub(super) struct Trouble {
-    /// Failures in a row, for the backoff; begins anew with each closure of the gate.
+    /// Failures in a row, for the backoff; begins anew when the gate closes.
     pub(super) failures: u32,
     /// Failures in a row with nobody getting through in between.
     pub(super) streak: u32,
@@ -120,12 +120,20 @@ pub(super) struct Trouble {
 }
 
 impl Trouble {
+    const fn is_suspect(&self) -> bool {
+        self.blames >= BLAMES_OF_A_SUSPECT
+    }
+
     /// Takes a failure down, seen after `passes` accepted jobs and `closures` of the gate.
     pub(super) const fn failed(&mut self, passes: u64, closures: u64, alone: bool) {
         if self.closures != closures {
             self.closures = closures;
-            self.failures = 0;
             self.failing_since = None;
+            // A suspect keeps its long waits: many of them that began anew would close the gate
+            // again, and again.
+            if !self.is_suspect() {
+                self.failures = 0;
+            }
         }
         self.others_pass = self.streak > 0 && self.passes != passes;
         self.streak = if self.passes == passes { self.streak.saturating_add(1) } else { 1 };
@@ -150,7 +158,7 @@ impl<T> Lane<T> {
 
     /// Its first record fails while others get through.
     pub(super) const fn is_suspect(&self) -> bool {
-        self.trouble.blames >= BLAMES_OF_A_SUSPECT
+        self.trouble.is_suspect()
     }
 
     /// Its first record failed, by whose fault ever: the lane then takes nothing more in, so that

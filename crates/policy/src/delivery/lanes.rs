@@ -53,7 +53,7 @@ pub enum Outcome<T> {
 pub(super) struct Job {
     pub(super) lanes: Vec<LaneKey>,
     pub(super) records: usize,
-    suspect: bool,
+    retry: bool,
 }
 
 /// The lanes of one CRM; see the [module](super).
@@ -74,7 +74,7 @@ pub struct Lanes<T> {
     pub(super) outage: bool,
     jobs: BTreeMap<JobId, Job>,
     jobs_before: u64,
-    suspects_in_flight: usize,
+    retries_in_flight: usize,
     /// Batch mode: up to here records needn't wait for company, …
     due: Option<Sequence>,
     /// … and at this time all the others needn't either.
@@ -96,7 +96,7 @@ impl<T: Clone> Lanes<T> {
             outage: false,
             jobs: BTreeMap::new(),
             jobs_before: 0,
-            suspects_in_flight: 0,
+            retries_in_flight: 0,
             due: None,
             due_at: None,
         }
@@ -148,8 +148,8 @@ impl<T: Clone> Lanes<T> {
     /// Takes a job out of flight; `None` for one that isn't.
     pub(super) fn job_ended(&mut self, id: JobId) -> Option<Job> {
         let job = self.jobs.remove(&id)?;
-        if job.suspect {
-            self.suspects_in_flight -= 1;
+        if job.retry {
+            self.retries_in_flight -= 1;
         }
         Some(job)
     }
@@ -201,9 +201,7 @@ impl<T: Clone> Lanes<T> {
         };
         let order = match self.settings.mode {
             Mode::Realtime if !trial => self.next_lane().into_iter().collect(),
-            Mode::Realtime => {
-                self.trial_lanes().into_iter().min_by_key(|key| self.first(*key)).into_iter().collect()
-            }
+            Mode::Realtime => self.trial_lane().into_iter().collect(),
             Mode::Batch { size, .. } => self.next_batch(size, trial),
         };
         if order.is_empty() {
@@ -211,19 +209,19 @@ impl<T: Clone> Lanes<T> {
         }
         let id = JobId(self.jobs_before);
         self.jobs_before += 1;
-        let mut job = Job { lanes: Vec::with_capacity(1), records: 0, suspect: false };
+        let mut job = Job { lanes: Vec::with_capacity(1), records: 0, retry: false };
         let mut records = Vec::with_capacity(order.len());
         for key in order {
             let Some(lane) = self.lanes.get_mut(&key) else { continue };
             if lane.in_flight() == 0 {
                 job.lanes.push(key);
-                job.suspect |= lane.is_suspect();
+                job.retry |= lane.is_troubled();
             }
             records.extend(lane.launch(now).map(|waiting| waiting.body.clone()));
             self.relist(key);
         }
         job.records = records.len();
-        self.suspects_in_flight += usize::from(job.suspect);
+        self.retries_in_flight += usize::from(job.retry);
         if trial {
             self.gate.trial_sent(id);
         }
@@ -231,21 +229,24 @@ impl<T: Clone> Lanes<T> {
         Some((id, records))
     }
 
-    /// The lane that goes next while the gate is open. Suspects first, for they come seldom; but
-    /// they take half of the places at most, since what they wait for may be a timeout.
+    /// Whether what failed before may be tried again now. That takes half of the places at most,
+    /// since each may end in a timeout, and what is new mustn't wait for that.
+    fn may_retry(&self) -> bool {
+        self.retries_in_flight < (self.settings.in_flight / 2).max(1)
+    }
+
+    /// The lane that goes next while the gate is open. Retries come first, for they come seldom.
     fn next_lane(&self) -> Option<LaneKey> {
-        let suspects = self.suspects_in_flight < (self.settings.in_flight / 2).max(1);
-        let suspect = self.index.suspects.first().filter(|_| suspects);
-        suspect.or_else(|| self.index.ready.first()).map(|(_, key)| *key)
+        let retry = self.index.retries.first().filter(|_| self.may_retry());
+        retry.or_else(|| self.index.ready.first()).map(|(_, key)| *key)
     }
 
     fn next_batch(&self, size: usize, trial: bool) -> Vec<LaneKey> {
         let keys: Vec<_> = if trial {
             self.trial_lanes()
         } else {
-            let suspects = self.suspects_in_flight < (self.settings.in_flight / 2).max(1);
-            let suspects = self.index.suspects.iter().filter(|_| suspects);
-            self.index.ready.iter().chain(suspects).map(|(_, key)| *key).collect()
+            let retries = self.index.retries.iter().filter(|_| self.may_retry());
+            self.index.ready.iter().chain(retries).map(|(_, key)| *key).collect()
         };
         let due = self.due.unwrap_or_default();
         let lanes = keys.into_iter().filter_map(|key| Some((key, self.lanes.get(&key)?)));
@@ -272,8 +273,16 @@ impl<T: Clone> Lanes<T> {
         best.map(|(key, _)| *key).collect()
     }
 
-    fn first(&self, key: LaneKey) -> Option<Sequence> {
-        self.lanes.get(&key)?.queue.front().map(|waiting| waiting.sequence)
+    /// The lane of a single trial: the oldest and the newest by turns, so that a crowd of old
+    /// records that all fail can't hide that new ones would get through.
+    fn trial_lane(&self) -> Option<LaneKey> {
+        let first = |key: &LaneKey| Some(self.lanes.get(key)?.queue.front()?.sequence);
+        let lanes = self.trial_lanes().into_iter();
+        if self.gate.failures_after().is_multiple_of(2) {
+            lanes.min_by_key(first)
+        } else {
+            lanes.max_by_key(first)
+        }
     }
 
     fn wake_at(&self, now: Moment) -> Option<Moment> {

@@ -103,6 +103,31 @@ fn many_stuck_contacts_with_deep_queues_stop_nobody() {
 }
 
 #[test]
+fn contacts_that_hang_or_fail_for_long_leave_room_for_the_others() {
+    for (stuck, took_ms, failure) in [(40, 30_000, Failure::Unknown), (30, 10, Failure::Server)] {
+        let mut sim = Sim::new(realtime(), |request: &Request<'_>| {
+            let stuck = (0..stuck).any(|lane| request.holds_lane(lane));
+            if stuck { Answer::new(took_ms, retry(failure)) } else { Answer::new(10, OK) }
+        });
+        for lane in 0..stuck {
+            sim.append(lane);
+        }
+        for second in 0..3_000 {
+            if second == 2_000 {
+                for n in 0..64 * stuck {
+                    sim.append(n % stuck);
+                }
+            }
+            let record = sim.append(1_000 + second % 7);
+            sim.run(seconds(1));
+            if second > 600 {
+                assert!(sim.accepted.contains(&record), "{failure:?}: second {second}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_dead_crm_is_asked_seldom_and_the_first_success_wakes_every_lane() {
     for failure in [Failure::NotSent, Failure::Unknown, Failure::Busy, Failure::Server] {
         let back = Moment::after_start(seconds(1_000));
@@ -308,6 +333,25 @@ fn a_dead_letter_that_is_retried_comes_late_with_its_old_place() {
 }
 
 #[test]
+fn a_page_from_before_a_dead_letter_was_settled_does_not_send_it_again() {
+    let refuse_until = Moment::after_start(seconds(100));
+    let mut sim = Sim::new(realtime(), |request: &Request<'_>| {
+        Answer::new(15, if request.now < refuse_until { Verdict::Refused } else { OK })
+    });
+    let (first, second) = (sim.append(1), sim.append(2));
+    sim.run(seconds(101));
+    assert_eq!(sim.dead.len(), 2);
+    sim.read_time = Duration::from_millis(10);
+    sim.retry_dead(first);
+    sim.run(Duration::from_millis(12));
+    assert_eq!(sim.unsettled(), 1, "the first is in flight");
+    sim.retry_dead(second);
+    // That it isn't sent twice is asserted by the simulation.
+    sim.run(seconds(1));
+    assert_eq!((sim.unsettled(), sim.accepted.len(), sim.repeats), (0, 2, 0));
+}
+
+#[test]
 fn hundreds_of_retried_dead_letters_get_through_past_a_stuck_lane() {
     let ready = Moment::after_start(seconds(300));
     let mut sim = Sim::new(realtime(), |request: &Request<'_>| {
@@ -322,7 +366,6 @@ fn hundreds_of_retried_dead_letters_get_through_past_a_stuck_lane() {
     for n in 0..300 {
         sim.append(if n % 2 == 0 { 0 } else { n });
     }
-    // Lane 0 alone would take hours to die; restart it as dead.
     sim.run(seconds(299));
     let dead: Vec<_> = sim.dead.keys().copied().collect();
     assert!(dead.len() >= 150);

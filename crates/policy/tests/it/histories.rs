@@ -108,7 +108,7 @@ fn judge(request: &Request<'_>, weather: Weather, die: u64) -> Answer {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     /// The order of every lane, one job per lane, the bounds of the window, and nothing settled
     /// twice or sent after it was settled, are asserted inside the simulation.
