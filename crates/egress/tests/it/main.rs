@@ -5,3 +5,4 @@
 mod crm;
 mod delivering;
 mod journal;
+mod tls;

@@ -77,7 +77,8 @@ impl<T: Clone> Lanes<T> {
     }
 
     /// Nobody is let in, and one trial a minute finds out when that ends. A suspect alone is kept
-    /// out for what it holds (an application firewall does that): it doesn't stop the others.
+    /// out for what it holds (an application firewall does that): it doesn't stop the others. A
+    /// batch that is shut out while others get through is split, so that it comes to stand alone.
     fn unauthorized(&mut self, now: Moment, job: &Job, trial: bool) -> Outcome<T> {
         let suspect = self.note_failure(job);
         if suspect && self.patience_ends(now, job) {
@@ -90,7 +91,9 @@ impl<T: Clone> Lanes<T> {
         if suspect {
             self.put_to_sleep(job, now + wait, false);
         } else {
-            self.count_batch_failure(job);
+            if job.lanes.iter().any(|key| self.lanes.get(key).is_some_and(|lane| lane.trouble.others_pass)) {
+                self.count_batch_failure(job);
+            }
             self.put_back(job);
             self.shed(job);
         }

@@ -219,6 +219,7 @@ impl<T: Clone> Lanes<T> {
         let from = (read.after.next(), LaneKey::MIN);
         let to = (last, LaneKey::MAX);
         if from > to {
+            debug_assert!(false, "a lane goes on behind what was read");
             return;
         }
         let mut full: BTreeMap<LaneKey, bool> =

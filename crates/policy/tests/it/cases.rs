@@ -250,18 +250,22 @@ fn a_record_that_alone_draws_errors_for_an_hour_is_given_up_only_while_others_ge
 
 #[test]
 fn a_firewall_that_forbids_one_record_stops_only_its_lane() {
-    let mut sim = Sim::new(realtime(), |request: &Request<'_>| {
-        Answer::new(1, if request.records == [1] { Verdict::Unauthorized } else { OK })
-    });
-    sim.append(1);
-    for second in 0..2 * 3_600_u64 {
-        let record = sim.append(2 + second % 7);
-        sim.run(seconds(1));
-        if second > 300 {
-            assert!(sim.accepted.contains(&record), "second {second}");
+    for settings in [realtime(), Settings::new(Mode::Batch { every: seconds(1), size: 10 })] {
+        let mut sim = Sim::new(settings, |request: &Request<'_>| {
+            Answer::new(1, if request.records.contains(&1) { Verdict::Unauthorized } else { OK })
+        });
+        for lane in 1..6 {
+            sim.append(lane);
         }
+        for second in 0..2 * 3_600_u64 {
+            let record = sim.append(2 + second % 7);
+            sim.run(seconds(3));
+            if second > 300 {
+                assert!(sim.accepted.contains(&record), "second {second}");
+            }
+        }
+        assert_eq!(sim.dead.keys().copied().collect::<Vec<_>>(), [1], "visible in the end");
     }
-    assert_eq!(sim.dead.keys().copied().collect::<Vec<_>>(), [1], "visible in the end");
 }
 
 #[test]
