@@ -1,1 +1,31 @@
 //! The sockets out: records to the CRM through one client, every answer classified.
+//!
+//! [`Delivery`] drives the decisions of `policy::delivery` against a [`Journal`] and an HTTP
+//! endpoint. It decides nothing itself: which record goes when, and what an answer means for the
+//! others, stands in `policy`; what a status code means stands in [`classify`]. It may depend on
+//! `model` and `policy`, never on the store: the gateway joins the two.
+//!
+//! What always holds: a record is settled only after the CRM's answer, or after it was given up;
+//! no redirect is followed; no secret, message or URL is logged. Start reading at [`deliver`].
+
+pub mod classify;
+pub mod client;
+pub mod crm;
+pub mod deliver;
+pub mod error;
+mod health;
+pub mod journal;
+pub mod metrics;
+mod quiet;
+mod reading;
+mod sender;
+
+pub use classify::{Answer, classify};
+pub use client::{ClientSettings, Clients};
+pub use crm::{Endpoint, SigningSecrets};
+pub use deliver::{Delivery, Render, Settings};
+pub use error::{EgressError, EndpointError, JournalError};
+pub use health::Status;
+pub use journal::{Journal, Settlement};
+pub use metrics::Metrics;
+pub use policy::delivery::{Mode, Tail, Why};

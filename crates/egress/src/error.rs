@@ -1,0 +1,42 @@
+//! What can go wrong before anything is sent.
+
+/// No HTTP client could be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EgressError {
+    /// A root certificate of the operator can't be read; the operator must replace the file.
+    #[error("root certificate {number} in the file is not a certificate in PEM: {reason}")]
+    Root {
+        /// Which one, counted from 1.
+        number: usize,
+        /// What the parser says.
+        reason: String,
+    },
+    /// The TLS settings don't go together; ours to fix.
+    #[error("the TLS settings are refused: {0}")]
+    Tls(#[from] rustls::Error),
+    /// The settings of the client don't go together; ours to fix.
+    #[error("the HTTP client can't be made: {0}")]
+    Client(#[from] reqwest::Error),
+}
+
+/// A URL that nothing can be sent to; the operator must correct it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EndpointError {
+    /// It is no URL.
+    #[error("it is not a URL: {0}")]
+    NotAUrl(String),
+    /// It is neither `http` nor `https`.
+    #[error("it must begin with http:// or https://")]
+    Scheme,
+    /// It holds a user name or password, which would end up in places where secrets don't belong.
+    #[error("it must not hold a user name or password")]
+    Credentials,
+}
+
+/// The journal couldn't be read: the disk's fault, or a store that is being reopened. Delivery
+/// waits and reads again.
+#[derive(Debug, thiserror::Error)]
+#[error("the journal can't be read: {0}")]
+pub struct JournalError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
