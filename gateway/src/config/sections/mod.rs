@@ -1,0 +1,121 @@
+//! One file per part of the configuration: which keys it has, and how they go together.
+
+mod numbers;
+mod outward;
+mod plain;
+mod webhook;
+
+use toml::de::DeValue;
+
+use super::reader::Section;
+use super::secret::SecretSource;
+use super::types::Config;
+use super::values::Fault;
+use super::{Secret, values};
+
+/// Reads everything. `None`: something is wrong, and has been noted.
+pub(super) fn config(root: &Section<'_>) -> Option<Config> {
+    let store = plain::store(&root.section("store"));
+    let webhook = webhook::webhook(&root.section("webhook"));
+    let api = plain::api(&root.section("api"), webhook.as_ref().map(|webhook| webhook.listen));
+    let numbers = numbers::numbers(root);
+    let whatsapp = outward::whatsapp(&root.section("whatsapp"), numbers.as_deref());
+    let crm = outward::crm(&root.section("crm"));
+    let log = plain::log(&root.section("log"));
+    Some(Config {
+        store: store?,
+        webhook: webhook?,
+        api: api?,
+        numbers: numbers?,
+        whatsapp: whatsapp?,
+        crm: crm?,
+        log: log?,
+    })
+}
+
+/// A file or folder; a relative one lies in the folder of the configuration.
+fn path(section: &Section<'_>, name: &str) -> Option<std::path::PathBuf> {
+    section.read(name, values::text).map(|text| section.reader.source.base.join(text))
+}
+
+/// A PEM file that has to be there and to hold a block of the right kind.
+fn pem(section: &Section<'_>, name: &str, label: &str) -> Option<std::path::PathBuf> {
+    let path = path(section, name)?;
+    match std::fs::read_to_string(&path) {
+        Ok(text) if text.contains("-----BEGIN ") && text.contains(&format!("{label}-----")) => Some(path),
+        Ok(_) => {
+            section.mistake(
+                name,
+                Fault::new(format!("{} holds no {}", path.display(), label.to_lowercase()))
+                    .help(format!("a PEM file with \"-----BEGIN ... {label}-----\"")),
+            );
+            None
+        }
+        Err(error) => {
+            let reason = super::secret::reason(&error);
+            section.mistake(name, Fault::new(format!("can't read {}: {reason}", path.display())));
+            None
+        }
+    }
+}
+
+/// A secret that may be any text.
+fn secret(section: &Section<'_>, name: &str) -> Option<Secret> {
+    one_secret(section, name, section.raw(name)?)
+}
+
+/// A secret that travels in a header: visible ASCII.
+fn header_secret(section: &Section<'_>, name: &str) -> Option<Secret> {
+    let secret = secret(section, name)?;
+    if secret.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Some(secret);
+    }
+    section.mistake(
+        name,
+        Fault::new("a header can't carry this secret")
+            .help("visible ASCII characters only: no blank, no second line, nothing accented"),
+    );
+    None
+}
+
+/// One secret, a list of one or two, or, where the key isn't there, none.
+fn secrets(section: &Section<'_>, name: &str) -> Option<Vec<Secret>> {
+    match section.raw(name) {
+        None => None,
+        Some(DeValue::Array(entries)) => {
+            if entries.is_empty() || entries.len() > 2 {
+                let message = format!("this is a list of {}", entries.len());
+                section.mistake(
+                    name,
+                    Fault::new(message).help("one secret, or two while one replaces the other"),
+                );
+                return None;
+            }
+            let read = entries.iter().map(|entry| one_secret(section, name, entry.get_ref()));
+            // All of them are read before one of them may count: each may have its own mistake.
+            let read: Vec<Option<Secret>> = read.collect();
+            read.into_iter().collect()
+        }
+        Some(value) => one_secret(section, name, value).map(|secret| vec![secret]),
+    }
+}
+
+fn one_secret(section: &Section<'_>, name: &str, value: &DeValue<'_>) -> Option<Secret> {
+    let Some(text) = value.as_str() else {
+        let fault = Fault::new("a secret is named by text in quotes");
+        section.mistake(name, fault.help(format!("such as \"file:{name}\"")));
+        return None;
+    };
+    match SecretSource::parse(text, &section.reader.source.base).read(section.reader.env) {
+        Ok(read) => {
+            for warning in read.warnings {
+                section.warn(name, Fault::new(warning.message).help(warning.help));
+            }
+            Some(read.secret)
+        }
+        Err(message) => {
+            section.mistake(name, Fault::new(message));
+            None
+        }
+    }
+}

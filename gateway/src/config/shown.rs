@@ -1,0 +1,144 @@
+//! Lines of a configuration as they may be shown: without what could be a secret.
+//!
+//! A value is shown where its key is known and holds no secret, and where it only says where a
+//! secret is kept. What stands under an unknown key may well be a secret whose key was mistyped.
+
+use std::ops::Range;
+
+use toml::de::{DeArray, DeTable, DeValue};
+
+use super::keys::{self, Shape};
+use super::reader::join;
+use super::{Source, secret, syntax};
+
+/// What stands for a character that isn't shown.
+const MASK: char = '*';
+/// A line is cut here; nobody reads on.
+const LONGEST: usize = 160;
+/// What some editors put before the first character of a file.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+/// Tabs would put the marks below a line in the wrong place.
+const TAB: &str = "    ";
+
+/// The lines of one configuration.
+pub(super) struct Lines<'s> {
+    source: &'s Source,
+    hidden: Vec<Range<usize>>,
+    /// Lines that couldn't be parsed, by number from 1.
+    broken: std::collections::BTreeSet<usize>,
+}
+
+/// One line and the part of it that is meant.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Shown {
+    pub(super) number: usize,
+    pub(super) text: String,
+    /// Blanks before the marks, and marks.
+    pub(super) marks: (usize, usize),
+}
+
+impl<'s> Lines<'s> {
+    pub(super) fn of(source: &'s Source) -> Self {
+        let parsed = syntax::parse(source);
+        let mut hidden = Vec::new();
+        hide_in_table(&parsed.table, "", false, &mut hidden);
+        Self { source, hidden, broken: parsed.lines }
+    }
+
+    /// The line in which `span` begins.
+    pub(super) fn show(&self, span: &Range<usize>) -> Shown {
+        let text = &self.source.text;
+        let (number, column) = self.source.position(span.start);
+        let mut start: usize = text.split('\n').take(number - 1).map(|line| line.len() + 1).sum();
+        if text[start..].starts_with(BYTE_ORDER_MARK) {
+            start += BYTE_ORDER_MARK.len_utf8();
+        }
+        let line = text[start..].split('\n').next().unwrap_or_default().trim_end_matches('\r');
+        let visible_end = if self.broken.contains(&number) { broken_prefix(line) } else { line.len() };
+        let mut shown = String::new();
+        let mut marks: Option<(usize, usize)> = None;
+        for (count, (at, character)) in line.char_indices().enumerate() {
+            if count == LONGEST {
+                shown.push_str("...");
+                break;
+            }
+            let offset = start + at;
+            let before = shown.chars().count();
+            if at >= visible_end && character.is_alphanumeric()
+                || self.hidden.iter().any(|range| range.contains(&offset))
+            {
+                shown.push(MASK);
+            } else if character == '\t' {
+                shown.push_str(TAB);
+            } else if character.is_control() {
+                shown.push('\u{fffd}');
+            } else {
+                shown.push(character);
+            }
+            let width = shown.chars().count() - before;
+            if span.contains(&offset) || (count + 1 == column && span.is_empty()) {
+                marks.get_or_insert((before, 0)).1 += width;
+            }
+        }
+        let end = shown.chars().count();
+        Shown { number, text: shown, marks: marks.unwrap_or((end, 1)) }
+    }
+}
+
+/// How much of a line that couldn't be parsed may be shown as it is: all of it if it's a header,
+/// or a known key with one word behind it, else what stands before the value.
+fn broken_prefix(line: &str) -> usize {
+    let quotes = |text: &str| text.matches(['"', '\'']).count();
+    if line.trim_start().starts_with('[') && quotes(line) == 0 && !line.contains(['=', ',']) {
+        return line.len();
+    }
+    let Some((name, value)) = line.split_once('=') else {
+        return 0;
+    };
+    let last = name.trim().rsplit('.').next().unwrap_or_default();
+    let mut homes = keys::KEYS.iter().filter(|key| key.name() == last).peekable();
+    let harmless = homes.peek().is_some() && homes.all(|key| !key.kind.is_secret());
+    let value = value.trim();
+    if harmless && !value.contains(['=', ' ', '\t', '[', '{']) && quotes(value) <= 2 {
+        line.len()
+    } else {
+        name.find(['"', '\'']).unwrap_or(name.len())
+    }
+}
+
+fn hide_in_table(table: &DeTable<'_>, pattern: &str, all: bool, hidden: &mut Vec<Range<usize>>) {
+    for (key, value) in table.iter() {
+        let inner = join(pattern, key.get_ref());
+        let shape = keys::shape(&inner).filter(|_| !all);
+        match (shape, value.get_ref()) {
+            (Some(Shape::Table), DeValue::Table(table)) => hide_in_table(table, &inner, false, hidden),
+            (Some(Shape::Tables), DeValue::Array(entries)) => {
+                hide_in_array(entries, &format!("{inner}[]"), false, hidden);
+            }
+            (Some(Shape::Value), DeValue::Table(table)) => hide_in_table(table, &inner, true, hidden),
+            (Some(Shape::Value), _) if keys::find(&inner).is_some_and(|key| !key.kind.is_secret()) => {}
+            (_, DeValue::Table(table)) => hide_in_table(table, &inner, true, hidden),
+            (_, DeValue::Array(entries)) => hide_in_array(entries, &inner, true, hidden),
+            (_, value_in) => hide(value_in, value.span(), hidden),
+        }
+    }
+}
+
+fn hide_in_array(entries: &DeArray<'_>, pattern: &str, all: bool, hidden: &mut Vec<Range<usize>>) {
+    for entry in entries.iter() {
+        match entry.get_ref() {
+            DeValue::Table(table) => hide_in_table(table, pattern, all, hidden),
+            DeValue::Array(inner) => hide_in_array(inner, pattern, true, hidden),
+            value => hide(value, entry.span(), hidden),
+        }
+    }
+}
+
+fn hide(value: &DeValue<'_>, span: Range<usize>, hidden: &mut Vec<Range<usize>>) {
+    match value.as_str() {
+        Some(text) if secret::is_reference(text) => {}
+        // The quotes may stay, so that one sees that it is text.
+        Some(_) if span.len() >= 2 => hidden.push(span.start + 1..span.end - 1),
+        _ => hidden.push(span),
+    }
+}
