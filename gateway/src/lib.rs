@@ -3,4 +3,6 @@
 //! It's the one crate that knows all the others, and the only one that reads clocks, the
 //! environment and the command line. Start reading at [`cli`].
 
+pub mod cli;
 pub mod config;
+pub mod out;
