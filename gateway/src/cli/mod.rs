@@ -51,7 +51,7 @@ pub fn main() -> ExitCode {
         Err(error) if is_closed_pipe(&error) => Exit::Done.into(),
         Err(error) => {
             out::talk(&format!("wagate: {error:#}"));
-            let refused = error.chain().any(|cause| cause.is::<crate::config::Problems>());
+            let refused = error.chain().any(<dyn std::error::Error>::is::<crate::config::Problems>);
             if refused { Exit::Refused.into() } else { Exit::Failed.into() }
         }
     }

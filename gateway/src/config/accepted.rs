@@ -100,7 +100,8 @@ fn beside(file: &Path) -> PathBuf {
 
 /// Where a copy may lie, the likeliest place first.
 fn places(refused: &Source) -> Vec<PathBuf> {
-    let parsed = syntax::parse(refused);
+    let mended = syntax::mend(refused);
+    let parsed = syntax::parse(refused, &mended);
     let named = parsed
         .table
         .get("store")
@@ -118,11 +119,10 @@ fn places(refused: &Source) -> Vec<PathBuf> {
 /// The copy at `place`, if it can be read and was made of `file`.
 fn read(place: &Path, file: &Path) -> Option<Source> {
     let kept: Kept = serde_json::from_slice(&std::fs::read(place).ok()?).ok()?;
-    (kept.format == FORMAT && kept.file == file).then(|| Source {
-        file: kept.file,
-        base: kept.base,
-        text: kept.text,
-    })
+    if kept.format != FORMAT || kept.file != file {
+        return None;
+    }
+    Some(Source { file: kept.file, base: kept.base, text: kept.text })
 }
 
 /// Replaces a file in one step that survives a power cut: the old content or the new, never a

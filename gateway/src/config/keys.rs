@@ -437,3 +437,53 @@ impl Kind {
         matches!(self, Secret | Secrets)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::super::{reader::Reader, sections, syntax, units};
+    use super::*;
+    use crate::config::Source;
+
+    #[test]
+    fn every_key_is_asked_for_and_every_default_can_be_read() {
+        let tables = "[[numbers]]\n[[whatsapp.endpoints]]\n[[crm.endpoints]]\n[webhook.tls]\n";
+        let mut asked = BTreeSet::new();
+        for tls in ["certificate = \"x\"", "acme = {}", "off = true"] {
+            let text = format!("{tables}{tls}\n");
+            let source = Source::new(std::path::Path::new("wagate.toml"), text);
+            let mended = syntax::mend(&source);
+            let parsed = syntax::parse(&source, &mended);
+            assert_eq!(parsed.problems, []);
+            let reader = Reader::new(&source, &|_| None, Vec::new());
+            sections::config(&reader.root(&parsed.table));
+            asked.extend(reader.asked.borrow().iter().copied());
+        }
+        let known: BTreeSet<&str> = KEYS.iter().map(|key| key.path).collect();
+        assert_eq!(asked, known);
+        assert_eq!(known.len(), KEYS.len(), "a key is in the list twice");
+    }
+
+    #[test]
+    fn every_bound_can_be_read() {
+        for key in KEYS {
+            if let Size(low, high) = key.kind {
+                assert!(units::size(low).unwrap() < units::size(high).unwrap(), "{}", key.path);
+            } else if let Time(low, high) = key.kind {
+                assert!(units::duration(low).unwrap() < units::duration(high).unwrap(), "{}", key.path);
+            }
+        }
+    }
+
+    #[test]
+    fn a_place_is_a_key_a_table_or_several() {
+        assert_eq!(shape("store.path"), Some(Shape::Value));
+        assert_eq!(shape("numbers[].limits"), Some(Shape::Table));
+        assert_eq!(shape("whatsapp.endpoints"), Some(Shape::Tables));
+        assert_eq!(shape("whatsapp.endpoint"), None);
+        assert_eq!(shape("web"), None);
+        assert_eq!(children("crm.endpoints[]"), ["name", "url"]);
+        assert_eq!(children(""), ["store", "webhook", "api", "numbers", "whatsapp", "crm", "log"]);
+    }
+}

@@ -116,7 +116,8 @@ pub fn parse(source: Source, env: Env<'_>) -> Result<Loaded, Problems> {
 }
 
 fn examine(source: &Source, env: Env<'_>) -> (Option<Config>, Vec<Problem>) {
-    let parsed = syntax::parse(source);
+    let mended = syntax::mend(source);
+    let parsed = syntax::parse(source, &mended);
     let misplaced = unknown::misplaced(&parsed.table);
     let mut excused = misplaced.excused;
     if !parsed.problems.is_empty() {

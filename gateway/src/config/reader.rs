@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
+use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::keys::{self, Fallback, Key};
@@ -87,7 +88,7 @@ impl<'r> Section<'r> {
     pub(super) fn sections(&self, name: &str) -> Vec<Section<'r>> {
         let array = self.table.and_then(|table| table.get(name)).and_then(|value| value.get_ref().as_array());
         let (path, pattern) = (join(&self.path, name), join(&self.pattern, name));
-        let entry = |(place, value): (usize, &'r toml::Spanned<DeValue<'r>>)| Section {
+        let entry = |(place, value): (usize, &'r Spanned<DeValue<'r>>)| Section {
             reader: self.reader,
             table: value.get_ref().as_table(),
             path: format!("{path}[{place}]"),
@@ -121,7 +122,7 @@ impl<'r> Section<'r> {
             None => match key.default {
                 Fallback::Is(text) => {
                     let value = DeValue::parse(text).expect("a test parses every default");
-                    Some(convert(key, value.get_ref()).ok().expect("a test reads every default"))
+                    Some(convert(key, value.get_ref()).expect("a test reads every default"))
                 }
                 Fallback::Required => {
                     self.missing(name);
@@ -134,8 +135,8 @@ impl<'r> Section<'r> {
 
     /// The same for a value that has to be seen as the file has it, such as a secret: it has no
     /// default but may be required.
-    pub(super) fn raw(&self, name: &str) -> Option<&'r DeValue<'r>> {
-        let value = self.table.and_then(|table| table.get(name)).map(toml::Spanned::get_ref);
+    pub(super) fn raw(&self, name: &str) -> Option<&'r Spanned<DeValue<'r>>> {
+        let value = self.table.and_then(|table| table.get(name));
         if value.is_none() && self.key(name).default == Fallback::Required {
             self.missing(name);
         }
@@ -156,7 +157,17 @@ impl<'r> Section<'r> {
 
     /// Notes something about the value of `name` that a person should know.
     pub(super) fn warn(&self, name: &str, fault: Fault) {
-        self.reader.note(Severity::Warning, self.span_of(name), join(&self.path, name), fault);
+        let excused = !self.has(name) && self.reader.excuses(&join(&self.pattern, name));
+        if !excused {
+            self.reader.note(Severity::Warning, self.span_of(name), join(&self.path, name), fault);
+        }
+    }
+
+    /// Notes something about one entry of the list `name`, or about its only value.
+    pub(super) fn note_entry(&self, severity: Severity, name: &str, entry: &Entry<'_>, fault: Fault) {
+        let path = join(&self.path, name);
+        let key = entry.place.map_or(path.clone(), |place| format!("{path}[{place}]"));
+        self.reader.note(severity, Some(entry.value.span()), key, fault);
     }
 
     /// Notes a mistake about the table itself.
@@ -180,8 +191,15 @@ impl<'r> Section<'r> {
     }
 
     fn span_of(&self, name: &str) -> Option<Range<usize>> {
-        self.table.and_then(|table| table.get(name)).map(toml::Spanned::span).or_else(|| self.span.clone())
+        self.table.and_then(|table| table.get(name)).map(Spanned::span).or_else(|| self.span.clone())
     }
+}
+
+/// A value on its own, or one of a list.
+pub(super) struct Entry<'r> {
+    pub(super) value: &'r Spanned<DeValue<'r>>,
+    /// Its place in the list, from 0.
+    pub(super) place: Option<usize>,
 }
 
 /// `table.name`, or the name alone in the outermost table.

@@ -1,13 +1,14 @@
 //! Lines of a configuration as they may be shown: without what could be a secret.
 //!
 //! A value is shown where its key is known and holds no secret, and where it only says where a
-//! secret is kept. What stands under an unknown key may well be a secret whose key was mistyped.
+//! secret is kept. What stands under an unknown key may well be a secret whose key was mistyped,
+//! and a comment may hold the one of last year, so neither is shown.
 
 use std::ops::Range;
 
 use toml::de::{DeArray, DeTable, DeValue};
 
-use super::keys::{self, Shape};
+use super::keys::{self, Kind, Shape};
 use super::reader::join;
 use super::{Source, secret, syntax};
 
@@ -23,9 +24,18 @@ const TAB: &str = "    ";
 /// The lines of one configuration.
 pub(super) struct Lines<'s> {
     source: &'s Source,
-    hidden: Vec<Range<usize>>,
+    places: Places,
     /// Lines that couldn't be parsed, by number from 1.
     broken: std::collections::BTreeSet<usize>,
+}
+
+/// Parts of the text by what may be done with them.
+#[derive(Default)]
+struct Places {
+    /// Never shown.
+    hidden: Vec<Range<usize>>,
+    /// Keys and values: a `#` in them begins no comment.
+    quoted: Vec<Range<usize>>,
 }
 
 /// One line and the part of it that is meant.
@@ -39,10 +49,11 @@ pub(super) struct Shown {
 
 impl<'s> Lines<'s> {
     pub(super) fn of(source: &'s Source) -> Self {
-        let parsed = syntax::parse(source);
-        let mut hidden = Vec::new();
-        hide_in_table(&parsed.table, "", false, &mut hidden);
-        Self { source, hidden, broken: parsed.lines }
+        let mended = syntax::mend(source);
+        let parsed = syntax::parse(source, &mended);
+        let mut places = Places::default();
+        places.table(&parsed.table, "", false);
+        Self { source, places, broken: parsed.lines }
     }
 
     /// The line in which `span` begins.
@@ -54,7 +65,13 @@ impl<'s> Lines<'s> {
             start += BYTE_ORDER_MARK.len_utf8();
         }
         let line = text[start..].split('\n').next().unwrap_or_default().trim_end_matches('\r');
-        let visible_end = if self.broken.contains(&number) { broken_prefix(line) } else { line.len() };
+        let broken = self.broken.contains(&number);
+        let comment = line
+            .match_indices('#')
+            .map(|(at, _)| at)
+            .find(|at| broken || !self.places.quoted.iter().any(|range| range.contains(&(start + at))));
+        let line = line[..comment.unwrap_or(line.len())].trim_end();
+        let visible_end = if broken { broken_prefix(line) } else { line.len() };
         let mut shown = String::new();
         let mut marks: Option<(usize, usize)> = None;
         for (count, (at, character)) in line.char_indices().enumerate() {
@@ -65,7 +82,7 @@ impl<'s> Lines<'s> {
             let offset = start + at;
             let before = shown.chars().count();
             if at >= visible_end && character.is_alphanumeric()
-                || self.hidden.iter().any(|range| range.contains(&offset))
+                || self.places.hidden.iter().any(|range| range.contains(&offset))
             {
                 shown.push(MASK);
             } else if character == '\t' {
@@ -99,46 +116,60 @@ fn broken_prefix(line: &str) -> usize {
     let mut homes = keys::KEYS.iter().filter(|key| key.name() == last).peekable();
     let harmless = homes.peek().is_some() && homes.all(|key| !key.kind.is_secret());
     let value = value.trim();
-    if harmless && !value.contains(['=', ' ', '\t', '[', '{']) && quotes(value) <= 2 {
+    if harmless && !value.contains(['=', ' ', '\t', '[', '{', '@', '?']) && quotes(value) <= 2 {
         line.len()
     } else {
         name.find(['"', '\'']).unwrap_or(name.len())
     }
 }
 
-fn hide_in_table(table: &DeTable<'_>, pattern: &str, all: bool, hidden: &mut Vec<Range<usize>>) {
-    for (key, value) in table.iter() {
-        let inner = join(pattern, key.get_ref());
-        let shape = keys::shape(&inner).filter(|_| !all);
-        match (shape, value.get_ref()) {
-            (Some(Shape::Table), DeValue::Table(table)) => hide_in_table(table, &inner, false, hidden),
-            (Some(Shape::Tables), DeValue::Array(entries)) => {
-                hide_in_array(entries, &format!("{inner}[]"), false, hidden);
+/// Whether the value of a known key holds no secret. Some write one into a URL all the same.
+fn may_be_shown(pattern: &str, value: &DeValue<'_>) -> bool {
+    let url_with_more =
+        |kind| kind == Kind::Url && value.as_str().is_some_and(|url| url.contains(['@', '?']));
+    keys::find(pattern).is_some_and(|key| !key.kind.is_secret() && !url_with_more(key.kind))
+}
+
+impl Places {
+    /// Goes through a table; with `all`, nothing in it is known.
+    fn table(&mut self, table: &DeTable<'_>, pattern: &str, all: bool) {
+        for (key, value) in table.iter() {
+            self.quoted.push(key.span());
+            let inner = join(pattern, key.get_ref());
+            let shape = keys::shape(&inner).filter(|_| !all);
+            match (shape, value.get_ref()) {
+                (Some(Shape::Table), DeValue::Table(table)) => self.table(table, &inner, false),
+                (Some(Shape::Tables), DeValue::Array(entries)) => {
+                    self.array(entries, &format!("{inner}[]"), false);
+                }
+                (_, DeValue::Table(table)) => self.table(table, &inner, true),
+                (Some(Shape::Value), other) if may_be_shown(&inner, other) => self.quoted.push(value.span()),
+                (_, DeValue::Array(entries)) => self.array(entries, &inner, true),
+                (_, other) => self.hide(other, value.span()),
             }
-            (Some(Shape::Value), DeValue::Table(table)) => hide_in_table(table, &inner, true, hidden),
-            (Some(Shape::Value), _) if keys::find(&inner).is_some_and(|key| !key.kind.is_secret()) => {}
-            (_, DeValue::Table(table)) => hide_in_table(table, &inner, true, hidden),
-            (_, DeValue::Array(entries)) => hide_in_array(entries, &inner, true, hidden),
-            (_, value_in) => hide(value_in, value.span(), hidden),
         }
     }
-}
 
-fn hide_in_array(entries: &DeArray<'_>, pattern: &str, all: bool, hidden: &mut Vec<Range<usize>>) {
-    for entry in entries.iter() {
-        match entry.get_ref() {
-            DeValue::Table(table) => hide_in_table(table, pattern, all, hidden),
-            DeValue::Array(inner) => hide_in_array(inner, pattern, true, hidden),
-            value => hide(value, entry.span(), hidden),
+    fn array(&mut self, entries: &DeArray<'_>, pattern: &str, all: bool) {
+        for entry in entries.iter() {
+            let value = entry.get_ref();
+            if let Some(table) = value.as_table() {
+                self.table(table, pattern, all);
+            } else if let Some(inner) = value.as_array() {
+                self.array(inner, pattern, true);
+            } else {
+                self.hide(value, entry.span());
+            }
         }
     }
-}
 
-fn hide(value: &DeValue<'_>, span: Range<usize>, hidden: &mut Vec<Range<usize>>) {
-    match value.as_str() {
-        Some(text) if secret::is_reference(text) => {}
-        // The quotes may stay, so that one sees that it is text.
-        Some(_) if span.len() >= 2 => hidden.push(span.start + 1..span.end - 1),
-        _ => hidden.push(span),
+    fn hide(&mut self, value: &DeValue<'_>, span: Range<usize>) {
+        self.quoted.push(span.clone());
+        match value.as_str() {
+            Some(text) if secret::is_reference(text) => {}
+            // The quotes may stay, so that one sees that it is text.
+            Some(_) if span.len() >= 2 => self.hidden.push(span.start + 1..span.end - 1),
+            _ => self.hidden.push(span),
+        }
     }
 }

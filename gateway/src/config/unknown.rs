@@ -78,13 +78,16 @@ impl Misplaced {
             let path = format!("{path}[{place}]");
             match entry.get_ref().as_table() {
                 Some(table) => self.table(table, &path, &format!("{pattern}[]")),
-                None => self.problems.push(Problem {
-                    severity: Severity::Mistake,
-                    span: Some(entry.span()),
-                    key: path,
-                    message: "every entry is a table".to_owned(),
-                    help: None,
-                }),
+                None => {
+                    self.excused.push(format!("{pattern}[]"));
+                    self.problems.push(Problem {
+                        severity: Severity::Mistake,
+                        span: Some(entry.span()),
+                        key: path,
+                        message: "every entry is a table".to_owned(),
+                        help: None,
+                    });
+                }
             }
         }
     }
@@ -102,6 +105,10 @@ impl Misplaced {
             return mean_here(word);
         }
         let mut homes = homes(name);
+        // A key that is at home further in was most likely meant there.
+        if homes.iter().any(|home| home.starts_with(&join(pattern, ""))) {
+            homes.retain(|home| home.starts_with(&join(pattern, "")));
+        }
         if homes.is_empty()
             && let Some((_, word)) = best.filter(|(likeness, _)| *likeness >= ALIKE)
         {
@@ -146,13 +153,13 @@ fn homes(name: &str) -> Vec<&'static str> {
 /// A key as one would say where it stands: `[webhook] verify_token`.
 fn named(path: &str) -> String {
     let header = |path: &str| match path.strip_suffix("[]") {
-        Some(tables) => format!("`[[{}]]`", tables.replace("[]", "")),
-        None => format!("`[{}]`", path.replace("[]", "")),
+        Some(tables) => format!("[[{}]]", tables.replace("[]", "")),
+        None => format!("[{}]", path.replace("[]", "")),
     };
     match (keys::shape(path), path.rsplit_once('.')) {
-        (Some(Shape::Value), Some((table, name))) => format!("{} `{name}`", header(table)),
-        (Some(Shape::Tables), _) => header(&format!("{path}[]")),
-        _ => header(path),
+        (Some(Shape::Value), Some((table, name))) => format!("`{} {name}`", header(table)),
+        (Some(Shape::Tables), _) => format!("`{}`", header(&format!("{path}[]"))),
+        _ => format!("`{}`", header(path)),
     }
 }
 

@@ -105,20 +105,20 @@ pub(super) fn integer(key: &Key, value: &DeValue<'_>) -> Read<u64> {
     let Kind::Integer(low, high) = key.kind else { unreachable!("only asked for integer keys") };
     match u64::from_str_radix(number.as_str(), number.radix()) {
         Ok(number) if (low..=high).contains(&number) => Ok(number),
-        _ => Err(Fault::new(format!("{number} is out of range")).help(format!("{low} to {high}"))),
+        _ => Err(Fault::new(format!("{number} is out of range")).help(format!("allowed: {low} to {high}"))),
     }
 }
 
 /// A number of 0 to 1.
 pub(super) fn share(_: &Key, value: &DeValue<'_>) -> Read<f64> {
-    let number = match value {
-        DeValue::Float(number) => number.as_str().parse().ok(),
-        DeValue::Integer(number) if number.radix() == 10 => number.as_str().parse().ok(),
-        _ => return Err(wrong_type("a number of 0 to 1", value)),
+    let decimal = value.as_integer().filter(|number| number.radix() == 10).map(toml::de::DeInteger::as_str);
+    let Some(text) = decimal.or_else(|| value.as_float().map(toml::de::DeFloat::as_str)) else {
+        return Err(wrong_type("a number of 0 to 1", value));
     };
+    let number: Option<f64> = text.parse().ok();
     number
         .filter(|number| (0.0..=1.0).contains(number))
-        .ok_or_else(|| Fault::new("this is out of range").help("0 to 1: a share, 0.8 is 80 %"))
+        .ok_or_else(|| Fault::new("this is out of range").help("allowed: 0 to 1, a share; 0.8 is 80 %"))
 }
 
 /// A size within the key's range, in bytes.
@@ -156,7 +156,7 @@ fn in_range<T: PartialOrd>(value: T, low: &str, high: &str, parse: fn(&str) -> R
     if (bound(low)..=bound(high)).contains(&value) {
         Ok(value)
     } else {
-        Err(Fault::new("this is out of range").help(format!("{low} to {high}")))
+        Err(Fault::new("this is out of range").help(format!("allowed: {low} to {high}")))
     }
 }
 
@@ -199,6 +199,14 @@ pub(super) fn listen(_: &Key, value: &DeValue<'_>) -> Read<SocketAddr> {
 pub(super) fn url(_: &Key, value: &DeValue<'_>) -> Read<Url> {
     let text = as_text(value, "an address in quotes")?;
     let shape = "such as \"https://crm.example.com/wagate\"";
+    if !text.contains("://") {
+        let fault = Fault::new("this is no whole URL");
+        let proposed = format!("https://{text}");
+        return Err(match Url::parse(&proposed) {
+            Ok(_) if !text.contains(':') => fault.help(format!("did you mean \"{proposed}\"?")),
+            _ => fault.help(shape),
+        });
+    }
     let url = Url::parse(&text).map_err(|error| Fault::new(format!("not a URL: {error}")).help(shape))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(Fault::new(format!("{:?} is not http or https", url.scheme())).help(shape));
@@ -226,7 +234,7 @@ pub(super) fn number_url_path(_: &Key, value: &DeValue<'_>) -> Read<String> {
 fn url_path(value: &DeValue<'_>, placeholder: &str) -> Read<String> {
     let text = as_text(value, "a path in quotes")?;
     if !text.starts_with('/') {
-        return Err(Fault::new("a path begins with a slash").help(format!("did you mean \"/{text}\"?")));
+        return Err(Fault::new("a path begins with a slash").help("such as \"/webhook\""));
     }
     let fixed = if placeholder.is_empty() { text.clone() } else { text.replace(placeholder, "") };
     if let Some(odd) = fixed.chars().find(|c| !(c.is_ascii_alphanumeric() || "/-._~".contains(*c))) {
@@ -256,30 +264,37 @@ pub(super) fn phone(_: &Key, value: &DeValue<'_>) -> Read<String> {
     let shape = "such as \"+85291234567\"";
     let digits = text.strip_prefix('+');
     if !digits.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())) {
-        return Err(Fault::new("a phone number is \"+\", country code and number, digits only").help(shape));
+        let fault = Fault::new("a phone number is \"+\", country code and number, digits only");
+        let bare: String = text.chars().filter(char::is_ascii_digit).collect();
+        let proposed = format!("+{bare}");
+        return Err(match is_e164(&proposed) {
+            true => fault.help(format!("did you mean \"{proposed}\"?")),
+            false => fault.help(shape),
+        });
     }
-    match phonenumber::parse(None, &text) {
-        Ok(number) if number.format().mode(phonenumber::Mode::E164).to_string() == text => Ok(text),
-        _ => Err(Fault::new("this is no phone number of any country").help(shape)),
+    if is_e164(&text) {
+        Ok(text)
+    } else {
+        Err(Fault::new("this is no phone number of any country").help(shape))
     }
 }
 
+/// Whether a number could be dialled: a country has it, or has numbers of that length at least.
+fn is_e164(text: &str) -> bool {
+    phonenumber::parse(None, text)
+        .is_ok_and(|number| number.format().mode(phonenumber::Mode::E164).to_string() == text)
+}
+
 pub(super) fn digits(_: &Key, value: &DeValue<'_>) -> Read<String> {
-    let text = match value {
-        DeValue::Integer(_) => {
-            return Err(wrong_type("text in quotes", value).help(format!("\"{}\"", as_number(value))));
-        }
-        _ => as_text(value, "digits in quotes")?,
-    };
+    if let Some(number) = value.as_integer() {
+        return Err(wrong_type("text in quotes", value).help(format!("\"{number}\"")));
+    }
+    let text = as_text(value, "digits in quotes")?;
     if text.bytes().all(|b| b.is_ascii_digit()) && text.len() <= 32 {
         Ok(text)
     } else {
         Err(Fault::new("an id of Meta's is digits only, at most 32").help("such as \"106540352242922\""))
     }
-}
-
-fn as_number(value: &DeValue<'_>) -> String {
-    value.as_integer().map_or(String::new(), ToString::to_string)
 }
 
 pub(super) fn header(_: &Key, value: &DeValue<'_>) -> Read<HeaderName> {

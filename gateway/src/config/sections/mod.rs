@@ -5,13 +5,11 @@ mod outward;
 mod plain;
 mod webhook;
 
-use toml::de::DeValue;
-
-use super::reader::Section;
+use super::reader::{Entry, Section};
 use super::secret::SecretSource;
 use super::types::Config;
 use super::values::Fault;
-use super::{Secret, values};
+use super::{Secret, Severity, values};
 
 /// Reads everything. `None`: something is wrong, and has been noted.
 pub(super) fn config(root: &Section<'_>) -> Option<Config> {
@@ -61,7 +59,7 @@ fn pem(section: &Section<'_>, name: &str, label: &str) -> Option<std::path::Path
 
 /// A secret that may be any text.
 fn secret(section: &Section<'_>, name: &str) -> Option<Secret> {
-    one_secret(section, name, section.raw(name)?)
+    one_secret(section, name, &Entry { value: section.raw(name)?, place: None })
 }
 
 /// A secret that travels in a header: visible ASCII.
@@ -80,41 +78,41 @@ fn header_secret(section: &Section<'_>, name: &str) -> Option<Secret> {
 
 /// One secret, a list of one or two, or, where the key isn't there, none.
 fn secrets(section: &Section<'_>, name: &str) -> Option<Vec<Secret>> {
-    match section.raw(name) {
-        None => None,
-        Some(DeValue::Array(entries)) => {
-            if entries.is_empty() || entries.len() > 2 {
-                let message = format!("this is a list of {}", entries.len());
-                section.mistake(
-                    name,
-                    Fault::new(message).help("one secret, or two while one replaces the other"),
-                );
-                return None;
-            }
-            let read = entries.iter().map(|entry| one_secret(section, name, entry.get_ref()));
-            // All of them are read before one of them may count: each may have its own mistake.
-            let read: Vec<Option<Secret>> = read.collect();
-            read.into_iter().collect()
-        }
-        Some(value) => one_secret(section, name, value).map(|secret| vec![secret]),
+    let value = section.raw(name)?;
+    let Some(entries) = value.get_ref().as_array() else {
+        return one_secret(section, name, &Entry { value, place: None }).map(|secret| vec![secret]);
+    };
+    if entries.is_empty() || entries.len() > 2 {
+        let fault = Fault::new(format!("this is a list of {}", entries.len()));
+        section.mistake(name, fault.help("one secret, or two while one replaces the other"));
+        return None;
     }
+    // All of them are read before one of them may count: each may have its own mistake.
+    let read: Vec<Option<Secret>> = entries
+        .iter()
+        .enumerate()
+        .map(|(place, value)| one_secret(section, name, &Entry { value, place: Some(place) }))
+        .collect();
+    read.into_iter().collect()
 }
 
-fn one_secret(section: &Section<'_>, name: &str, value: &DeValue<'_>) -> Option<Secret> {
-    let Some(text) = value.as_str() else {
-        let fault = Fault::new("a secret is named by text in quotes");
-        section.mistake(name, fault.help(format!("such as \"file:{name}\"")));
+fn one_secret(section: &Section<'_>, name: &str, entry: &Entry<'_>) -> Option<Secret> {
+    let Some(text) = entry.value.get_ref().as_str() else {
+        let fault =
+            Fault::new("a secret is named by text in quotes").help(format!("such as \"file:{name}\""));
+        section.note_entry(Severity::Mistake, name, entry, fault);
         return None;
     };
     match SecretSource::parse(text, &section.reader.source.base).read(section.reader.env) {
         Ok(read) => {
-            for warning in read.warnings {
-                section.warn(name, Fault::new(warning.message).help(warning.help));
+            for doubt in read.warnings {
+                let fault = Fault::new(doubt.message).help(doubt.help);
+                section.note_entry(Severity::Warning, name, entry, fault);
             }
             Some(read.secret)
         }
         Err(message) => {
-            section.mistake(name, Fault::new(message));
+            section.note_entry(Severity::Mistake, name, entry, Fault::new(message));
             None
         }
     }

@@ -33,12 +33,10 @@ fn number(section: &Section<'_>) -> Option<Number> {
     let timezone = section.read("timezone", values::timezone);
     let portfolio = section.read("portfolio", values::text);
     let limits = limits(&section.section("limits"));
-    if !section.has("timezone")
-        && let Some(phone) = phone.as_ref().filter(|phone| !phone.starts_with(HOME))
-    {
+    if !section.has("timezone") && phone.as_ref().is_some_and(|phone| !phone.starts_with(HOME)) {
         section.warn(
             "phone",
-            Fault::new(format!("the day of {phone} begins at midnight in Asia/Hong_Kong, the default"))
+            Fault::new("this number's day begins at midnight in Asia/Hong_Kong, the default")
                 .help("add timezone = \"...\", the zone that the store lives by"),
         );
     }

@@ -25,16 +25,15 @@ pub(super) fn webhook(section: &Section<'_>) -> Option<Webhook> {
 }
 
 fn tls(section: &Section<'_>, listen: Option<SocketAddr>) -> Option<Tls> {
-    let flag = |name| (name, section.read(name, values::flag).unwrap_or(false));
-    let chosen: Vec<&str> = [
-        flag("self_signed"),
+    let self_signed = section.read("self_signed", values::flag);
+    let off_flag = section.read("off", values::flag);
+    let kinds = [
+        ("self_signed", self_signed == Some(true)),
         ("certificate", section.has("certificate")),
         ("acme", section.has("acme")),
-        flag("off"),
-    ]
-    .into_iter()
-    .filter_map(|(name, chosen)| chosen.then_some(name))
-    .collect();
+        ("off", off_flag == Some(true)),
+    ];
+    let chosen: Vec<&str> = kinds.into_iter().filter_map(|(name, chosen)| chosen.then_some(name)).collect();
     if section.has("key") && !section.has("certificate") {
         let fault = Fault::new("a key without its `certificate`");
         section.mistake("key", fault.help("add certificate = \"cert.pem\""));
@@ -49,8 +48,10 @@ fn tls(section: &Section<'_>, listen: Option<SocketAddr>) -> Option<Tls> {
         Some("acme") => acme(&section.section("acme")).map(Tls::Acme),
         Some(_) => off(section, listen),
         None => {
-            // A kind that is there but can't be read, or is said not to be wanted, isn't forgotten.
-            if !section.has("key") {
+            // A kind that is there but can't be read isn't forgotten.
+            let unread = section.has("self_signed") && self_signed.is_none()
+                || section.has("off") && off_flag.is_none();
+            if !(unread || section.has("key")) {
                 section.mistake_here(Fault::new("one kind of tls is required and missing").help(
                     "add to [webhook.tls] one of: self_signed = true, certificate and key, acme = { ... }, off = true",
                 ));
@@ -89,8 +90,9 @@ fn acme(section: &Section<'_>) -> Option<Acme> {
     let contact = section.read("contact", values::contact);
     let directory = section.read("directory", values::url);
     let ca = pem(section, "ca", "CERTIFICATE");
-    if domains.is_none() && !section.has("domains") {
-        section.mistake_here(Fault::new("`domains` is required and missing"));
+    if !section.has("domains") {
+        let fault = Fault::new("`domains` is required and missing");
+        section.mistake("domains", fault.help("domains = [\"box.example.com\"]"));
     }
     for domain in domains.iter().flatten() {
         if let Err(fault) = values::host(domain) {
