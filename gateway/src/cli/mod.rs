@@ -2,12 +2,17 @@
 
 mod args;
 mod check;
+mod target;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-pub use args::{ApiArgs, Cli, Command, ConfigArgs, DeadLetters, Demo, Records, Simulate};
+pub use args::{
+    ApiArgs, Check, Cli, Command, ConfigArgs, DeadLetters, DeadLettersAction, Demo, Records, Simulate,
+    SimulateCrm, SimulateWhatsapp, Status,
+};
+pub use target::Target;
 
 use crate::out;
 

@@ -83,8 +83,7 @@ fn possible(loaded: Loaded) -> Result<Loaded, Problems> {
 pub fn keep(loaded: &Loaded) -> io::Result<()> {
     let source = loaded.source();
     let file = std::path::absolute(&source.file)?;
-    let base = std::path::absolute(&source.base).unwrap_or_else(|_| source.base.clone());
-    let kept = Kept { format: FORMAT, file, base, text: source.text.clone() };
+    let kept = Kept { format: FORMAT, file, base: source.base.clone(), text: source.text.clone() };
     let bytes = serde_json::to_vec(&kept)?;
     if let Err(error) = write(&beside(&kept.file), &bytes) {
         tracing::debug!(%error, "no copy of the configuration beside its file; the one in the store will do");

@@ -78,7 +78,14 @@ impl Loaded {
 /// With everything that is wrong with it.
 pub fn load(path: &Path, env: Env<'_>) -> Result<Loaded, Problems> {
     match read(path) {
-        Ok(text) => parse(Source::new(path, text), env),
+        Ok(text) => {
+            let mut source = Source::new(path, text);
+            // So that it still holds when the text is kept and read again from another folder.
+            if let Ok(absolute) = std::path::absolute(path) {
+                source.base = absolute.parent().unwrap_or(&absolute).to_owned();
+            }
+            parse(source, env)
+        }
         Err(message) => {
             let key = String::new();
             let problem = Problem { severity: Severity::Mistake, span: None, key, message, help: None };

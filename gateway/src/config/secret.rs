@@ -20,6 +20,23 @@ impl Secret {
         Self(text)
     }
 
+    /// Reads a secret that is written as in the configuration, `file:`, `env:`, `credential:` or
+    /// itself; a relative file lies in `base`.
+    ///
+    /// # Errors
+    /// With what is wrong, in words that don't hold the secret.
+    pub fn find(text: &str, base: &Path, env: Env<'_>) -> Result<Self, String> {
+        SecretSource::parse(text, base).read(env).map(|read| read.secret)
+    }
+
+    /// Reads a secret file.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub fn read_file(path: &Path) -> Result<Self, String> {
+        read_file(path, false).map(|read| read.secret)
+    }
+
     /// The secret itself, for the one place that needs it.
     #[must_use]
     pub fn expose(&self) -> &str {
