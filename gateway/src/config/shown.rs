@@ -24,18 +24,19 @@ const TAB: &str = "    ";
 /// The lines of one configuration.
 pub(super) struct Lines<'s> {
     source: &'s Source,
-    places: Places,
+    places: Places<'s>,
     /// Lines that couldn't be parsed, by number from 1.
     broken: std::collections::BTreeSet<usize>,
 }
 
 /// Parts of the text by what may be done with them.
-#[derive(Default)]
-struct Places {
+struct Places<'s> {
+    text: &'s str,
     /// Never shown.
     hidden: Vec<Range<usize>>,
-    /// Keys and values: a `#` in them begins no comment.
-    quoted: Vec<Range<usize>>,
+    /// Keys and values. What is outside of them may be shown no more than what is hidden: where the
+    /// parser had to guess it leaves out values.
+    known: Vec<Range<usize>>,
 }
 
 /// One line and the part of it that is meant.
@@ -51,7 +52,7 @@ impl<'s> Lines<'s> {
     pub(super) fn of(source: &'s Source) -> Self {
         let mended = syntax::mend(source);
         let parsed = syntax::parse(source, &mended);
-        let mut places = Places::default();
+        let mut places = Places { text: &source.text, hidden: Vec::new(), known: Vec::new() };
         places.table(&parsed.table, "", false);
         Self { source, places, broken: parsed.lines }
     }
@@ -69,9 +70,9 @@ impl<'s> Lines<'s> {
         let comment = line
             .match_indices('#')
             .map(|(at, _)| at)
-            .find(|at| broken || !self.places.quoted.iter().any(|range| range.contains(&(start + at))));
+            .find(|at| broken || !self.places.known.iter().any(|range| range.contains(&(start + at))));
         let line = line[..comment.unwrap_or(line.len())].trim_end();
-        let visible_end = if broken { broken_prefix(line) } else { line.len() };
+        let plain = if broken { broken_prefix(line) } else { key_prefix(line) };
         let mut shown = String::new();
         let mut marks: Option<(usize, usize)> = None;
         for (count, (at, character)) in line.char_indices().enumerate() {
@@ -81,9 +82,10 @@ impl<'s> Lines<'s> {
             }
             let offset = start + at;
             let before = shown.chars().count();
-            if at >= visible_end && character.is_alphanumeric()
-                || self.places.hidden.iter().any(|range| range.contains(&offset))
-            {
+            let within = |places: &[Range<usize>]| places.iter().any(|range| range.contains(&offset));
+            let punctuation = character.is_whitespace() || "=,\"'[]{}".contains(character);
+            let shown_as_it_is = at < plain || punctuation || !broken && within(&self.places.known);
+            if !shown_as_it_is || within(&self.places.hidden) {
                 shown.push(MASK);
             } else if character == '\t' {
                 shown.push_str(TAB);
@@ -105,8 +107,7 @@ impl<'s> Lines<'s> {
 /// How much of a line that couldn't be parsed may be shown as it is: all of it if it's a header,
 /// or a known key with one word behind it, else what stands before the value.
 fn broken_prefix(line: &str) -> usize {
-    let quotes = |text: &str| text.matches(['"', '\'']).count();
-    if line.trim_start().starts_with('[') && quotes(line) == 0 && !line.contains(['=', ',']) {
+    if is_header(line) {
         return line.len();
     }
     let Some((name, value)) = line.split_once('=') else {
@@ -116,11 +117,28 @@ fn broken_prefix(line: &str) -> usize {
     let mut homes = keys::KEYS.iter().filter(|key| key.name() == last).peekable();
     let harmless = homes.peek().is_some() && homes.all(|key| !key.kind.is_secret());
     let value = value.trim();
-    if harmless && !value.contains(['=', ' ', '\t', '[', '{', '@', '?']) && quotes(value) <= 2 {
+    if harmless
+        && !value.contains(['=', ' ', '\t', '[', '{', '@', '?'])
+        && value.matches(['"', '\'']).count() <= 2
+    {
         line.len()
     } else {
         name.find(['"', '\'']).unwrap_or(name.len())
     }
+}
+
+/// How much of a line is a header, or the key before its value.
+fn key_prefix(line: &str) -> usize {
+    let bare = |name: &str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_. \t".contains(&b));
+    match line.find('=') {
+        _ if is_header(line) => line.len(),
+        Some(end) if bare(&line[..end]) => end,
+        _ => 0,
+    }
+}
+
+fn is_header(line: &str) -> bool {
+    line.trim_start().starts_with('[') && !line.contains(['"', '\'', '=', ','])
 }
 
 /// Whether the value of a known key holds no secret. Some write one into a URL all the same.
@@ -130,11 +148,11 @@ fn may_be_shown(pattern: &str, value: &DeValue<'_>) -> bool {
     keys::find(pattern).is_some_and(|key| !key.kind.is_secret() && !url_with_more(key.kind))
 }
 
-impl Places {
+impl Places<'_> {
     /// Goes through a table; with `all`, nothing in it is known.
     fn table(&mut self, table: &DeTable<'_>, pattern: &str, all: bool) {
         for (key, value) in table.iter() {
-            self.quoted.push(key.span());
+            self.known.push(key.span());
             let inner = join(pattern, key.get_ref());
             let shape = keys::shape(&inner).filter(|_| !all);
             match (shape, value.get_ref()) {
@@ -142,8 +160,14 @@ impl Places {
                 (Some(Shape::Tables), DeValue::Array(entries)) => {
                     self.array(entries, &format!("{inner}[]"), false);
                 }
-                (_, DeValue::Table(table)) => self.table(table, &inner, true),
-                (Some(Shape::Value), other) if may_be_shown(&inner, other) => self.quoted.push(value.span()),
+                (_, DeValue::Table(table)) => {
+                    self.table(table, &inner, true);
+                    // In `token = { "hunter2" }` the secret is a key. A header may be shown.
+                    if self.text[value.span()].starts_with('{') {
+                        self.hidden.push(value.span());
+                    }
+                }
+                (Some(Shape::Value), other) if may_be_shown(&inner, other) => self.known.push(value.span()),
                 (_, DeValue::Array(entries)) => self.array(entries, &inner, true),
                 (_, other) => self.hide(other, value.span()),
             }
@@ -164,7 +188,7 @@ impl Places {
     }
 
     fn hide(&mut self, value: &DeValue<'_>, span: Range<usize>) {
-        self.quoted.push(span.clone());
+        self.known.push(span.clone());
         match value.as_str() {
             Some(text) if secret::is_reference(text) => {}
             // The quotes may stay, so that one sees that it is text.

@@ -114,17 +114,38 @@ proptest! {
     }
 
     #[test]
-    fn a_slip_of_one_place_never_shows_a_secret(mutation in mutation()) {
-        let shop = Shop::new();
-        let text = apply(&EXAMPLE.replace("\"file:", &format!("\"{CANARY}")), &mutation);
-        let problems = shop.report(&text);
-        let shown = format!("{}{}{problems}", problems.render(false), problems.json());
-        prop_assert!(!shown.contains(CANARY), "{mutation:?}\n{shown}");
-    }
-
-    #[test]
     fn no_text_at_all_makes_the_reader_panic(text in "\\PC{0,200}") {
         let problems = Shop::new().report(&text);
         let _ = problems.render(true);
+    }
+}
+
+/// Every single slip within a line. (One that joins a secret to a value that is none can't be
+/// told from that value, so a line break stays where it is.)
+#[test]
+fn a_slip_of_one_place_never_shows_a_secret() {
+    let shop = Shop::new();
+    let text = format!(
+        "[webhook]\n# not {CANARY}\npath = \"/x\"\nverify_token = \"{CANARY}\"\napp_secret = [\"{CANARY}\",\n\"{CANARY}2\"]\ntls.self_signed = true\n[api]\nlisten = \"x\"\ntoken = '{CANARY}'\n[[whatsapp.endpoints]]\ntoken = \"{CANARY}\"\n"
+    );
+    let mut mutations = Vec::new();
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        for start in 0..line.len() {
+            let deletions = 1..line.len() - start;
+            mutations.extend(deletions.map(|count| Mutation::Delete { at: at + start, count }));
+            for scrap in
+                ["\n", "\"", "'", "\"\"\"", "[", "]", "{", "}", "=", "#", ",", ".", "x", "\t", "\u{0}"]
+            {
+                mutations.push(Mutation::Insert { at: at + start, text: scrap.to_owned() });
+            }
+        }
+        at += line.len();
+    }
+    assert!(mutations.len() > 3_000);
+    for mutation in mutations {
+        let problems = shop.report(&apply(&text, &mutation));
+        let shown = format!("{}{}{problems}", problems.render(false), problems.json());
+        assert!(!shown.contains(CANARY), "{mutation:?}\n{shown}");
     }
 }
