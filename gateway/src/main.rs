@@ -1,3 +1,5 @@
 //! The `wagate` program.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    wagate::cli::main()
+}

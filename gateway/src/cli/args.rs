@@ -1,0 +1,209 @@
+//! What can be written on the command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use reqwest::Url;
+
+use crate::config::units;
+
+/// Where a configuration is when nobody says otherwise.
+const DEFAULT_CONFIG: &str = "/etc/wagate/wagate.toml";
+
+/// A small box that keeps a store's WhatsApp messages safe and hands them to its CRM.
+#[derive(Debug, Parser)]
+#[command(
+    name = "wagate",
+    version,
+    propagate_version = true,
+    disable_help_subcommand = true,
+    arg_required_else_help = true,
+    after_help = "Examples:
+  wagate demo                                    see what it does, nothing to install
+  wagate check --config /etc/wagate/wagate.toml  find every mistake in a configuration
+  wagate run --config /etc/wagate/wagate.toml    run the gateway
+
+Exit status: 0 done, 1 failed, 2 usage or configuration."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the gateway in the foreground
+    ///
+    /// SIGTERM or SIGINT finishes what is in flight and exits 0; SIGHUP reads certificates and
+    /// secrets again. A box that has once started keeps the last configuration that worked, and
+    /// starts with that one when the file is refused.
+    #[command(after_help = "Example:\n  wagate run --config /etc/wagate/wagate.toml")]
+    Run(ConfigArgs),
+    /// Find every mistake in a configuration, and touch nothing
+    #[command(after_help = "Example:\n  wagate check --config wagate.toml && systemctl restart wagate")]
+    Check(Check),
+    /// Show the whole product on this machine, with nothing installed
+    #[command(after_help = "Example:\n  wagate demo --for 20s")]
+    Demo(Demo),
+    /// Stand in for WhatsApp or for a CRM
+    #[command(subcommand, arg_required_else_help = true)]
+    Simulate(Simulate),
+    /// Show how a running gateway is doing
+    #[command(after_help = "Example:\n  wagate status --config /etc/wagate/wagate.toml --json")]
+    Status(Status),
+    /// Read the records of a running gateway
+    #[command(after_help = "Example:\n  wagate records --after 00000000000000001234 --json")]
+    Records(Records),
+    /// Look after what the CRM refused
+    #[command(after_help = "Example:\n  wagate deadletters\n  wagate deadletters retry 00000000000000001234")]
+    Deadletters(DeadLetters),
+}
+
+/// The configuration to go by.
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
+    pub config: PathBuf,
+}
+
+/// `wagate check`
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Where the configuration is.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `wagate demo`
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// End by itself after this time, such as 20s; exit status 0 only if everything sent was received
+    #[arg(long = "for", value_name = "DURATION", value_parser = units::duration)]
+    pub for_: Option<Duration>,
+}
+
+/// `wagate simulate`
+#[derive(Debug, Subcommand)]
+pub enum Simulate {
+    /// A WhatsApp that sends signed webhooks and takes messages
+    #[command(
+        after_help = "Example:\n  wagate simulate whatsapp --webhook http://127.0.0.1:8443/webhook --app-secret file:app_secret"
+    )]
+    Whatsapp(SimulateWhatsapp),
+    /// A CRM that takes records and checks their signatures
+    #[command(
+        after_help = "Example:\n  wagate simulate crm --listen 127.0.0.1:9000 --signing-secret file:crm_secret"
+    )]
+    Crm(SimulateCrm),
+}
+
+/// `wagate simulate whatsapp`
+#[derive(Debug, Args)]
+pub struct SimulateWhatsapp {
+    /// Where to listen as the Graph API
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9100")]
+    pub listen: SocketAddr,
+    /// Where to send webhooks to
+    #[arg(long, value_name = "URL")]
+    pub webhook: Option<Url>,
+    /// What to sign them with: file:PATH, env:NAME or credential:NAME
+    #[arg(long, value_name = "SECRET")]
+    pub app_secret: Option<String>,
+}
+
+/// `wagate simulate crm`
+#[derive(Debug, Args)]
+pub struct SimulateCrm {
+    /// Where to listen
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9000")]
+    pub listen: SocketAddr,
+    /// What deliveries have to be signed with: file:PATH, env:NAME or credential:NAME
+    #[arg(long, value_name = "SECRET")]
+    pub signing_secret: Option<String>,
+}
+
+/// How an operator's command finds the running gateway.
+#[derive(Debug, Args)]
+pub struct ApiArgs {
+    /// The gateway's configuration file, for its address and token
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG, global = true)]
+    pub config: PathBuf,
+    /// The gateway's address instead, such as http://192.168.1.9:8080
+    #[arg(long, value_name = "URL", global = true)]
+    pub url: Option<Url>,
+    /// The file that holds the gateway's API token
+    #[arg(long, value_name = "FILE", global = true)]
+    pub token_file: Option<PathBuf>,
+    /// Answer in JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// `wagate status`
+#[derive(Debug, Args)]
+pub struct Status {
+    /// The gateway.
+    #[command(flatten)]
+    pub api: ApiArgs,
+}
+
+/// `wagate records`
+#[derive(Debug, Args)]
+pub struct Records {
+    /// The gateway.
+    #[command(flatten)]
+    pub api: ApiArgs,
+    /// Begin after this sequence
+    #[arg(long, value_name = "SEQUENCE")]
+    pub after: Option<model::Sequence>,
+    /// At most this many
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub limit: usize,
+    /// Only of this contact: id, phone or user id
+    #[arg(long, value_name = "CONTACT")]
+    pub contact: Option<String>,
+    /// Only of this type, such as wagate.message.received.v1
+    #[arg(long = "type", value_name = "TYPE")]
+    pub type_: Option<String>,
+    /// Stay, and print what arrives
+    #[arg(long)]
+    pub follow: bool,
+}
+
+/// `wagate deadletters`
+#[derive(Debug, Args)]
+pub struct DeadLetters {
+    /// The gateway.
+    #[command(flatten)]
+    pub api: ApiArgs,
+    /// Without one: list.
+    #[command(subcommand)]
+    pub action: Option<DeadLettersAction>,
+}
+
+/// What to do with dead letters.
+#[derive(Debug, Subcommand)]
+pub enum DeadLettersAction {
+    /// List them
+    List,
+    /// Send some of them to the CRM once more
+    Retry {
+        /// Their ids, as `list` shows them
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<String>,
+    },
+    /// Delete some of them for good
+    Delete {
+        /// Their ids, as `list` shows them
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<String>,
+    },
+}

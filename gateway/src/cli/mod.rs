@@ -1,0 +1,85 @@
+//! The command line: reads it, runs one command, and turns the outcome into an exit status.
+
+mod args;
+mod check;
+mod target;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+pub use args::{
+    ApiArgs, Check, Cli, Command, ConfigArgs, DeadLetters, DeadLettersAction, Demo, Records, Simulate,
+    SimulateCrm, SimulateWhatsapp, Status,
+};
+pub use target::Target;
+
+use crate::out;
+
+/// How a command ended that said everything there was to say itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Done,
+    /// It failed.
+    Failed,
+    /// The command line or the configuration is wrong.
+    Refused,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Done => Self::SUCCESS,
+            Exit::Failed => Self::from(1),
+            Exit::Refused => Self::from(2),
+        }
+    }
+}
+
+/// The whole program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are answers; everything else is a mistake in the command line.
+            let exit = if error.use_stderr() { Exit::Refused } else { Exit::Done };
+            return match error.print() {
+                Err(error) if !out::is_closed(&error) => Exit::Failed.into(),
+                _ => exit.into(),
+            };
+        }
+    };
+    match dispatch(&cli.command) {
+        Ok(exit) => exit.into(),
+        Err(error) if is_closed_pipe(&error) => Exit::Done.into(),
+        Err(error) => {
+            out::talk(&format!("wagate: {error:#}"));
+            let refused = error.chain().any(<dyn std::error::Error>::is::<crate::config::Problems>);
+            if refused { Exit::Refused.into() } else { Exit::Failed.into() }
+        }
+    }
+}
+
+/// Each command has its own file; those that have none yet say so.
+fn dispatch(command: &Command) -> anyhow::Result<Exit> {
+    match command {
+        Command::Check(args) => check::run(args),
+        Command::Run(_) => not_wired("run"),
+        Command::Demo(_) => not_wired("demo"),
+        Command::Simulate(Simulate::Whatsapp(_)) => not_wired("simulate whatsapp"),
+        Command::Simulate(Simulate::Crm(_)) => not_wired("simulate crm"),
+        Command::Status(_) => not_wired("status"),
+        Command::Records(_) => not_wired("records"),
+        Command::Deadletters(_) => not_wired("deadletters"),
+    }
+}
+
+fn not_wired(command: &str) -> anyhow::Result<Exit> {
+    anyhow::bail!("`{command}` is not wired yet")
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>()).any(out::is_closed)
+}

@@ -1,0 +1,288 @@
+//! The list itself.
+
+use super::Fallback::{Is, Otherwise, Required};
+use super::Kind::{
+    Choice, Flag, Integer, Listen, Path, Secret, Secrets, Shaped, Share, Size, Text, Texts, Time, Url,
+};
+use super::{Fallback, Key, Kind, MANY};
+
+const fn key(path: &'static str, kind: Kind, default: Fallback, meaning: &'static str) -> Key {
+    Key { path, kind, default, meaning }
+}
+
+/// All keys, in the order in which the reference shows them.
+pub static KEYS: &[Key] = &[
+    key("store.path", Path, Is(r#""/var/lib/wagate""#), "the folder of the store"),
+    key(
+        "store.max_size",
+        Size("1MiB", "64TiB"),
+        Is(r#""4GiB""#),
+        "budget of live data; past it delivered history goes first, then webhooks get 503 and Meta retries",
+    ),
+    key(
+        "store.history",
+        Time("1s", "36500d"),
+        Is(r#""180d""#),
+        "how long delivered records are kept; counted in time that the box saw pass",
+    ),
+    key(
+        "store.log_segment",
+        Size("64KiB", "1GiB"),
+        Is(r#""16MiB""#),
+        "size of a segment of the intake log, a multiple of 4 KiB; smaller only for very small file systems",
+    ),
+    key(
+        "store.log_segments",
+        Integer(2, 64),
+        Is("4"),
+        "how many segments the intake log has; they are allocated at the first start",
+    ),
+    key("webhook.listen", Listen, Is(r#""0.0.0.0:443""#), "the public listener"),
+    key(
+        "webhook.path",
+        Shaped("path of a URL"),
+        Is(r#""/webhook""#),
+        "the path that Meta calls; every other path is 404",
+    ),
+    key("webhook.verify_token", Secret, Required, "what Meta has to say in the handshake"),
+    key("webhook.app_secret", Secrets, Required, "what Meta signs webhooks with; two while it is rotated"),
+    key(
+        "webhook.tls.self_signed",
+        Flag,
+        Otherwise("one kind of `tls` is required"),
+        "a certificate of the box's own, kept in the store (trials and relays: Meta refuses it)",
+    ),
+    key(
+        "webhook.tls.certificate",
+        Path,
+        Otherwise("one kind of `tls` is required"),
+        "PEM file of the certificate chain; reloaded when it changes",
+    ),
+    key("webhook.tls.key", Path, Otherwise("required beside `certificate`"), "PEM file of the private key"),
+    key(
+        "webhook.tls.acme.domains",
+        Texts,
+        Otherwise("required within `acme`, one kind of `tls`"),
+        "the names to get a certificate for",
+    ),
+    key(
+        "webhook.tls.acme.contact",
+        Shaped("`mailto:` and an address"),
+        Otherwise("none"),
+        "whom the certificate authority may write to",
+    ),
+    key(
+        "webhook.tls.acme.directory",
+        Url,
+        Is(r#""https://acme-v02.api.letsencrypt.org/directory""#),
+        "directory of the certificate authority",
+    ),
+    key(
+        "webhook.tls.acme.ca",
+        Path,
+        Otherwise("none"),
+        "PEM file of a root to trust when the directory is asked",
+    ),
+    key(
+        "webhook.tls.off",
+        Flag,
+        Otherwise("one kind of `tls` is required"),
+        "plain HTTP; refused unless `webhook.listen` is a loopback address",
+    ),
+    key(
+        "webhook.client_auth.mode",
+        Choice(&["off", "optional", "required"]),
+        Is(r#""off""#),
+        "whether Meta's client certificate is asked for",
+    ),
+    key(
+        "webhook.client_auth.ca",
+        Path,
+        Is(r#""meta-outbound-ca.pem""#),
+        "PEM file of the root that it comes from; read unless `mode` is off",
+    ),
+    key(
+        "webhook.client_auth.name",
+        Shaped("host name"),
+        Is(r#""client.webhooks.fbclientcerts.com""#),
+        "the name that it bears",
+    ),
+    key(
+        "api.listen",
+        Listen,
+        Is(r#""127.0.0.1:8080""#),
+        "the listener for the CRM, the console and the operator's commands",
+    ),
+    key("api.token", Secret, Required, "the bearer token that they show"),
+    key("numbers[].phone_number_id", Shaped("digits"), Required, "Meta's id of the number"),
+    key(
+        "numbers[].phone",
+        Shaped("E.164, `\"+85291234567\"`"),
+        Otherwise("as WhatsApp says"),
+        "the number itself; also the region in which national forms are read",
+    ),
+    key(
+        "numbers[].timezone",
+        Shaped("IANA time zone"),
+        Is(r#""Asia/Hong_Kong""#),
+        "whose midnight begins the number's day",
+    ),
+    key(
+        "numbers[].portfolio",
+        Text,
+        Is(r#""default""#),
+        "Meta counts unique recipients per business portfolio: numbers of one name share that ledger",
+    ),
+    key(
+        "numbers[].limits.messages_per_day",
+        Integer(0, MANY),
+        Is("1000"),
+        "the store's own limit, by the number's local day",
+    ),
+    key(
+        "numbers[].limits.api_calls_per_day",
+        Integer(0, MANY),
+        Is("10000"),
+        "calls of the API, by the number's local day",
+    ),
+    key(
+        "numbers[].limits.unique_recipients_per_24h",
+        Integer(0, MANY),
+        Is("250"),
+        "Meta's limit outside the service window, a moving 24 h",
+    ),
+    key("numbers[].limits.messages_per_second", Integer(1, 1000), Is("80"), "Meta's limit of throughput"),
+    key(
+        "numbers[].limits.batch_above",
+        Share,
+        Is("0.8"),
+        "past this share of any limit campaign messages go out in batches",
+    ),
+    key("numbers[].limits.batch_every", Time("1s", "1d"), Is(r#""15m""#), "how often such a batch goes out"),
+    key(
+        "whatsapp.endpoints[].name",
+        Text,
+        Otherwise("`meta`, then `backup`, `backup-2`, ..."),
+        "what it is called in logs and metrics",
+    ),
+    key("whatsapp.endpoints[].url", Url, Required, "the base that `path` is put behind"),
+    key(
+        "whatsapp.endpoints[].header",
+        Shaped("header name"),
+        Otherwise("`Authorization: Bearer`"),
+        "the header that the token goes into as it is",
+    ),
+    key("whatsapp.endpoints[].token", Secret, Otherwise("none is sent"), "the access token"),
+    key(
+        "whatsapp.endpoints[].path",
+        Shaped("path of a URL"),
+        Is(r#""/{phone_number_id}/messages""#),
+        "where messages are posted",
+    ),
+    key(
+        "whatsapp.endpoints[].numbers",
+        Texts,
+        Otherwise("all"),
+        "the `phone_number_id`s that it serves; endpoint groups are kept per number",
+    ),
+    key(
+        "whatsapp.health.every",
+        Time("10ms", "7d"),
+        Is(r#""1h""#),
+        "between probes of a quiet, healthy endpoint",
+    ),
+    key(
+        "whatsapp.health.recheck",
+        Time("10ms", "1h"),
+        Is(r#""10s""#),
+        "after a bad probe, so that three strikes take seconds and not hours",
+    ),
+    key(
+        "whatsapp.health.normal",
+        Time("1ms", "1m"),
+        Is(r#""800ms""#),
+        "an answer within this time is as it should be",
+    ),
+    key(
+        "whatsapp.health.slow",
+        Time("1ms", "1m"),
+        Is(r#""1500ms""#),
+        "slower than this, or failed, is a strike; at least `normal`",
+    ),
+    key("whatsapp.health.strikes", Integer(1, 100), Is("3"), "how many strikes put an endpoint out of use"),
+    key(
+        "whatsapp.health.recover",
+        Integer(1, 100),
+        Is("3"),
+        "good probes in a row before going back to a preferred endpoint",
+    ),
+    key(
+        "whatsapp.health.timeout",
+        Time("10ms", "5m"),
+        Is(r#""5s""#),
+        "of a probe; a live send that is unanswered after `slow` is a strike, and is waited for 30 s",
+    ),
+    key("crm.kind", Choice(&["http", "tryton"]), Is(r#""http""#), "which program the CRM is"),
+    key(
+        "crm.mode",
+        Choice(&["realtime", "batch"]),
+        Is(r#""realtime""#),
+        "each record at once, or several together",
+    ),
+    key("crm.batch_every", Time("100ms", "1d"), Is(r#""15m""#), "between two batches, in batch mode"),
+    key("crm.batch_size", Integer(1, 1000), Is("100"), "records in a batch at most, in batch mode"),
+    key("crm.timeout", Time("10ms", "5m"), Is(r#""10s""#), "how long the CRM has for its answer"),
+    key(
+        "crm.signing_secret",
+        Secrets,
+        Otherwise("deliveries are unsigned, with a warning"),
+        "what deliveries are signed with: `whsec_` and base 64, or plain text; two while it is rotated",
+    ),
+    key(
+        "crm.endpoints[].name",
+        Text,
+        Otherwise("`primary`, then `backup`, `backup-2`, ..."),
+        "what it is called in logs and metrics",
+    ),
+    key("crm.endpoints[].url", Url, Required, "where records are posted to"),
+    key("crm.health.every", Time("10ms", "7d"), Is(r#""1h""#), "between probes of a quiet, healthy endpoint"),
+    key("crm.health.recheck", Time("10ms", "1h"), Is(r#""10s""#), "after a bad probe"),
+    key(
+        "crm.health.normal",
+        Time("1ms", "1m"),
+        Is(r#""800ms""#),
+        "an answer within this time is as it should be",
+    ),
+    key(
+        "crm.health.slow",
+        Time("1ms", "1m"),
+        Is(r#""1500ms""#),
+        "slower than this, or failed, is a strike; at least `normal`",
+    ),
+    key("crm.health.strikes", Integer(1, 100), Is("3"), "how many strikes put an endpoint out of use"),
+    key(
+        "crm.health.recover",
+        Integer(1, 100),
+        Is("3"),
+        "good probes in a row before going back to a preferred endpoint",
+    ),
+    key("crm.health.timeout", Time("10ms", "5m"), Is(r#""5s""#), "of a probe"),
+    key(
+        "crm.health.path",
+        Shaped("path of a URL"),
+        Otherwise("the endpoint's own address"),
+        "what is asked for with GET in a probe, on the endpoint's host",
+    ),
+    key(
+        "log.format",
+        Choice(&["auto", "human", "json"]),
+        Is(r#""auto""#),
+        "for whom log lines are written; auto: human on a terminal, JSON elsewhere",
+    ),
+    key(
+        "log.level",
+        Choice(&["error", "warn", "info", "debug", "trace"]),
+        Is(r#""info""#),
+        "the least serious lines that are written; the environment's `WAGATE_LOG` wins over it",
+    ),
+];

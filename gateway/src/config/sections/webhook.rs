@@ -1,0 +1,122 @@
+//! `[webhook]`, its TLS and Meta's client certificate.
+
+use std::net::SocketAddr;
+
+use super::super::reader::Section;
+use super::super::types::{Acme, ClientAuth, ClientAuthMode, Tls, Webhook};
+use super::super::values::{self, Fault};
+use super::{path, pem, secret, secrets};
+
+pub(super) fn webhook(section: &Section<'_>) -> Option<Webhook> {
+    let listen = section.read("listen", values::listen);
+    let path = section.read("path", values::fixed_url_path);
+    let verify_token = secret(section, "verify_token");
+    let app_secret = secrets(section, "app_secret");
+    let tls = tls(&section.section("tls"), listen);
+    let client_auth = client_auth(&section.section("client_auth"));
+    Some(Webhook {
+        listen: listen?,
+        path: path?,
+        verify_token: verify_token?,
+        app_secret: app_secret?,
+        tls: tls?,
+        client_auth: client_auth?,
+    })
+}
+
+fn tls(section: &Section<'_>, listen: Option<SocketAddr>) -> Option<Tls> {
+    let self_signed = section.read("self_signed", values::flag);
+    let off_flag = section.read("off", values::flag);
+    let kinds = [
+        ("self_signed", self_signed == Some(true)),
+        ("certificate", section.has("certificate")),
+        ("acme", section.has("acme")),
+        ("off", off_flag == Some(true)),
+    ];
+    let chosen: Vec<&str> = kinds.into_iter().filter_map(|(name, chosen)| chosen.then_some(name)).collect();
+    if section.has("key") && !section.has("certificate") {
+        let fault = Fault::new("a key without its `certificate`");
+        section.mistake("key", fault.help("add certificate = \"cert.pem\""));
+    }
+    for extra in chosen.iter().skip(1) {
+        let message = format!("`{extra}` is one kind of tls, and `{}` is chosen already", chosen[0]);
+        section.mistake(extra, Fault::new(message).help("keep exactly one"));
+    }
+    match chosen.first().copied() {
+        Some("self_signed") => Some(Tls::SelfSigned),
+        Some("certificate") => files(section),
+        Some("acme") => acme(&section.section("acme")).map(Tls::Acme),
+        Some(_) => off(section, listen),
+        None => {
+            // A kind that is there but can't be read isn't forgotten.
+            let unread = section.has("self_signed") && self_signed.is_none()
+                || section.has("off") && off_flag.is_none();
+            if !(unread || section.has("key")) {
+                section.mistake_here(Fault::new("one kind of tls is required and missing").help(
+                    "add to [webhook.tls] one of: self_signed = true, certificate and key, acme = { ... }, off = true",
+                ));
+            }
+            None
+        }
+    }
+}
+
+fn files(section: &Section<'_>) -> Option<Tls> {
+    let certificate = pem(section, "certificate", "CERTIFICATE");
+    if !section.has("key") {
+        let fault = Fault::new("a certificate without its `key`");
+        section.mistake("certificate", fault.help("add key = \"key.pem\""));
+    }
+    let key = pem(section, "key", "PRIVATE KEY");
+    Some(Tls::Files { certificate: certificate?, key: key? })
+}
+
+fn off(section: &Section<'_>, listen: Option<SocketAddr>) -> Option<Tls> {
+    if let Some(listen) = listen.filter(|listen| !listen.ip().is_loopback()) {
+        section.mistake(
+            "off",
+            Fault::new(format!(
+                "without tls `webhook.listen` has to be a loopback address, and it is {listen}"
+            ))
+            .help(format!("listen = \"127.0.0.1:{}\", or another kind of tls", listen.port())),
+        );
+        return None;
+    }
+    Some(Tls::Off)
+}
+
+fn acme(section: &Section<'_>) -> Option<Acme> {
+    let domains = section.read("domains", values::texts);
+    let contact = section.read("contact", values::contact);
+    let directory = section.read("directory", values::url);
+    let ca = pem(section, "ca", "CERTIFICATE");
+    if !section.has("domains") {
+        let fault = Fault::new("`domains` is required and missing");
+        section.mistake("domains", fault.help("domains = [\"box.example.com\"]"));
+    }
+    for domain in domains.iter().flatten() {
+        if let Err(fault) = values::host(domain) {
+            section.mistake("domains", fault);
+        }
+    }
+    if directory.as_ref().is_some_and(|url| url.scheme() != "https") {
+        section.mistake("directory", Fault::new("a certificate authority is asked by https only"));
+    }
+    Some(Acme { domains: domains?, contact, directory: directory?, ca })
+}
+
+fn client_auth(section: &Section<'_>) -> Option<ClientAuth> {
+    let modes = [ClientAuthMode::Off, ClientAuthMode::Optional, ClientAuthMode::Required];
+    let mode = section.read("mode", values::choice).map(|choice| modes[choice]);
+    let ca = match mode {
+        Some(ClientAuthMode::Off) | None => path(section, "ca"),
+        Some(ClientAuthMode::Optional | ClientAuthMode::Required) => pem(section, "ca", "CERTIFICATE"),
+    };
+    let name = section.read("name", values::text);
+    if let Some(name) = &name
+        && let Err(fault) = values::host(name)
+    {
+        section.mistake("name", fault);
+    }
+    Some(ClientAuth { mode: mode?, ca: ca?, name: name? })
+}

@@ -1,0 +1,311 @@
+//! The configuration as the rest of the program sees it: plain values, all of them checked.
+//!
+//! Every duration is positive unless its key says otherwise, every path is absolute or relative
+//! to the working directory (the folder of the configuration file is already joined), every
+//! secret is read. The ranges stand in [`super::keys`].
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use reqwest::Url;
+use reqwest::header::HeaderName;
+
+use super::Secret;
+
+/// The whole configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where things are kept.
+    pub store: Store,
+    /// The public side.
+    pub webhook: Webhook,
+    /// The store side.
+    pub api: Api,
+    /// The store's WhatsApp numbers; may be empty, their ids are unique.
+    pub numbers: Vec<Number>,
+    /// The way out to WhatsApp.
+    pub whatsapp: WhatsApp,
+    /// The way to the CRM.
+    pub crm: Crm,
+    /// What the program says about itself.
+    pub log: Log,
+}
+
+/// `[store]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Store {
+    /// The folder of the store.
+    pub path: PathBuf,
+    /// The budget of live data in bytes.
+    pub max_size: u64,
+    /// How long delivered records are kept.
+    pub history: Duration,
+    /// Bytes of one segment of the intake log; a multiple of 4 KiB.
+    pub log_segment: u64,
+    /// How many segments the intake log has.
+    pub log_segments: u32,
+}
+
+/// `[webhook]`
+#[derive(Debug, Clone)]
+pub struct Webhook {
+    /// The public listener; never the same as the one of [`Api`].
+    pub listen: SocketAddr,
+    /// The path of the webhook, beginning with a slash.
+    pub path: String,
+    /// What Meta has to say in the handshake.
+    pub verify_token: Secret,
+    /// One app secret, or two while it is rotated.
+    pub app_secret: Vec<Secret>,
+    /// How the listener speaks TLS.
+    pub tls: Tls,
+    /// Whether Meta has to show a certificate.
+    pub client_auth: ClientAuth,
+}
+
+/// `[webhook.tls]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tls {
+    /// A certificate of the box's own making, kept in the store.
+    SelfSigned,
+    /// A chain and its key in PEM files.
+    Files {
+        /// The chain, the box's own certificate first.
+        certificate: PathBuf,
+        /// The private key.
+        key: PathBuf,
+    },
+    /// A certificate fetched by ACME.
+    Acme(Acme),
+    /// Plain HTTP; the listener is then a loopback address.
+    Off,
+}
+
+/// `acme` in `[webhook.tls]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acme {
+    /// The names that the certificate is for; at least one.
+    pub domains: Vec<String>,
+    /// `mailto:` and an address.
+    pub contact: Option<String>,
+    /// The directory of the certificate authority.
+    pub directory: Url,
+    /// A root to trust beside the usual ones when the directory is asked.
+    pub ca: Option<PathBuf>,
+}
+
+/// `[webhook.client_auth]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientAuth {
+    /// Whether a certificate is asked for.
+    pub mode: ClientAuthMode,
+    /// The root that it has to come from.
+    pub ca: PathBuf,
+    /// The name that it has to bear.
+    pub name: String,
+}
+
+/// `webhook.client_auth.mode`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientAuthMode {
+    /// Nobody is asked.
+    Off,
+    /// Who shows a certificate has to show the right one.
+    Optional,
+    /// Who shows none is turned away.
+    Required,
+}
+
+/// `[api]`
+#[derive(Debug, Clone)]
+pub struct Api {
+    /// The listener on the store's side.
+    pub listen: SocketAddr,
+    /// The bearer token.
+    pub token: Secret,
+}
+
+/// One of `[[numbers]]`
+#[derive(Debug, Clone)]
+pub struct Number {
+    /// Meta's id of the number: digits.
+    pub phone_number_id: String,
+    /// The number itself in E.164, `+85291234567`.
+    pub phone: Option<String>,
+    /// Whose midnight begins the number's day.
+    pub timezone: TimeZone,
+    /// Numbers of one portfolio share Meta's ledger of unique recipients.
+    pub portfolio: String,
+    /// What may be sent.
+    pub limits: Limits,
+}
+
+/// `[numbers.limits]`
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limits {
+    /// Messages by the number's local day.
+    pub messages_per_day: u64,
+    /// Calls of the API by the number's local day.
+    pub api_calls_per_day: u64,
+    /// Recipients outside the service window in a moving 24 h.
+    pub unique_recipients_per_24h: u64,
+    /// Messages in a second.
+    pub messages_per_second: u32,
+    /// The share of a limit, 0 to 1, past which campaign messages go out in batches.
+    pub batch_above: f64,
+    /// How often such a batch goes out.
+    pub batch_every: Duration,
+}
+
+/// `[whatsapp]`
+#[derive(Debug, Clone)]
+pub struct WhatsApp {
+    /// In order of preference; may be empty, and then nothing can be sent. Names are unique.
+    pub endpoints: Vec<WhatsAppEndpoint>,
+    /// When an endpoint counts as ill.
+    pub health: Health,
+}
+
+/// One of `[[whatsapp.endpoints]]`
+#[derive(Debug, Clone)]
+pub struct WhatsAppEndpoint {
+    /// What it's called in logs and metrics.
+    pub name: String,
+    /// The base that [`Self::path`] is put behind.
+    pub url: Url,
+    /// The header that the token goes into as it is; `None`: `Authorization: Bearer`.
+    pub header: Option<HeaderName>,
+    /// The token; `None`: the endpoint asks for none.
+    pub token: Option<Secret>,
+    /// Begins with a slash and may hold [`Self::NUMBER`].
+    pub path: String,
+    /// The numbers that it serves, by phone number id, all of them configured; `None`: every one.
+    pub numbers: Option<Vec<String>>,
+}
+
+impl WhatsAppEndpoint {
+    /// What stands for the phone number id in [`Self::path`].
+    pub const NUMBER: &str = "{phone_number_id}";
+}
+
+/// `[whatsapp.health]`, and most of `[crm.health]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Health {
+    /// Between probes of a quiet, healthy endpoint.
+    pub every: Duration,
+    /// Between probes after a bad one.
+    pub recheck: Duration,
+    /// An answer within this time is as it should be.
+    pub normal: Duration,
+    /// An answer later than this, or a failure, is a strike; at least [`Self::normal`].
+    pub slow: Duration,
+    /// How many strikes put an endpoint out of use; at least 1.
+    pub strikes: u32,
+    /// How many good probes in a row put it back; at least 1.
+    pub recover: u32,
+    /// How long a probe is waited for.
+    pub timeout: Duration,
+}
+
+/// `[crm]`
+#[derive(Debug, Clone)]
+pub struct Crm {
+    /// Which program it is.
+    pub kind: CrmKind,
+    /// Whether records go one by one.
+    pub mode: CrmMode,
+    /// Between two batches, in [`CrmMode::Batch`].
+    pub batch_every: Duration,
+    /// How many records a batch holds at most; at least 1.
+    pub batch_size: usize,
+    /// How long the CRM has for its answer.
+    pub timeout: Duration,
+    /// One secret, two while it is rotated, or none: deliveries are then unsigned. All of them can
+    /// be read by `model::signature::standard_webhooks::SigningSecret::parse`.
+    pub signing_secret: Vec<Secret>,
+    /// In order of preference; empty where the CRM pulls. Names are unique.
+    pub endpoints: Vec<CrmEndpoint>,
+    /// When an endpoint counts as ill.
+    pub health: Health,
+    /// What is asked for with GET in a probe, on the endpoint's host; `None`: the endpoint's own
+    /// address.
+    pub health_path: Option<String>,
+}
+
+/// `crm.kind`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CrmKind {
+    /// CloudEvents over HTTP.
+    Http,
+    /// Tryton's own interface.
+    Tryton,
+}
+
+/// `crm.mode`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CrmMode {
+    /// Each record at once.
+    Realtime,
+    /// Several together, every so often.
+    Batch,
+}
+
+/// One of `[[crm.endpoints]]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CrmEndpoint {
+    /// What it's called in logs and metrics.
+    pub name: String,
+    /// Where records are posted to.
+    pub url: Url,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Log {
+    /// For whom the lines are written.
+    pub format: LogFormat,
+    /// The least serious lines that are written.
+    pub level: LogLevel,
+}
+
+/// `log.format`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Human on a terminal, JSON elsewhere.
+    Auto,
+    /// For people.
+    Human,
+    /// For programs: one JSON object per line.
+    Json,
+}
+
+/// `log.level`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Data was lost, or a person is needed.
+    Error,
+    /// Unusual, and dealt with.
+    Warn,
+    /// Changes of state that an operator cares about.
+    Info,
+    /// Decisions; may show what messages are about.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl LogLevel {
+    /// The word in the configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}

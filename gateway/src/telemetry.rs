@@ -1,0 +1,142 @@
+//! What the program says about itself while it runs: the one place that installs a subscriber.
+//!
+//! The libraries only use the macros of `tracing`. Levels: ERROR data was lost or a person is
+//! needed; WARN unusual, and dealt with; INFO a change of state that an operator cares about;
+//! DEBUG a decision; TRACE every message. What the network can trigger again and again goes
+//! through a [`Throttle`].
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::time::SystemTime;
+
+use crate::config::{Log, LogFormat};
+use crate::out;
+
+/// The variable that wins over `log.level`; it takes directives too, `info,wagate_egress=debug`.
+pub const LEVEL_VARIABLE: &str = "WAGATE_LOG";
+
+/// Sends everything that is logged to stderr, as `log` says. A second call does nothing.
+pub fn install(log: Log) {
+    let directives = std::env::var(LEVEL_VARIABLE).ok().filter(|text| !text.trim().is_empty());
+    let (filter, refused) = filter(log, directives.as_deref());
+    let builder =
+        tracing_subscriber::fmt().with_writer(std::io::stderr).with_timer(SystemTime).with_env_filter(filter);
+    let result = if is_json(log.format, std::io::stderr().is_terminal()) {
+        builder.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()
+    } else {
+        builder.with_ansi(out::talk_colour()).try_init()
+    };
+    if result.is_ok() && refused {
+        tracing::warn!("{LEVEL_VARIABLE} can't be understood; the configured level is used");
+    }
+}
+
+/// What is let through, and whether `directives` had to be ignored.
+fn filter(log: Log, directives: Option<&str>) -> (EnvFilter, bool) {
+    let configured = || EnvFilter::new(log.level.as_str());
+    match directives.map(EnvFilter::try_new) {
+        Some(Ok(filter)) => (filter, false),
+        Some(Err(_)) => (configured(), true),
+        None => (configured(), false),
+    }
+}
+
+const fn is_json(format: LogFormat, terminal: bool) -> bool {
+    match format {
+        LogFormat::Auto => !terminal,
+        LogFormat::Human => false,
+        LogFormat::Json => true,
+    }
+}
+
+/// Lets one line of a kind through per interval, and counts the rest.
+///
+/// A kind is a word in the code, so there are never more of them than places that ask.
+///
+/// ```ignore
+/// if let Some(left_out) = throttle.admit("wrong_signature", Instant::now()) {
+///     tracing::warn!(left_out, "webhooks with a wrong signature");
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Throttle {
+    interval: Duration,
+    kinds: Vec<Kind>,
+}
+
+#[derive(Debug)]
+struct Kind {
+    name: &'static str,
+    said_at: Instant,
+    left_out: u64,
+}
+
+impl Throttle {
+    /// One line of each kind per `interval`.
+    #[must_use]
+    pub const fn new(interval: Duration) -> Self {
+        Self { interval, kinds: Vec::new() }
+    }
+
+    /// Whether a line of this kind may be written now: then with the number of those that were
+    /// left out since the last one. A `now` before the last one counts as the same moment.
+    pub fn admit(&mut self, kind: &'static str, now: Instant) -> Option<u64> {
+        match self.kinds.iter_mut().find(|known| known.name == kind) {
+            None => {
+                self.kinds.push(Kind { name: kind, said_at: now, left_out: 0 });
+                Some(0)
+            }
+            Some(known) if now.saturating_duration_since(known.said_at) >= self.interval => {
+                known.said_at = now;
+                Some(std::mem::take(&mut known.left_out))
+            }
+            Some(known) => {
+                known.left_out = known.left_out.saturating_add(1);
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::LogLevel;
+
+    #[test]
+    fn one_line_of_a_kind_per_interval_and_the_rest_is_counted() {
+        let mut throttle = Throttle::new(Duration::from_secs(10));
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        assert_eq!(throttle.admit("a", at(0)), Some(0));
+        assert_eq!(throttle.admit("a", at(1)), None);
+        assert_eq!(throttle.admit("b", at(1)), Some(0), "kinds don't share an interval");
+        assert_eq!(throttle.admit("a", at(9)), None);
+        assert_eq!(throttle.admit("a", at(10)), Some(2));
+        assert_eq!(throttle.admit("a", at(5)), None, "time that goes back opens nothing");
+        assert_eq!(throttle.admit("a", at(25)), Some(1));
+        assert_eq!(throttle.admit("a", at(60)), Some(0));
+    }
+
+    #[test]
+    fn the_environment_wins_over_the_configuration_where_it_makes_sense() {
+        let log = Log { format: LogFormat::Auto, level: LogLevel::Warn };
+        for (directives, shown, refused) in [
+            (None, "warn", false),
+            (Some("debug"), "debug", false),
+            (Some("info,wagate=trace"), "wagate=trace,info", false),
+            (Some("wagate=loud"), "warn", true),
+        ] {
+            let (filter, was_refused) = filter(log, directives);
+            assert_eq!((filter.to_string().as_str(), was_refused), (shown, refused), "{directives:?}");
+        }
+    }
+
+    #[test]
+    fn auto_is_human_on_a_terminal_only() {
+        assert!(is_json(LogFormat::Auto, false) && !is_json(LogFormat::Auto, true));
+        assert!(is_json(LogFormat::Json, true) && !is_json(LogFormat::Human, false));
+    }
+}

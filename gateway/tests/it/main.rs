@@ -1,0 +1,10 @@
+//! The configuration and the command line, seen from outside.
+#![expect(clippy::unwrap_used, reason = "a helper of a test may fail like the test itself")]
+
+mod accepted;
+mod documents;
+mod faulty;
+mod mutations;
+mod program;
+mod secrets;
+mod shop;

@@ -1,0 +1,153 @@
+//! The program itself: exit statuses and streams.
+
+use std::process::{Command, Output, Stdio};
+
+use crate::shop::Shop;
+
+fn wagate(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_wagate")).args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+const GOOD: &str = "[webhook]\nverify_token = \"file:verify_token\"\napp_secret = \"file:app_secret\"\n[webhook.tls]\nself_signed = true\n[api]\ntoken = \"file:api_token\"\n";
+
+#[test]
+fn check_answers_on_stdout_and_by_its_exit_status() {
+    let shop = Shop::new();
+    let file = shop.secret("wagate.toml", GOOD, 0o600);
+    let path = file.display().to_string();
+    let good = wagate(&["check", "--config", &path]);
+    assert_eq!(good.status.code(), Some(0));
+    assert_eq!(text(&good.stdout), format!("{path}: no mistakes\n"));
+    assert!(good.stderr.is_empty());
+
+    shop.secret("wagate.toml", &GOOD.replace("file:verify_token", "inline"), 0o600);
+    let warned = wagate(&["check", "--config", &path]);
+    assert_eq!(warned.status.code(), Some(0), "warnings are no mistakes");
+    assert!(text(&warned.stdout).ends_with(": no mistakes, 1 warning\n"));
+
+    shop.secret("wagate.toml", &GOOD.replace("verify_token =", "verify_tokn ="), 0o600);
+    let refused = wagate(&["check", "--config", &path]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(refused.stderr.is_empty());
+    let said = text(&refused.stdout);
+    for part in
+        [&format!("{path}:2:1"), "webhook.verify_tokn", "did you mean `verify_token`?", ": 1 mistake\n"]
+    {
+        assert!(said.contains(part), "{part:?} isn't in\n{said}");
+    }
+
+    let json = wagate(&["check", "--json", "--config", &path]);
+    assert_eq!(json.status.code(), Some(2));
+    let answer: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(answer["ok"], false);
+    let mistake = &answer["mistakes"][0];
+    assert_eq!((&mistake["line"], &mistake["column"]), (&2.into(), &1.into()));
+    assert_eq!(mistake["key"], "webhook.verify_tokn");
+    assert_eq!(mistake["help"], "did you mean `verify_token`?");
+}
+
+#[test]
+fn check_tells_what_this_version_cannot_do_yet() {
+    let shop = Shop::new();
+    let text_with_acme = GOOD.replace("self_signed = true", "acme = { domains = [\"box.example.com\"] }");
+    let file = shop.secret("wagate.toml", &text_with_acme, 0o600);
+    let output = wagate(&["check", "--config", &file.display().to_string()]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(
+        text(&output.stdout).contains("warning: webhook.tls.acme: this version of wagate can't do ACME yet")
+    );
+}
+
+#[test]
+fn check_touches_nothing() {
+    let shop = Shop::new();
+    let store = shop.path().join("store");
+    let content = format!("[store]\npath = \"{}\"\n{GOOD}", store.display());
+    let file = shop.secret("wagate.toml", &content, 0o600);
+    let listing = || {
+        let mut names: Vec<_> =
+            std::fs::read_dir(shop.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let before = listing();
+    assert_eq!(wagate(&["check", "--config", &file.display().to_string()]).status.code(), Some(0));
+    assert_eq!(listing(), before);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_a_mistake_of_configuration() {
+    let shop = Shop::new();
+    let missing = wagate(&["check", "--config", &shop.path().join("nowhere.toml").display().to_string()]);
+    assert_eq!(missing.status.code(), Some(2));
+    assert!(text(&missing.stdout).contains("can't be read: No such file or directory"));
+    let file = shop.path().join("bytes.toml");
+    std::fs::write(&file, b"[store]\npath = \"\xff\"\n").unwrap();
+    let bytes = wagate(&["check", "--config", &file.display().to_string()]);
+    assert_eq!(bytes.status.code(), Some(2));
+    assert!(text(&bytes.stdout).contains("line 2 isn't UTF-8"));
+}
+
+#[test]
+fn version_and_help_are_answers_and_a_wrong_command_is_not() {
+    for arguments in
+        [["--version"].as_slice(), &["check", "--version"], &["deadletters", "list", "--version"]]
+    {
+        let output = wagate(arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        assert!(text(&output.stdout).contains(env!("CARGO_PKG_VERSION")), "{arguments:?}");
+    }
+    for command in ["run", "check", "demo", "status", "records", "deadletters"] {
+        let output = wagate(&[command, "--help"]);
+        assert_eq!(output.status.code(), Some(0), "{command}");
+        assert!(text(&output.stdout).contains(&format!("Example:\n  wagate {command}")), "{command}");
+    }
+    for arguments in [
+        [].as_slice(),
+        &["chekc"],
+        &["check", "--confg", "x"],
+        &["demo", "--for", "20"],
+        &["deadletters", "retry"],
+        &["simulate"],
+    ] {
+        let output = wagate(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(output.stdout.is_empty() && !output.stderr.is_empty(), "{arguments:?}");
+    }
+    assert!(text(&wagate(&["demo", "--for", "20"]).stderr).contains("the unit is missing"));
+}
+
+#[test]
+fn operators_commands_take_json_and_the_gateways_address_anywhere() {
+    for arguments in [
+        ["status", "--json"].as_slice(),
+        &["records", "--json", "--after", "12", "--url", "http://127.0.0.1:1", "--token-file", "x"],
+        &["deadletters", "--json"],
+        &["deadletters", "list", "--json"],
+        &["deadletters", "retry", "7", "8", "--url", "http://127.0.0.1:1", "--json"],
+        &["deadletters", "delete", "7"],
+    ] {
+        let output = wagate(arguments);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn nobody_reading_on_is_no_error() {
+    let shop = Shop::new();
+    let file = shop.secret("wagate.toml", &"x = 1\n[y]\n".repeat(3_000), 0o600);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_wagate"))
+        .args(["check", "--config", &file.display().to_string()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
+    assert_eq!(output.status.code(), Some(0));
+}
