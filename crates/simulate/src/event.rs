@@ -1,9 +1,11 @@
 //! What the stand-ins tell while they work, for a live view.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::broadcast;
+
+use crate::crm::Complaint;
 
 /// How many events wait for a slow viewer; the oldest are then skipped, and the viewer is told.
 pub const EVENTS_WAITING_MAX: usize = 1_024;
@@ -71,14 +73,9 @@ pub enum Event {
         arrival: Arc<Arrival>,
         /// Since WhatsApp first sent it, where that is known ([`crate::Journeys`]).
         after: Option<Duration>,
-        /// When it arrived.
-        at: Instant,
     },
     /// The CRM saw a delivery that isn't as it should be.
-    Complained {
-        /// What is wrong, for people; holds no secret and no message text.
-        complaint: String,
-    },
+    Complained(Complaint),
 }
 
 /// A record as the CRM saw it.
