@@ -42,7 +42,7 @@ pub(crate) async fn deliveries(shared: &Shared, request: Request<Incoming>, rese
         "/observed" if get => json(200, page::observed(&shared.observed())),
         // Whatever else is asked for may be a health probe, and is as well as the CRM is.
         _ if get => {
-            let act = shared.behaviour.borrow().act(0, std::iter::empty());
+            let act = shared.act(0, std::iter::empty());
             carry_out(act, &reset).await
         }
         _ if request.method() == Method::POST => delivery(shared, request, &reset).await,
@@ -80,7 +80,7 @@ fn judge(shared: &Shared, headers: &HeaderMap, body: &[u8]) -> Result<Act, (u16,
     let records = read(&delivery).map_err(|(wrong, detail)| complain(400, wrong, detail))?;
 
     let number = shared.requests.fetch_add(1, Ordering::Relaxed) + 1;
-    let act = shared.behaviour.borrow().act(number, records.iter().map(|(record, _)| &*record.id));
+    let act = shared.act(number, records.iter().map(|(record, _)| &*record.id));
     let mut observed = shared.observed();
     observed.delivery(!act.takes());
     if act.takes() {

@@ -124,7 +124,7 @@ impl Observed {
 
     /// The sums.
     #[must_use]
-    pub const fn totals(&self) -> Totals {
+    pub fn totals(&self) -> Totals {
         self.totals
     }
 

@@ -57,6 +57,5 @@ pub async fn run_crm(
             },
         }
     }
-    let observed = crm.observed();
-    Ok(CrmReport { totals: observed.totals(), clean: observed.is_clean() })
+    Ok(crm.look(|observed| CrmReport { totals: observed.totals(), clean: observed.is_clean() }))
 }

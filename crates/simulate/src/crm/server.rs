@@ -15,9 +15,9 @@ use tokio::sync::{Notify, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::answer;
-use super::behaviour::Behaviour;
+use super::behaviour::{Act, Behaviour};
 use super::delivery::{Checks, TIMESTAMP_TOLERANCE};
-use super::observed::{Keep, Observed};
+use super::observed::{Complaint, Keep, Observed, Totals};
 use crate::Journeys;
 use crate::event::Events;
 
@@ -82,14 +82,22 @@ pub struct Crm {
 pub(crate) struct Shared {
     pub(crate) checks: Checks,
     pub(crate) observed: Mutex<Observed>,
-    pub(crate) behaviour: watch::Sender<Behaviour>,
-    /// Whether the door is open.
-    listening: watch::Sender<bool>,
+    behaviour: watch::Sender<Wanted>,
+    /// The number of the last change that the door has followed.
+    settled: watch::Sender<u64>,
     chaos: Mutex<Option<AbortHandle>>,
+    chaotic: watch::Sender<bool>,
     pub(crate) requests: AtomicU64,
     pub(crate) events: Events,
     pub(crate) keep: Keep,
     pub(crate) journeys: Option<Arc<Journeys>>,
+}
+
+/// The behaviour, and how often it has changed.
+#[derive(Debug, Default)]
+struct Wanted {
+    behaviour: Behaviour,
+    change: u64,
 }
 
 impl Crm {
@@ -102,8 +110,9 @@ impl Crm {
             checks: Checks { secrets: options.signing_secrets, tolerance: options.tolerance },
             observed: Mutex::new(Observed::new(options.keep)),
             behaviour: watch::Sender::default(),
-            listening: watch::Sender::new(true),
+            settled: watch::Sender::default(),
             chaos: Mutex::default(),
+            chaotic: watch::Sender::default(),
             requests: AtomicU64::new(0),
             events: Events::default(),
             keep: options.keep,
@@ -152,9 +161,33 @@ impl Crm {
         self.shared.misbehave(run);
     }
 
-    /// What has been seen so far; deliveries wait while it is held, so look and let go.
-    pub fn observed(&self) -> MutexGuard<'_, Observed> {
-        self.shared.observed()
+    /// Waits until the run of [`Self::misbehave`] is over, if there is one.
+    pub async fn calm(&self) {
+        // The other end is in `self`, so this can't fail.
+        let _ = self.shared.chaotic.subscribe().wait_for(|chaotic| !chaotic).await;
+    }
+
+    /// Looks at everything that has been seen so far; deliveries wait meanwhile. The other methods
+    /// that look must not be called from within.
+    pub fn look<T>(&self, look: impl FnOnce(&Observed) -> T) -> T {
+        look(&self.shared.observed())
+    }
+
+    /// The sums so far.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        self.look(Observed::totals)
+    }
+
+    /// What was wrong so far, the first [`super::observed::COMPLAINTS_MAX`].
+    #[must_use]
+    pub fn complaints(&self) -> Vec<Complaint> {
+        self.look(|observed| observed.complaints().to_vec())
+    }
+
+    /// Those of `ids` whose record hasn't arrived.
+    pub fn missing<'a>(&self, source: &str, ids: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+        self.look(|observed| observed.missing(source, ids))
     }
 
     /// Where to listen to what happens.
@@ -175,16 +208,24 @@ impl Shared {
         self.observed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(crate) fn act<'a>(&self, number: u64, ids: impl Iterator<Item = &'a str>) -> Act {
+        self.behaviour.borrow().behaviour.act(number, ids)
+    }
+
     pub(crate) async fn behave(&self, behaviour: Behaviour) {
-        let open = behaviour != Behaviour::Down;
-        let mut listening = self.listening.subscribe();
-        self.behaviour.send_replace(behaviour);
+        let mut settled = self.settled.subscribe();
+        let mut mine = 0;
+        self.behaviour.send_modify(|wanted| {
+            mine = wanted.change + 1;
+            *wanted = Wanted { behaviour, change: mine };
+        });
         // The other end is in `self`, so this can't fail.
-        let _ = listening.wait_for(|listening| *listening == open).await;
+        let _ = settled.wait_for(|settled| *settled >= mine).await;
     }
 
     pub(crate) fn misbehave(self: &Arc<Self>, run: Vec<(Behaviour, Duration)>) {
         self.end_chaos();
+        self.chaotic.send_replace(true);
         let shared = Arc::clone(self);
         let task = tokio::spawn(async move {
             for (behaviour, time) in run {
@@ -192,6 +233,7 @@ impl Shared {
                 tokio::time::sleep(time).await;
             }
             shared.behave(Behaviour::Ok).await;
+            shared.chaotic.send_replace(false);
         });
         *self.chaos.lock().unwrap_or_else(PoisonError::into_inner) = Some(task.abort_handle());
     }
@@ -200,6 +242,7 @@ impl Shared {
         if let Some(task) = self.chaos.lock().unwrap_or_else(PoisonError::into_inner).take() {
             task.abort();
         }
+        self.chaotic.send_replace(false);
     }
 }
 
@@ -230,7 +273,10 @@ async fn take_deliveries(shared: Arc<Shared>, listener: TcpListener, address: So
     let mut door = Door::Open(listener);
     let mut connections = JoinSet::new();
     loop {
-        let down = *behaviour.borrow_and_update() == Behaviour::Down;
+        let (down, change) = {
+            let wanted = behaviour.borrow_and_update();
+            (wanted.behaviour == Behaviour::Down, wanted.change)
+        };
         door = match door {
             Door::Open(listener) if down => {
                 drop(listener);
@@ -243,7 +289,7 @@ async fn take_deliveries(shared: Arc<Shared>, listener: TcpListener, address: So
             },
             same => same,
         };
-        shared.listening.send_replace(!down);
+        shared.settled.send_replace(change);
         let Door::Open(listener) = &door else {
             // Fails only when the CRM is gone, and this task with it.
             let _ = behaviour.changed().await;
