@@ -3,6 +3,7 @@
 mod answer;
 pub mod behaviour;
 mod delivery;
+pub mod door;
 pub mod observed;
 mod page;
 mod record;
@@ -12,6 +13,7 @@ pub mod server;
 pub use answer::DELIVERY_BYTES_MAX;
 pub use behaviour::{Behaviour, chaos};
 pub use delivery::TIMESTAMP_TOLERANCE;
+pub use door::CannotListen;
 pub use observed::{Complaint, Keep, Observed, Seen, Totals, Wrong};
 pub use run::{CrmReport, Line, run_crm};
-pub use server::{CannotListen, Crm, CrmOptions};
+pub use server::{Crm, CrmOptions};

@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 
 use tokio::sync::broadcast::error::RecvError;
 
+use super::door::CannotListen;
 use super::observed::Totals;
-use super::server::{CannotListen, Crm, CrmOptions};
+use super::server::{Crm, CrmOptions};
 use crate::Event;
 
 /// Something for the command to print.

@@ -9,6 +9,7 @@ pub mod report;
 pub mod run;
 pub mod schedule;
 pub mod sender;
+pub mod supply;
 mod text;
 mod tls;
 
@@ -18,4 +19,5 @@ pub use payload::{Body, PayloadOptions, Payloads};
 pub use report::{Acknowledged, Counts, Progress, Report};
 pub use run::{Line, WhatsappError, WhatsappOptions, run_whatsapp};
 pub use schedule::{Backoff, Pace, Retry};
-pub use sender::{Sender, SenderOptions, Signed, Stop, Supply};
+pub use sender::{Sender, SenderOptions, Stop};
+pub use supply::{Signed, Supply};

@@ -199,10 +199,11 @@ impl Iterator for Payloads {
         if let Some(body) = self.overtaken.take() {
             return Some(body);
         }
-        if self.options.duplicate_percent > 0 && self.random.percent(self.options.duplicate_percent) {
-            if let Some(body) = self.again() {
-                return Some(body);
-            }
+        if self.options.duplicate_percent > 0
+            && self.random.percent(self.options.duplicate_percent)
+            && let Some(body) = self.again()
+        {
+            return Some(body);
         }
         let mut body = self.fresh();
         if self.options.disorder_percent > 0 && self.random.percent(self.options.disorder_percent) {

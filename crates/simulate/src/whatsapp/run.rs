@@ -11,7 +11,8 @@ use super::handshake::{Handshake, HandshakeError, handshake};
 use super::payload::{PayloadOptions, Payloads};
 use super::report::{Counts, Report};
 use super::schedule::{Backoff, Pace, Retry};
-use super::sender::{Sender, SenderOptions, Supply};
+use super::sender::{Sender, SenderOptions};
+use super::supply::Supply;
 use crate::Event;
 
 /// How often [`Line::Progress`] comes.

@@ -102,10 +102,10 @@ impl<T> Schedule<T> {
 
     pub(crate) fn next(&mut self, now: Instant) -> Step<T> {
         let due = self.waiting.first_key_value().map(|((due, _), _)| *due);
-        if due.is_some_and(|due| due <= now) {
-            if let Some(((due, _), (webhook, attempts))) = self.waiting.pop_first() {
-                return Step::Again { webhook, attempts, from: self.counted_from(due, now) };
-            }
+        if due.is_some_and(|due| due <= now)
+            && let Some(((due, _), (webhook, attempts))) = self.waiting.pop_first()
+        {
+            return Step::Again { webhook, attempts, from: self.counted_from(due, now) };
         }
         let room = match self.retry {
             Retry::InOrder(_) => self.waiting.is_empty(),

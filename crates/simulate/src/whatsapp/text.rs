@@ -25,6 +25,10 @@ pub(crate) const LANGUAGES: &[Language] = &[
             "Can I pay by card on delivery?",
             "Is the \"winter\" jacket waterproof?",
             "ok",
+            "Hello, I bought a coffee machine from you last month and now it leaks from the bottom whenever it heats \
+             up. I still have the receipt. Can you repair it under the warranty, or do I have to send it in myself?",
+            "I'm looking for a birthday present for my daughter, she turns nine and loves dinosaurs. My budget is \
+             about 40 dollars. What would you recommend, and could you wrap it?",
         ],
     },
     Language {
@@ -38,6 +42,7 @@ pub(crate) const LANGUAGES: &[Language] = &[
             "多謝晒 \u{1f64f}",
             "我尋日訂咗嘅嘢到咗未?",
             "How much is the rice cooker? 有冇現貨?",
+            "你好,我上個月喺你哋度買咗部咖啡機,而家一開就漏水。單據仲喺度,請問可唔可以保養維修?定係要我自己寄返去?",
         ],
     },
     Language {
@@ -49,6 +54,8 @@ pub(crate) const LANGUAGES: &[Language] = &[
             "Buenas tardes, ¿a qué hora cierran?",
             "¿Me lo aparta, por favor? Paso mañana",
             "Gracias \u{1f60a}",
+            "Hola, compré una cafetera el mes pasado y ahora gotea por abajo. Todavía tengo el recibo. ¿La pueden \
+             reparar con la garantía o tengo que enviarla yo?",
         ],
     },
     Language {
