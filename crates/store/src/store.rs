@@ -206,37 +206,28 @@ impl Store {
         receiver.recv().unwrap_or(Err(Refused::Closed))
     }
 
-    /// Notes that the CRM has these. Returns at once; written with the next group and durable with
-    /// it, or within the time that the options say.
+    /// Notes that the CRM has these. No reading that begins after this returns shows them as
+    /// undelivered; written with the next group and durable with it, or within the time that the
+    /// options say.
     pub fn settle(&self, sequences: &[Sequence]) {
         let newest = self.shared.lock().newest;
         for part in sequences.chunks(MARKS_MAX) {
-            let mark = Mark::Settled(
-                part.iter().map(|sequence| sequence.0).filter(|place| *place <= newest).collect(),
-            );
-            // A mark that is lost costs a repeat, which is allowed; but it's better to wait than to
-            // lose it, since the writer's queue empties with every group.
-            let _ = self.jobs.send(Job::Mark(mark));
+            let known = part.iter().map(|sequence| sequence.0).filter(|sequence| *sequence <= newest);
+            self.mark(Mark::Settled(known.collect()));
         }
     }
 
     /// Notes that the CRM has refused this one for good.
-    pub fn give_up(
-        &self,
-        sequence: Sequence,
-        reason: &str,
-        status: Option<u16>,
-        attempts: u32,
-        at: WallTime,
-    ) {
+    pub fn give_up(&self, sequence: Sequence, reason: &str, status: Option<u16>, attempts: u32, at: WallTime) {
         let reason: String = reason.chars().take(REASON_MAX).collect();
-        let _ = self.jobs.send(Job::Mark(Mark::Dead {
-            sequence: sequence.0,
-            reason,
-            status,
-            attempts,
-            at_ms: at.0,
-        }));
+        self.mark(Mark::Dead { sequence: sequence.0, reason, status, attempts, at_ms: at.0 });
+    }
+
+    fn mark(&self, mark: Mark) {
+        self.shared.lock().apply(&mark);
+        // Waiting for a place is better than losing the mark: the queue empties with every group.
+        // Where the writer is gone a repeat after the restart is all that it costs.
+        let _ = self.jobs.send(Job::Mark(mark));
     }
 
     /// Has a dead letter sent again; durable when this returns.
@@ -244,7 +235,7 @@ impl Store {
     /// # Errors
     /// As for an append. A letter that isn't there is no error; ask [`Store::dead_letter`] first.
     pub fn retry_dead_letter(&self, sequence: Sequence) -> Result<(), Refused> {
-        self.ask(|answer| Job::MarkNow(Mark::Retry { sequence: sequence.0 }, answer))
+        self.mark_now(Mark::Retry { sequence: sequence.0 })
     }
 
     /// Throws a dead letter away; durable when this returns.
@@ -252,7 +243,12 @@ impl Store {
     /// # Errors
     /// As for an append.
     pub fn drop_dead_letter(&self, sequence: Sequence) -> Result<(), Refused> {
-        self.ask(|answer| Job::MarkNow(Mark::Dropped { sequence: sequence.0 }, answer))
+        self.mark_now(Mark::Dropped { sequence: sequence.0 })
+    }
+
+    fn mark_now(&self, mark: Mark) -> Result<(), Refused> {
+        self.shared.lock().apply(&mark);
+        self.ask(|answer| Job::MarkNow(mark, answer))
     }
 
     /// Returns when everything handed over before is durable. Also the writer's own probe.
@@ -487,12 +483,12 @@ impl Store {
         Ok(count)
     }
 
-    /// Dead letters that are to be sent again, as records with `replayed` set.
+    /// Dead letters behind `after` that are to be sent again, as records with `replayed` set.
     ///
     /// # Errors
     /// What the disk says.
-    pub fn replays(&self, limit: usize) -> Result<Vec<Arc<Record>>, ReadError> {
-        let letters = self.dead_letters(Sequence::START, limit, true)?;
+    pub fn replays(&self, after: Sequence, limit: usize) -> Result<Vec<Arc<Record>>, ReadError> {
+        let letters = self.dead_letters(after, limit, true)?;
         let replay = |letter: DeadLetter| {
             letter.record.map(|record| Arc::new(Record { replayed: true, ..Record::clone(&record) }))
         };

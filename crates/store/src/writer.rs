@@ -53,9 +53,9 @@ pub(crate) enum Job {
         bytes: usize,
         answer: Answer,
     },
-    /// Durable with the next group, or soon.
+    /// Durable with the next group, or soon. The shared state knows it already.
     Mark(Mark),
-    /// Durable before the answer.
+    /// The same, but durable before the answer.
     MarkNow(Mark, Answer),
     /// Answers when everything before it is durable.
     Flush(Answer),
@@ -243,10 +243,6 @@ impl Writer {
             group.drafts.push(Draft::mark(mark));
         }
         if !marks.is_empty() {
-            let mut state = self.shared.lock();
-            for mark in &marks {
-                state.apply(mark);
-            }
             self.oldest_unfolded.get_or_insert_with(Instant::now);
         }
         let records = !group.order.is_empty();

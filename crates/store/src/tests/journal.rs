@@ -131,13 +131,13 @@ fn a_dead_letter_outlives_its_history_and_comes_back_when_asked() {
         let letters = store.dead_letters(Sequence::START, 10, false).unwrap();
         assert_eq!(letters[0].record.as_ref().unwrap().item.id, "id-002", "{step}");
         assert_eq!((letters[0].status, letters[0].attempts, letters[0].at), (Some(400), 5, WallTime(7)));
-        assert!(store.replays(10).unwrap().is_empty());
+        assert!(store.replays(Sequence::START, 10).unwrap().is_empty());
         store.fold().unwrap();
     }
     assert_eq!(store.pending(), 0);
     store.retry_dead_letter(Sequence(3)).unwrap();
     for step in ["in the tail", "in redb"] {
-        let replays = store.replays(10).unwrap();
+        let replays = store.replays(Sequence::START, 10).unwrap();
         assert_eq!(
             (replays.len(), replays[0].sequence, replays[0].replayed),
             (1, Sequence(3), true),
@@ -147,7 +147,7 @@ fn a_dead_letter_outlives_its_history_and_comes_back_when_asked() {
     }
     store.give_up(Sequence(3), "400 again", Some(400), 1, WallTime(8));
     store.flush().unwrap();
-    assert!(store.replays(10).unwrap().is_empty());
+    assert!(store.replays(Sequence::START, 10).unwrap().is_empty());
     assert_eq!(store.dead_letter(Sequence(3)).unwrap().unwrap().reason, "400 again");
     store.fold().unwrap();
     assert_eq!(store.dead_letter(Sequence(3)).unwrap().unwrap().record.unwrap().item.id, "id-002");
