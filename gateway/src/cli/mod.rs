@@ -2,6 +2,9 @@
 
 mod args;
 mod check;
+mod demo;
+mod simulate;
+mod stop;
 mod target;
 
 use std::process::ExitCode;
@@ -12,6 +15,7 @@ pub use args::{
     ApiArgs, Check, Cli, Command, ConfigArgs, DeadLetters, DeadLettersAction, Demo, Records, Simulate,
     SimulateCrm, SimulateWhatsapp, Status,
 };
+pub use stop::Stops;
 pub use target::Target;
 
 use crate::out;
@@ -67,9 +71,9 @@ fn dispatch(command: &Command) -> anyhow::Result<Exit> {
     match command {
         Command::Check(args) => check::run(args),
         Command::Run(_) => not_wired("run"),
-        Command::Demo(_) => not_wired("demo"),
-        Command::Simulate(Simulate::Whatsapp(_)) => not_wired("simulate whatsapp"),
-        Command::Simulate(Simulate::Crm(_)) => not_wired("simulate crm"),
+        Command::Demo(args) => demo::run(args),
+        Command::Simulate(Simulate::Whatsapp(args)) => simulate::whatsapp(args),
+        Command::Simulate(Simulate::Crm(args)) => simulate::crm(args),
         Command::Status(_) => not_wired("status"),
         Command::Records(_) => not_wired("records"),
         Command::Deadletters(_) => not_wired("deadletters"),

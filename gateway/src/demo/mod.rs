@@ -1,0 +1,251 @@
+//! `wagate demo`: the whole product on one machine, with nothing installed.
+//!
+//! The gateway is the one of `wagate run`, with a configuration file, a store and TLS; only what
+//! is around it is simulated ([`stage`]). [`script`] says what happens when, [`ledger`] follows
+//! each message through it, [`screen`] and [`plain`] show that, and [`verdict`] compares the books
+//! of both ends when it's over.
+//!
+//! A reply going back has its place between the two: as soon as the gateway sends, the simulated
+//! CRM answers some messages, and the ledger follows those the other way.
+
+mod folder;
+mod ledger;
+mod plain;
+mod screen;
+mod script;
+mod stage;
+mod terminal;
+pub mod text;
+mod verdict;
+
+use std::time::{Duration, Instant};
+
+use simulate::crm::Behaviour;
+use simulate::whatsapp::Report;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::time::MissedTickBehavior;
+
+use self::ledger::{Ledger, Line, Weather};
+use self::screen::{Phase, Places};
+use self::script::{Act, script};
+use self::stage::Stage;
+use self::terminal::Terminal;
+use self::verdict::Books;
+use crate::out;
+use crate::cli::Stops;
+use simulate::Event;
+
+/// Between two looks at the screen.
+const FRAME: Duration = Duration::from_millis(100);
+/// How long what is under way is waited for at the end: as long as the gateway waits at most
+/// before it tries again, and some more.
+const ENDING: Duration = Duration::from_secs(45);
+/// The same when somebody has asked for the end.
+const ENDING_ASKED: Duration = Duration::from_secs(10);
+/// Messages under way beyond which the demo ends: nothing gets through any more.
+const WAITING_MAX: usize = 10_000;
+
+/// Shows everything until `run_for` is over or a stop comes (a second one ends at once); true if
+/// all that was sent was acknowledged and received in order.
+///
+/// # Errors
+/// When it can't be started, or stdout can't be written.
+pub async fn run(run_for: Option<Duration>, live: bool, stops: &mut Stops) -> anyhow::Result<bool> {
+    let stage = Stage::set().await?;
+    let mut show = Show::begin(stage.places.clone(), live)?;
+    let played = play(&stage, &mut show, script(run_for), stops).await;
+    let Stage { app, crm, journeys, .. } = stage;
+    let stop = tokio::select! {
+        stopped = app.stop() => stopped.err().map(|error| format!("{error:#}")),
+        () = stops.next() => Some("it was cut short".to_owned()),
+    };
+    let books = Books {
+        report: played?,
+        never_arrived: journeys.under_way(),
+        taken: crm.totals(),
+        complaints: crm.complaints(),
+        stop,
+        lasted: show.start.elapsed(),
+    };
+    let ledger = show.end();
+    out::answer(&verdict::summary(&books, &ledger, live))?;
+    Ok(verdict::faults(&books, ledger.totals()).is_empty())
+}
+
+/// Lets everything happen; gives WhatsApp's report if it came to its end.
+async fn play(
+    stage: &Stage,
+    show: &mut Show,
+    mut script: impl Iterator<Item = (Duration, Act)>,
+    stops: &mut Stops,
+) -> anyhow::Result<Option<Report>> {
+    let (sender, supplies) = stage.whatsapp();
+    let stopper = sender.stopper();
+    let mut from_whatsapp = Some(sender.events().subscribe());
+    let mut from_crm = Some(stage.crm.events().subscribe());
+    let sending = sender.run(supplies);
+    tokio::pin!(sending);
+    let mut report = None;
+    let mut deadline = None;
+    let mut next = script.next();
+    let mut frames = tokio::time::interval(FRAME);
+    frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let at = next.map(|(at, _)| show.start + at).or(deadline);
+        let mut act = None;
+        tokio::select! {
+            () = stops.next() => {
+                if deadline.is_some() {
+                    break;
+                }
+                deadline = Some(Instant::now() + ENDING_ASKED);
+                act = Some(Act::StopSending);
+            }
+            event = event(&mut from_whatsapp) => show.take(event)?,
+            event = event(&mut from_crm) => {
+                // What WhatsApp did before that comes first.
+                while let Some(event) = waiting(&mut from_whatsapp) {
+                    show.take(event)?;
+                }
+                show.take(event)?;
+            }
+            done = &mut sending, if report.is_none() => report = Some(done),
+            () = until(at), if at.is_some() => {
+                let Some((_, due)) = next else { break };
+                act = Some(due);
+                next = script.next();
+            }
+            _ = frames.tick() => show.draw()?,
+        }
+        if show.ledger.waiting() > WAITING_MAX && deadline.is_none() {
+            act = Some(Act::StopSending);
+        }
+        match act {
+            Some(Act::Unplug(lasts)) => {
+                stage.crm.behave(Behaviour::Down).await;
+                show.unplugged(lasts)?;
+            }
+            Some(Act::PlugIn) => plug_in(stage, show).await?,
+            Some(Act::StopSending) => {
+                stopper.stop();
+                next = None;
+                deadline = deadline.or_else(|| Some(Instant::now() + ENDING));
+                show.phase = Phase::Ending;
+                plug_in(stage, show).await?;
+            }
+            None => {}
+        }
+        if report.is_some() && show.ledger.waiting() == 0 && stage.journeys.under_way() == 0 {
+            break;
+        }
+    }
+    show.draw()?;
+    Ok(report)
+}
+
+async fn plug_in(stage: &Stage, show: &mut Show) -> anyhow::Result<()> {
+    if let Weather::Unplugged { .. } = show.ledger.weather() {
+        stage.crm.behave(Behaviour::Ok).await;
+        show.plugged_in()?;
+    }
+    Ok(())
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// An event, or how many were missed.
+type Told = Result<Event, u64>;
+
+/// The next event; waits for ever once there are no more.
+async fn event(events: &mut Option<Receiver<Event>>) -> Told {
+    if let Some(open) = events {
+        match open.recv().await {
+            Ok(event) => return Ok(event),
+            Err(RecvError::Lagged(missed)) => return Err(missed),
+            Err(RecvError::Closed) => *events = None,
+        }
+    }
+    std::future::pending().await
+}
+
+/// The next event if it's there already.
+fn waiting(events: &mut Option<Receiver<Event>>) -> Option<Told> {
+    match events.as_mut()?.try_recv() {
+        Ok(event) => Some(Ok(event)),
+        Err(TryRecvError::Lagged(missed)) => Some(Err(missed)),
+        Err(TryRecvError::Empty | TryRecvError::Closed) => None,
+    }
+}
+
+/// The ledger and how it's shown.
+struct Show {
+    ledger: Ledger,
+    places: Places,
+    phase: Phase,
+    start: Instant,
+    /// None for plain lines.
+    terminal: Option<Terminal>,
+}
+
+impl Show {
+    fn begin(places: Places, live: bool) -> anyhow::Result<Self> {
+        let terminal = if live {
+            Some(Terminal::enter()?)
+        } else {
+            out::answer(&plain::greeting(&places))?;
+            None
+        };
+        Ok(Self { ledger: Ledger::new(), places, phase: Phase::Running, start: Instant::now(), terminal })
+    }
+
+    fn take(&mut self, told: Told) -> anyhow::Result<()> {
+        let now = self.start.elapsed();
+        match told {
+            Ok(event) => {
+                let lines = self.ledger.take(&event, now);
+                self.print(&lines)
+            }
+            Err(missed) => {
+                self.ledger.missed(missed);
+                Ok(())
+            }
+        }
+    }
+
+    fn unplugged(&mut self, lasts: Duration) -> anyhow::Result<()> {
+        let line = self.ledger.unplugged(lasts, self.start.elapsed());
+        self.print(&[line])
+    }
+
+    fn plugged_in(&mut self) -> anyhow::Result<()> {
+        let lines = self.ledger.plugged_in(self.start.elapsed());
+        self.print(&lines)
+    }
+
+    fn print(&self, lines: &[Line]) -> anyhow::Result<()> {
+        if self.terminal.is_none() && !lines.is_empty() {
+            out::answer(&lines.iter().map(plain::line).collect::<String>())?;
+        }
+        Ok(())
+    }
+
+    fn draw(&mut self) -> anyhow::Result<()> {
+        if let Some(terminal) = &mut self.terminal {
+            let size = Terminal::size();
+            let screen = screen::screen(&self.places, &self.ledger, self.phase, self.start.elapsed(), size);
+            terminal.draw(screen, size)?;
+        }
+        Ok(())
+    }
+
+    /// Gives the terminal back.
+    fn end(self) -> Ledger {
+        self.ledger
+    }
+}

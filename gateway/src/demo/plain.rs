@@ -1,0 +1,54 @@
+//! The same as lines, for pipes, logs and terminals that move no cursor.
+
+use simulate::What;
+
+use super::ledger::{InCrm, Line, OnDisk, Row};
+use super::screen::Places;
+use super::text::{cut, fit, harmless, stopwatch, time};
+
+/// Cells for a customer's name and words.
+const NAME: usize = 18;
+const TEXT: usize = 44;
+
+/// What is said first.
+pub(super) fn greeting(places: &Places) -> String {
+    let Places { webhook, folder, api, crm_page, .. } = places;
+    format!(
+        "wagate demo: everything on this machine, in {folder}\n\
+         \x20 WhatsApp, simulated: signed webhooks over TLS to {webhook}\n\
+         \x20 wagate, the real one: API and /metrics on {api}\n\
+         \x20 CRM, simulated: {crm_page}\n\n"
+    )
+}
+
+/// A line that nothing more happens to.
+pub(super) fn line(line: &Line) -> String {
+    match line {
+        Line::Row(row) => row_line(row),
+        Line::Note(note) => format!("{} {}\n", fit(&stopwatch(note.at), 5), note.text),
+    }
+}
+
+fn row_line(row: &Row) -> String {
+    let item = &row.item;
+    let text = harmless(item.text);
+    let what = match item.what {
+        _ if item.repeat => "(the same webhook once more)".to_owned(),
+        What::Message("text") => text,
+        What::Message(kind) => format!("[{kind}] {text}"),
+        What::Status(status) => format!("[status: {status}]"),
+    };
+    let on_disk = match &row.on_disk {
+        OnDisk::Acknowledged(after) => format!("on disk {:>8}", time(*after)),
+        OnDisk::Asked => "not on disk".to_owned(),
+        OnDisk::Failed(why) => format!("not on disk: {why}"),
+    };
+    let in_crm = match row.in_crm {
+        InCrm::Arrived(after) => format!("in CRM {:>8}", time(after)),
+        InCrm::Known => "CRM has it".to_owned(),
+        InCrm::NotYet => "not in CRM".to_owned(),
+        InCrm::Unseen => "not seen".to_owned(),
+    };
+    let name = fit(&harmless(&item.name), NAME);
+    format!("{} {name} {} {on_disk}, {in_crm}\n", fit(&stopwatch(row.sent_at), 5), fit(&cut(&what, TEXT), TEXT))
+}

@@ -1,0 +1,116 @@
+//! Whether everything that was sent was acknowledged and received, and the summary that says so.
+//!
+//! It rests on the books of both ends, not on the view: what WhatsApp sent and got acknowledged,
+//! what the CRM took and found wrong, and what of the one never reached the other.
+
+use std::time::Duration;
+
+use simulate::crm::{Complaint, Totals as Taken};
+use simulate::whatsapp::Report;
+use simulate::Summary;
+
+use super::ledger::{Ledger, Totals};
+use super::text::{count, harmless, time};
+
+/// Complaints told word by word.
+const COMPLAINTS_TOLD: usize = 5;
+
+/// What both ends have in their books at the end.
+#[derive(Debug)]
+pub(super) struct Books {
+    /// WhatsApp's; none when it didn't come to an end.
+    pub(super) report: Option<Report>,
+    /// Items sent whose record never reached the CRM.
+    pub(super) never_arrived: usize,
+    /// The CRM's sums.
+    pub(super) taken: Taken,
+    /// What was wrong with deliveries.
+    pub(super) complaints: Vec<Complaint>,
+    /// Why the gateway didn't stop as it should.
+    pub(super) stop: Option<String>,
+    /// How long the demo went on.
+    pub(super) lasted: Duration,
+}
+
+/// What isn't as promised; empty when all is well.
+pub(super) fn faults(books: &Books, seen: &Totals) -> Vec<String> {
+    let mut faults = Vec::new();
+    match &books.report {
+        Some(report) if !report.is_complete() => {
+            let open = report.webhooks - report.acked;
+            faults.push(format!("{} got no 200", count(open, "webhook")));
+        }
+        Some(_) => {}
+        None => faults.push("the simulated WhatsApp was cut short".to_owned()),
+    }
+    if books.never_arrived > 0 {
+        let never = count(books.never_arrived as u64, "message");
+        faults.push(format!("{never} never reached the CRM"));
+    }
+    for (number, what) in [
+        (seen.late, "came after a later one of the same customer"),
+        (seen.altered, "came with another text"),
+    ] {
+        if number > 0 {
+            faults.push(format!("{} {what}", count(number, "record")));
+        }
+    }
+    let told = books.complaints.iter().take(COMPLAINTS_TOLD);
+    faults.extend(told.map(|complaint| format!("the CRM complained: {}", harmless(&complaint.detail))));
+    if books.complaints.len() > COMPLAINTS_TOLD {
+        faults.push(format!("and {} more", count((books.complaints.len() - COMPLAINTS_TOLD) as u64, "complaint")));
+    }
+    faults.extend(books.stop.iter().map(|why| format!("the gateway didn't stop well: {why}")));
+    faults
+}
+
+/// The end of the story, in lines.
+pub(super) fn summary(books: &Books, ledger: &Ledger, colour: bool) -> String {
+    let (green, red, bold, reset) =
+        if colour { ("\x1b[32m", "\x1b[31m", "\x1b[1m", "\x1b[0m") } else { ("", "", "", "") };
+    let seen = ledger.totals();
+    let quantiles = |summary: Summary| match summary.count {
+        0 => String::new(),
+        _ => format!("; p50 {}, p99 {}", time(summary.p50), time(summary.p99)),
+    };
+    let mut text = format!("\n{bold}wagate demo{reset}, {}\n", time(books.lasted));
+    let mut tell = |title: &str, told: String| text.push_str(&format!("  {title:<11}{told}\n"));
+    if let Some(report) = &books.report {
+        let copies = match seen.copies {
+            0 => String::new(),
+            copies => format!(", {copies} of them sent twice"),
+        };
+        let messages = count(seen.sent, "message");
+        tell("sent", format!("{messages} and statuses in {}{copies}", count(report.webhooks, "webhook")));
+        let acked = if report.is_complete() { "all".to_owned() } else { report.acked.to_string() };
+        tell("on disk", format!("{acked} acknowledged{}", quantiles(report.latency.summary())));
+    }
+    let Taken { taken, records, lanes, .. } = books.taken;
+    let again = match taken - records {
+        0 => String::new(),
+        again => format!(", {again} of them more than once"),
+    };
+    let (records, customers) = (count(records, "record"), count(lanes, "customer"));
+    tell("in CRM", format!("{records} of {customers}{again}{}", quantiles(ledger.arrived().summary())));
+    if seen.outages > 0 {
+        let longest = match ledger.longest_held_up() {
+            Duration::ZERO => String::new(),
+            longest => format!(", the longest {}", time(longest)),
+        };
+        let outages = if seen.outages == 1 { "once".to_owned() } else { format!("{} times", seen.outages) };
+        tell("unplugged", format!("{outages}; {} waited on disk{longest}", count(seen.held_up, "record")));
+    }
+    if seen.unseen > 0 {
+        tell("", format!("{} went by too fast for this view", count(seen.unseen, "event")));
+    }
+    let faults = faults(books, seen);
+    if faults.is_empty() {
+        text.push_str(&format!(
+            "{green}✓ Everything that was sent was acknowledged, and received in order; nothing was lost.{reset}\n"
+        ));
+    }
+    for fault in faults {
+        text.push_str(&format!("{red}✗ {fault}{reset}\n"));
+    }
+    text
+}
