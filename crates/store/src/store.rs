@@ -218,7 +218,14 @@ impl Store {
     }
 
     /// Notes that the CRM has refused this one for good.
-    pub fn give_up(&self, sequence: Sequence, reason: &str, status: Option<u16>, attempts: u32, at: WallTime) {
+    pub fn give_up(
+        &self,
+        sequence: Sequence,
+        reason: &str,
+        status: Option<u16>,
+        attempts: u32,
+        at: WallTime,
+    ) {
         let reason: String = reason.chars().take(REASON_MAX).collect();
         self.mark(Mark::Dead { sequence: sequence.0, reason, status, attempts, at_ms: at.0 });
     }

@@ -96,9 +96,9 @@ fn make(path: &Path) -> anyhow::Result<PathBuf> {
     let mut builder = std::fs::DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder
-        .create(path)
-        .with_context(|| format!("can't make {} for the demo (TMPDIR names another place)", path.display()))?;
+    builder.create(path).with_context(|| {
+        format!("can't make {} for the demo (TMPDIR names another place)", path.display())
+    })?;
     Ok(path.to_owned())
 }
 

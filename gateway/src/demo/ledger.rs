@@ -82,9 +82,15 @@ pub(super) enum Mood {
 pub(super) enum Weather {
     Fine,
     /// Unplugged at this time, for so long.
-    Unplugged { at: Duration, lasts: Duration },
+    Unplugged {
+        at: Duration,
+        lasts: Duration,
+    },
     /// Back since then, and not everything that was held up has arrived.
-    CatchingUp { since: Duration, held_up: u64 },
+    CatchingUp {
+        since: Duration,
+        held_up: u64,
+    },
 }
 
 /// The sums.
@@ -327,7 +333,8 @@ impl Ledger {
             self.totals.missing = self.totals.missing.saturating_sub(1);
             self.totals.late += 1;
         }
-        let written = (item.what == What::Message("text")).then(|| format!("{} #{}", item.text, item.counter));
+        let written =
+            (item.what == What::Message("text")).then(|| format!("{} #{}", item.text, item.counter));
         if written.is_some() && written != arrival.text {
             self.totals.altered += 1;
         }
@@ -377,7 +384,9 @@ impl Ledger {
         self.lines.insert(self.next, line);
         self.next += 1;
         if self.lines.len() > LINES_MAX {
-            let over = |line: &Line| matches!(line, Line::Row(row) if row.is_over()) || matches!(line, Line::Note(_));
+            let over = |line: &Line| {
+                matches!(line, Line::Row(row) if row.is_over()) || matches!(line, Line::Note(_))
+            };
             let oldest = self.lines.iter().find(|(_, line)| over(line)).map(|(number, _)| *number);
             oldest.map(|oldest| self.lines.remove(&oldest));
         }

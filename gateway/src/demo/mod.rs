@@ -32,8 +32,8 @@ use self::script::{Act, script};
 use self::stage::Stage;
 use self::terminal::Terminal;
 use self::verdict::Books;
-use crate::out;
 use crate::cli::Stops;
+use crate::out;
 use simulate::Event;
 
 /// Between two looks at the screen.

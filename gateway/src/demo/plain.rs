@@ -12,12 +12,13 @@ const TEXT: usize = 44;
 
 /// What is said first.
 pub(super) fn greeting(places: &Places) -> String {
-    let Places { webhook, folder, api, crm_page, .. } = places;
+    let Places { webhook, folder, config, api, crm_page } = places;
     format!(
-        "wagate demo: everything on this machine, in {folder}\n\
-         \x20 WhatsApp, simulated: signed webhooks over TLS to {webhook}\n\
-         \x20 wagate, the real one: API and /metrics on {api}\n\
-         \x20 CRM, simulated: {crm_page}\n\n"
+        "wagate demo: everything on this machine; Ctrl-C ends it\n\
+         \x20 WhatsApp   simulated, sends signed webhooks over TLS to {webhook}\n\
+         \x20 wagate     API and /metrics on {api}, store in {folder}\n\
+         \x20 CRM        simulated, open {crm_page} in a browser\n\
+         \x20 look around: wagate records --follow --config {config}\n\n"
     )
 }
 
@@ -50,5 +51,9 @@ fn row_line(row: &Row) -> String {
         InCrm::Unseen => "not seen".to_owned(),
     };
     let name = fit(&harmless(&item.name), NAME);
-    format!("{} {name} {} {on_disk}, {in_crm}\n", fit(&stopwatch(row.sent_at), 5), fit(&cut(&what, TEXT), TEXT))
+    format!(
+        "{} {name} {} {on_disk}, {in_crm}\n",
+        fit(&stopwatch(row.sent_at), 5),
+        fit(&cut(&what, TEXT), TEXT)
+    )
 }

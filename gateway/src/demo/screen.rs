@@ -13,7 +13,7 @@ const WIDTH_MIN: usize = 40;
 const WIDTH_MAX: usize = 132;
 /// Of "when", "on disk" and "in the CRM".
 const WHEN: usize = 6;
-const LATENCY: usize = 10;
+const LATENCY: usize = 11;
 
 const BOLD: &str = "\x1b[1m";
 const DIM: &str = "\x1b[2m";
@@ -56,12 +56,12 @@ pub(super) fn screen(
     now: Duration,
     size: Size,
 ) -> Vec<String> {
-    let width = size.columns.clamp(WIDTH_MIN, WIDTH_MAX);
+    // Clearing the rest of a line that fills the last column would take that away again.
+    let width = size.columns.saturating_sub(1).clamp(WIDTH_MIN, WIDTH_MAX);
     let mut lines = header(places, ledger, phase, now, width);
     let footer = footer(ledger, width);
     let room = size.rows.saturating_sub(lines.len() + footer.len());
-    let mut list: Vec<String> =
-        ledger.newest().take(room).map(|line| list_line(line, now, width)).collect();
+    let mut list: Vec<String> = ledger.newest().take(room).map(|line| list_line(line, now, width)).collect();
     list.resize(room, String::new());
     list.reverse();
     // The list begins at the top while it is short.
@@ -82,8 +82,8 @@ fn header(places: &Places, ledger: &Ledger, phase: Phase, now: Duration, width: 
     let title = "wagate demo";
     let gap = width.saturating_sub(cells(title) + cells(&right) + 2);
     let (crm_colour, crm_sign, crm) = match ledger.weather() {
-        Weather::Fine => (GREEN, '●', format!("open {} in a browser", places.crm_page)),
-        Weather::CatchingUp { .. } => (YELLOW, '●', format!("is back and catches up: {}", places.crm_page)),
+        Weather::Fine => (GREEN, '●', format!("simulated, open {} in a browser", places.crm_page)),
+        Weather::CatchingUp { .. } => (YELLOW, '●', format!("back, catching up: {}", places.crm_page)),
         Weather::Unplugged { at, lasts } => {
             let left = (at + lasts).saturating_sub(now).as_secs_f64().ceil();
             (RED, '○', format!("unplugged, back in {left:.0} s"))
@@ -93,24 +93,32 @@ fn header(places: &Places, ledger: &Ledger, phase: Phase, now: Duration, width: 
         let (name, what) = (fit(name, 9), cut(what, width.saturating_sub(14)));
         format!(" {colour}{sign}{RESET} {BOLD}{name}{RESET} {what}")
     };
+    let Places { webhook, folder, config, api, .. } = places;
     let crm_line = place(crm_colour, crm_sign, "CRM", &crm);
     let mut lines = vec![
         format!(" {BOLD}{CYAN}{title}{RESET}{:gap$} {DIM}{right}{RESET}", ""),
         String::new(),
-        place(GREEN, '●', "WhatsApp", &format!("simulated; signed webhooks over TLS to {}", places.webhook)),
-        place(GREEN, '●', "wagate", &format!("the real one; API and /metrics on {}", places.api)),
-        if crm_colour == RED { crm_line.replace("unplugged", &format!("{RED}unplugged{RESET}")) } else { crm_line },
-        format!("   {DIM}{}{RESET}", cut(&format!("look around:  wagate records --follow --config {}", places.config), width - 4)),
+        place(GREEN, '●', "WhatsApp", &format!("simulated, sends signed webhooks over TLS to {webhook}")),
+        place(GREEN, '●', "wagate", &format!("API and /metrics on {api}, store in {folder}")),
+        if crm_colour == RED {
+            crm_line.replace("unplugged", &format!("{RED}unplugged{RESET}"))
+        } else {
+            crm_line
+        },
+        format!(
+            "   {DIM}{}{RESET}",
+            cut(&format!("look around:  wagate records --follow --config {config}"), width - 4)
+        ),
         String::new(),
     ];
     let columns = Columns::of(width);
     let titles = format!(
-        " {} {} {} {} {}",
+        " {} {} {}  {} {}",
         fit("sent", WHEN),
         fit("customer", columns.name),
         fit("message", columns.text),
-        fit(" on disk", LATENCY),
-        fit("   in CRM", LATENCY),
+        fit("   on disk", LATENCY),
+        fit("    in CRM", LATENCY),
     );
     lines.push(format!("{DIM}{}{RESET}", cut(&titles, width)));
     lines
@@ -124,14 +132,14 @@ struct Columns {
 
 impl Columns {
     fn of(width: usize) -> Self {
-        let rest = width.saturating_sub(WHEN + 2 * LATENCY + 6);
+        let rest = width.saturating_sub(WHEN + 2 * LATENCY + 7);
         let name = (rest / 4).min(18);
         Self { name, text: rest - name }
     }
 
     /// The column, counted from 1, in which the latencies begin.
     fn latencies(&self) -> usize {
-        WHEN + self.name + self.text + 5
+        WHEN + self.name + self.text + 6
     }
 }
 
@@ -151,7 +159,7 @@ fn row_line(row: &Row, now: Duration, width: usize) -> String {
         what(row, columns.text),
     );
     // Told to go there, since terminals don't agree on how wide some writings are.
-    line.push_str(&format!("\x1b[{}G", columns.latencies()));
+    line.push_str(&format!("  \x1b[{}G", columns.latencies()));
     let on_disk = match &row.on_disk {
         OnDisk::Asked => (DIM, "…".to_owned()),
         OnDisk::Acknowledged(after) => (GREEN, format!("✓ {:>8}", time(*after))),
@@ -206,7 +214,10 @@ fn note_line(note: &Note, width: usize) -> String {
         Mood::Bad => (RED, '✗'),
     };
     let when = fit(&stopwatch(note.at), WHEN);
-    format!(" {DIM}{when}{RESET} {colour}{BOLD}{sign} {}{RESET}", cut(&note.text, width.saturating_sub(WHEN + 4)))
+    format!(
+        " {DIM}{when}{RESET} {colour}{BOLD}{sign} {}{RESET}",
+        cut(&note.text, width.saturating_sub(WHEN + 4))
+    )
 }
 
 fn footer(ledger: &Ledger, width: usize) -> Vec<String> {
@@ -217,12 +228,16 @@ fn footer(ledger: &Ledger, width: usize) -> Vec<String> {
         " sent {BOLD}{}{RESET} {arrow} on disk {BOLD}{}{RESET} {arrow} in CRM {BOLD}{}{RESET}",
         totals.sent, totals.on_disk, totals.in_crm
     );
-    let plain = 30 + [totals.sent, totals.on_disk, totals.in_crm].map(|sum| sum.to_string().len()).iter().sum::<usize>();
+    let plain = 30
+        + [totals.sent, totals.on_disk, totals.in_crm].map(|sum| sum.to_string().len()).iter().sum::<usize>();
     let faults = totals.missing + totals.late + totals.altered;
     let verdict = if faults == 0 {
         format!("{GREEN}lost 0{RESET}")
     } else {
-        format!("{RED}{BOLD}lost {}, out of order {}, altered {}{RESET}", totals.missing, totals.late, totals.altered)
+        format!(
+            "{RED}{BOLD}lost {}, out of order {}, altered {}{RESET}",
+            totals.missing, totals.late, totals.altered
+        )
     };
     sums.push_str(&format!("   {verdict}"));
     let figure = waiting.to_string();
@@ -245,7 +260,8 @@ fn footer(ledger: &Ledger, width: usize) -> Vec<String> {
         quantiles("in CRM", ledger.arrived())
     );
     if ledger.longest_held_up() > Duration::ZERO && width >= 100 {
-        latencies.push_str(&format!("  {DIM}while it is there; {} through an outage{RESET}", time(ledger.longest_held_up())));
+        let longest = time(ledger.longest_held_up());
+        latencies.push_str(&format!("     through an outage  {DIM}longest{RESET} {longest}"));
     }
     vec![format!("{DIM}{}{RESET}", "─".repeat(width)), sums, latencies]
 }

@@ -1,5 +1,6 @@
 //! Everything that runs: the gateway as `run` has it, and a stand-in on either side.
 
+use std::collections::HashSet;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -21,7 +22,9 @@ use crate::config::{self, accepted};
 /// Webhooks in a second: as many as eyes can follow.
 const WEBHOOKS_PER_SECOND: f64 = 3.0;
 /// Customers who write: few, so that one sees them again.
-const CUSTOMERS: u32 = 12;
+const CUSTOMERS: u32 = 10;
+/// About one seed in nine gives so many customers different names.
+const SEEDS_MAX: u64 = 200;
 /// Connections that WhatsApp sends over.
 const CONNECTIONS: u32 = 2;
 /// WhatsApp comes again soon, so that a hiccup costs no minutes.
@@ -97,9 +100,10 @@ impl Stage {
 /// A quiet day in a shop: now and then several write at once, and Meta sends something twice.
 fn payloads() -> PayloadOptions {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    PayloadOptions {
+    let mut options = PayloadOptions {
         seed: now.as_secs() ^ u64::from(now.subsec_nanos()),
         contacts: CUSTOMERS,
+        statuses_percent: 25,
         without_phone_percent: 10,
         batch_percent: 8,
         batch_items_max: 3,
@@ -107,13 +111,25 @@ fn payloads() -> PayloadOptions {
         starts_at: i64::try_from(now.as_secs()).unwrap_or_default(),
         items_per_second: 3,
         ..PayloadOptions::default()
+    };
+    // People are told apart by their names: the first seed will do that gives no name twice.
+    for seed in options.seed..options.seed.saturating_add(SEEDS_MAX) {
+        options.seed = seed;
+        let mut names = HashSet::new();
+        if Payloads::new(options.clone()).names().all(|name| names.insert(name.to_owned())) {
+            break;
+        }
     }
+    options
 }
 
 /// Two addresses that nobody listens on. Known before the gateway starts, so that its
 /// configuration names them and other commands find it.
 fn free_addresses() -> anyhow::Result<[SocketAddr; 2]> {
-    let listen = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| Ok((listener.local_addr()?, listener)));
+    let listen = || {
+        TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .and_then(|listener| Ok((listener.local_addr()?, listener)))
+    };
     // Both are held before the first is let go, so that they differ.
     let held = (listen(), listen());
     match held {

@@ -42,7 +42,10 @@ impl Terminal {
         let named = |name| std::env::var(name).ok()?.parse().ok();
         let (columns, rows) = told.unwrap_or_default();
         Size {
-            columns: Some(columns).filter(|told| *told > 0).or_else(|| named("COLUMNS")).unwrap_or(USUAL.columns),
+            columns: Some(columns)
+                .filter(|told| *told > 0)
+                .or_else(|| named("COLUMNS"))
+                .unwrap_or(USUAL.columns),
             rows: Some(rows).filter(|told| *told > 0).or_else(|| named("LINES")).unwrap_or(USUAL.rows),
         }
     }

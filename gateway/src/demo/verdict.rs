@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
+use simulate::Summary;
 use simulate::crm::{Complaint, Totals as Taken};
 use simulate::whatsapp::Report;
-use simulate::Summary;
 
 use super::ledger::{Ledger, Totals};
 use super::text::{count, harmless, time};
@@ -47,10 +47,9 @@ pub(super) fn faults(books: &Books, seen: &Totals) -> Vec<String> {
         let never = count(books.never_arrived as u64, "message");
         faults.push(format!("{never} never reached the CRM"));
     }
-    for (number, what) in [
-        (seen.late, "came after a later one of the same customer"),
-        (seen.altered, "came with another text"),
-    ] {
+    for (number, what) in
+        [(seen.late, "came after a later one of the same customer"), (seen.altered, "came with another text")]
+    {
         if number > 0 {
             faults.push(format!("{} {what}", count(number, "record")));
         }
@@ -58,7 +57,10 @@ pub(super) fn faults(books: &Books, seen: &Totals) -> Vec<String> {
     let told = books.complaints.iter().take(COMPLAINTS_TOLD);
     faults.extend(told.map(|complaint| format!("the CRM complained: {}", harmless(&complaint.detail))));
     if books.complaints.len() > COMPLAINTS_TOLD {
-        faults.push(format!("and {} more", count((books.complaints.len() - COMPLAINTS_TOLD) as u64, "complaint")));
+        faults.push(format!(
+            "and {} more",
+            count((books.complaints.len() - COMPLAINTS_TOLD) as u64, "complaint")
+        ));
     }
     faults.extend(books.stop.iter().map(|why| format!("the gateway didn't stop well: {why}")));
     faults

@@ -32,11 +32,15 @@ impl Change<'_> {
         push_escaped(self.json, &self.options.phone_number_id);
         self.json.push_str("\"},");
         self.contacts();
+        let messages = 100_u64.saturating_sub(u64::from(self.options.statuses_percent));
         let (id, what, text) = match self.random.below(100) {
-            0..45 => self.message("text"),
-            45..49 => self.message("image"),
-            49..53 => self.message("interactive"),
-            53..55 => self.message("location"),
+            // The messages share what the statuses leave, in parts of 55.
+            roll if roll < messages => match roll * 55 / messages {
+                0..45 => self.message("text"),
+                45..49 => self.message("image"),
+                49..53 => self.message("interactive"),
+                _ => self.message("location"),
+            },
             _ => self.status(),
         };
         self.json.push_str(r#"},"field":"messages"}"#);

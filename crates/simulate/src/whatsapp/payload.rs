@@ -31,6 +31,8 @@ pub struct PayloadOptions {
     pub phone_number_id: String,
     /// `metadata.display_phone_number`.
     pub display_phone_number: String,
+    /// How many of 100 items are statuses of the store's messages.
+    pub statuses_percent: u32,
     /// How many of 100 bodies hold several items, of different contacts, each in a change of its
     /// own.
     pub batch_percent: u32,
@@ -57,6 +59,7 @@ impl Default for PayloadOptions {
             waba_id: "102290129340398".into(),
             phone_number_id: "106540352242922".into(),
             display_phone_number: "15550783881".into(),
+            statuses_percent: 45,
             batch_percent: 0,
             batch_items_max: 25,
             duplicate_percent: 0,
@@ -86,8 +89,8 @@ pub struct Body {
     pub repeat: bool,
 }
 
-/// An endless stream of webhook bodies: 45 % texts, 10 % pictures, choices and places, 45 %
-/// statuses; compact JSON with everything beyond ASCII escaped, about 680 bytes.
+/// An endless stream of webhook bodies: unless asked for otherwise 45 % texts, 10 % pictures,
+/// choices and places, 45 % statuses; compact JSON with everything beyond ASCII escaped, about 680 bytes.
 #[derive(Debug)]
 pub struct Payloads {
     options: PayloadOptions,
@@ -120,6 +123,11 @@ impl Payloads {
     pub fn lanes(options: &PayloadOptions, lanes: u32) -> Vec<Self> {
         let of = lanes.clamp(1, options.contacts.clamp(1, CONTACTS_MAX));
         (0..of).map(|number| Self::lane(options.clone(), Lane { number, of })).collect()
+    }
+
+    /// The names of the customers; several may share one.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.contacts.iter().map(|contact| &*contact.name)
     }
 
     fn lane(options: PayloadOptions, lane: Lane) -> Self {
@@ -274,6 +282,20 @@ mod tests {
         assert!((900..1_100).contains(&others), "{others}");
         assert!((4_300..4_700).contains(&statuses), "{statuses}");
         assert!((640..720).contains(&(bytes / 10_000)), "{}", bytes / 10_000);
+    }
+
+    #[test]
+    fn there_are_as_many_statuses_as_asked_for() {
+        for (statuses_percent, expected) in
+            [(0, 0..=0), (20, 1_800..=2_200), (100, 10_000..=10_000), (500, 10_000..=10_000)]
+        {
+            let options = PayloadOptions { statuses_percent, ..PayloadOptions::default() };
+            let statuses = Payloads::new(options)
+                .take(10_000)
+                .filter(|body| matches!(body.items[0].what, What::Status(_)));
+            let statuses = statuses.count();
+            assert!(expected.contains(&statuses), "{statuses_percent} %: {statuses}");
+        }
     }
 
     #[test]
