@@ -4,7 +4,7 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use model::{Item, Kind, Record, Sequence, WallTime};
+use model::{Item, Record, Sequence, WallTime};
 
 use crate::contacts::HashedAlias;
 use crate::dead::{self, DeadChange, DeadLetter, Letter};
@@ -58,7 +58,7 @@ pub struct Store {
 }
 
 /// What a page of the journal is to hold.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Query {
     /// Only records behind this one; from the oldest on where it is `None`.
     pub after: Option<Sequence>,
@@ -66,12 +66,6 @@ pub struct Query {
     pub limit: usize,
     /// At most about so many bytes.
     pub bytes: usize,
-    /// Only records of this contact.
-    pub contact: Option<String>,
-    /// Only records of this kind.
-    pub kind: Option<Kind>,
-    /// Only records received at or after this time.
-    pub since: Option<WallTime>,
 }
 
 /// A page of the journal.
@@ -105,6 +99,8 @@ pub struct Health {
     pub live_bytes: u64,
     /// Bytes that the index takes on the disk.
     pub index_bytes: u64,
+    /// Bytes handed to the index file since the start.
+    pub index_bytes_written: u64,
     /// Bytes that the intake log takes on the disk.
     pub log_bytes: u64,
     /// Records in the tail that aren't folded yet.
@@ -218,7 +214,14 @@ impl Store {
     }
 
     /// Notes that the CRM has refused this one for good.
-    pub fn give_up(&self, sequence: Sequence, reason: &str, status: Option<u16>, attempts: u32, at: WallTime) {
+    pub fn give_up(
+        &self,
+        sequence: Sequence,
+        reason: &str,
+        status: Option<u16>,
+        attempts: u32,
+        at: WallTime,
+    ) {
         let reason: String = reason.chars().take(REASON_MAX).collect();
         self.mark(Mark::Dead { sequence: sequence.0, reason, status, attempts, at_ms: at.0 });
     }
@@ -267,11 +270,11 @@ impl Store {
         self.ask(Job::Fold)
     }
 
-    /// A page of the journal.
+    /// A page of the journal: the records that `wanted` takes.
     ///
     /// # Errors
     /// [`ReadError::Gone`] where `after` is outside of what is kept, or what the disk says.
-    pub fn page(&self, query: &Query) -> Result<Page, ReadError> {
+    pub fn page(&self, query: &Query, wanted: &dyn Fn(&Record) -> bool) -> Result<Page, ReadError> {
         let (dropped, newest) = {
             let state = self.shared.lock();
             (state.dropped, state.newest)
@@ -288,7 +291,7 @@ impl Store {
             looked += 1;
             match seen {
                 Seen::Record(record) => {
-                    if query.matches(record) {
+                    if wanted(record) {
                         bytes += record.item.raw.len() + OVERHEAD_BYTES;
                         if !page.records.is_empty() && bytes > query.bytes {
                             return Flow::Stop;
@@ -523,6 +526,7 @@ impl Store {
             live_bytes: state.live_bytes(),
             index_bytes,
             log_bytes: u64::from(geometry.segments) * geometry.segment_bytes,
+            index_bytes_written: self.shared.index.written(),
             tail_records: state.tail.len() as u64,
             records: state.records + state.tail.len() as u64,
             disk_full: state.problem == Some(FoldProblem::DiskFull),
@@ -555,15 +559,6 @@ impl Drop for Store {
 const MARKS_MAX: usize = 1024;
 /// Of what the CRM says so many characters are kept.
 const REASON_MAX: usize = 500;
-
-impl Query {
-    fn matches(&self, record: &Record) -> bool {
-        let contact = record.contact_id.as_ref().map(model::ContactId::as_str);
-        self.kind.is_none_or(|kind| kind == record.item.kind)
-            && self.contact.as_deref().is_none_or(|wanted| contact == Some(wanted))
-            && self.since.is_none_or(|since| record.received_at >= since)
-    }
-}
 
 fn refuse(job: Job, refused: Refused) {
     match job {

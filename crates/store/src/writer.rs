@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
-use model::{Item, WallTime};
+use model::{Item, Kind, WallTime};
 use ring::rand::SecureRandom as _;
 
 use crate::contacts::{Contacts, GroupLessons, HashedAlias};
@@ -109,6 +109,7 @@ struct Group {
     drafts: Vec<Draft>,
     events: HashSet<Hash>,
     order: Vec<Hash>,
+    kinds: [u64; 6],
     lessons: GroupLessons,
     learned: Vec<Lesson>,
     duplicates: u64,
@@ -283,6 +284,7 @@ impl Writer {
         group: &mut Group,
     ) -> Result<(), Refused> {
         let before = (group.drafts.len(), group.order.len(), group.learned.len());
+        let kinds = group.kinds;
         for prepared in items {
             if let Err(error) = self.place_one(prepared, received_at, group) {
                 tracing::error!(%error, "the index can't be asked whether an event is new");
@@ -291,6 +293,7 @@ impl Writer {
                     group.events.remove(&hash);
                 }
                 group.learned.truncate(before.2);
+                group.kinds = kinds;
                 return Err(Refused::Disk);
             }
         }
@@ -322,6 +325,9 @@ impl Writer {
         };
         let sequence = self.next_sequence;
         self.next_sequence += 1;
+        if let Some(kind) = Kind::ALL.iter().position(|kind| *kind == item.kind) {
+            group.kinds[kind] += 1;
+        }
         let body = record_v1::to_bytes(&item, received_at, &lesson);
         group.drafts.push(Draft { kind: EntryKind::Record, sequence, body });
         group.lessons.add(&lesson);
@@ -352,7 +358,7 @@ impl Writer {
     }
 
     fn write(&mut self, group: Group, sync: bool) -> Result<(), Refused> {
-        let Group { drafts, order, learned, .. } = group;
+        let Group { drafts, order, learned, kinds, .. } = group;
         let bytes = drafts.iter().map(|draft| draft.body.len() as u64 + 64).sum();
         self.wait_for_room(bytes)?;
         let seen_ms = self.seen_ms();
@@ -365,7 +371,7 @@ impl Writer {
                 for lesson in &learned {
                     self.contacts.learn(lesson);
                 }
-                self.publish(&placed, seen_ms, sync);
+                self.publish(&placed, kinds, &learned, seen_ms, sync);
                 Ok(())
             }
             Err(WriteError::NoRoom) => Err(self.no_room()),
@@ -381,7 +387,7 @@ impl Writer {
         }
     }
 
-    fn publish(&mut self, placed: &[Placed], seen_ms: u64, sync: bool) {
+    fn publish(&mut self, placed: &[Placed], kinds: [u64; 6], learned: &[Lesson], seen_ms: u64, sync: bool) {
         let newest = {
             let mut state = self.shared.lock();
             for place in placed {
@@ -395,7 +401,12 @@ impl Writer {
                 state.add(entry, !self.options.deliver);
             }
             state.seen_ms = seen_ms;
-            state.counters.records += placed.len() as u64;
+            for lesson in learned {
+                state.joined.extend(lesson.joined.iter().map(|from| (*from, lesson.contact)));
+            }
+            for (count, more) in state.counters.records.iter_mut().zip(kinds) {
+                *count += more;
+            }
             state.counters.groups += u64::from(sync);
             state.counters.log_bytes_written = self.ring.written();
             state.newest

@@ -2,6 +2,11 @@
 
 mod args;
 mod check;
+mod client;
+mod dead_letters;
+mod records;
+mod run;
+mod status;
 mod target;
 
 use std::process::ExitCode;
@@ -66,13 +71,13 @@ pub fn main() -> ExitCode {
 fn dispatch(command: &Command) -> anyhow::Result<Exit> {
     match command {
         Command::Check(args) => check::run(args),
-        Command::Run(_) => not_wired("run"),
+        Command::Run(args) => run::run(args),
         Command::Demo(_) => not_wired("demo"),
         Command::Simulate(Simulate::Whatsapp(_)) => not_wired("simulate whatsapp"),
         Command::Simulate(Simulate::Crm(_)) => not_wired("simulate crm"),
-        Command::Status(_) => not_wired("status"),
-        Command::Records(_) => not_wired("records"),
-        Command::Deadletters(_) => not_wired("deadletters"),
+        Command::Status(args) => status::run(args),
+        Command::Records(args) => records::run(args),
+        Command::Deadletters(args) => dead_letters::run(args),
     }
 }
 
