@@ -363,19 +363,21 @@ fn io_error(what: &'static str) -> impl Fn(std::io::Error) -> OpenError {
 }
 
 fn index_error(error: redb::Error) -> OpenError {
-    match error {
-        redb::Error::DatabaseAlreadyOpen => OpenError::InUse,
-        other => OpenError::Index(Box::new(other)),
+    if matches!(error, redb::Error::DatabaseAlreadyOpen) {
+        OpenError::InUse
+    } else {
+        OpenError::Index(Box::new(error))
     }
 }
 
 fn read_error(error: ReadError) -> OpenError {
+    let what = |what: &str| what.to_owned();
     match error {
         ReadError::Index(error) => index_error(*error),
-        ReadError::Log(source) => OpenError::Io { what: "the intake log can't be read".to_owned(), source },
-        other => OpenError::Io {
-            what: "the index can't be read".to_owned(),
-            source: std::io::Error::other(other.to_string()),
+        ReadError::Log(source) => OpenError::Io { what: what("the intake log can't be read"), source },
+        ReadError::Gone { .. } | ReadError::Damaged(_) | ReadError::Reopening => OpenError::Io {
+            what: what("the index can't be read"),
+            source: std::io::Error::other(error.to_string()),
         },
     }
 }

@@ -159,7 +159,7 @@ impl App {
         match self.loaded.reload_secrets(&config::system_env) {
             Ok(config) => self.secrets.replace(&config),
             Err(problems) => {
-                tracing::error!(%problems, "the secrets couldn't be read again; the old ones stay")
+                tracing::error!(%problems, "the secrets couldn't be read again; the old ones stay");
             }
         }
         self.secrets.reload_certificate();
