@@ -3,8 +3,10 @@
 //! It's the one crate that knows all the others, and the only one that reads clocks, the
 //! environment and the command line. Start reading at [`cli`].
 
+mod api;
 pub mod app;
 pub mod cli;
+mod clock;
 pub mod config;
 pub mod demo;
 pub mod out;

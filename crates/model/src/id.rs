@@ -79,6 +79,16 @@ impl ContactId {
         Self(text)
     }
 
+    /// The 128 bits of the id; `None` where the text was never made from bits.
+    #[must_use]
+    pub fn to_bits(&self) -> Option<u128> {
+        let digits = self.0.strip_prefix("c-").filter(|digits| digits.len() == 26)?;
+        digits.bytes().try_fold(0_u128, |bits, digit| {
+            let value = CROCKFORD.iter().position(|known| *known == digit)?;
+            Some(bits << 5 | value as u128)
+        })
+    }
+
     /// Takes an id that the box wrote earlier, as it is.
     #[must_use]
     pub const fn from_stored(text: String) -> Self {
@@ -118,6 +128,7 @@ mod tests {
         let late = ContactId::new(1_001, [0; 10]);
         assert!(early < late);
         assert_eq!(early.as_str().len(), 28);
+        assert_eq!(late.to_bits().map(ContactId::from_bits), Some(late.clone()));
         assert_eq!(ContactId::new(0, [0; 10]).as_str(), "c-00000000000000000000000000");
     }
 }

@@ -1,5 +1,6 @@
 //! Opening a store: redb in milliseconds, then the log's tail.
 
+use std::collections::HashMap;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -180,11 +181,16 @@ impl Loaded {
     fn read(index: &Index, checkpoint: &Checkpoint) -> Result<Self, OpenError> {
         let mut settled = Settled::new(checkpoint.floor);
         let mut duplicates = Duplicates::default();
+        let mut joined = HashMap::new();
         let transaction = index.begin_read().map_err(read_error)?;
         let mut load = || -> Result<(), redb::Error> {
             for entry in transaction.open_table(schema::SETTLED)?.iter()? {
                 let (chunk, bytes) = entry?;
                 settled.load(chunk.value(), bytes.value());
+            }
+            for entry in transaction.open_table(schema::JOINED)?.iter()? {
+                let (from, to) = entry?;
+                joined.insert(from.value(), to.value());
             }
             for entry in transaction.open_table(schema::RUNS)?.iter()? {
                 duplicates.load(entry?.1.value());
@@ -197,6 +203,7 @@ impl Loaded {
             pending: checkpoint.pending,
             newest: checkpoint.next_sequence - 1,
             seen_ms: checkpoint.seen_ms,
+            joined,
             ..State::default()
         };
         let mut loaded = Self { state, duplicates, contacts: Contacts::default() };
@@ -268,6 +275,7 @@ impl Visit for Replay<'_> {
                 Ok((source, id, lesson)) if found.entry.sequence > state.newest => {
                     self.loaded.duplicates.insert(event_hash(self.key, source, id));
                     self.loaded.contacts.learn(&lesson);
+                    state.joined.extend(lesson.joined.iter().map(|from| (*from, lesson.contact)));
                     let entry = TailEntry {
                         sequence: found.entry.sequence,
                         generation: found.generation,
@@ -355,19 +363,21 @@ fn io_error(what: &'static str) -> impl Fn(std::io::Error) -> OpenError {
 }
 
 fn index_error(error: redb::Error) -> OpenError {
-    match error {
-        redb::Error::DatabaseAlreadyOpen => OpenError::InUse,
-        other => OpenError::Index(Box::new(other)),
+    if matches!(error, redb::Error::DatabaseAlreadyOpen) {
+        OpenError::InUse
+    } else {
+        OpenError::Index(Box::new(error))
     }
 }
 
 fn read_error(error: ReadError) -> OpenError {
+    let what = |what: &str| what.to_owned();
     match error {
         ReadError::Index(error) => index_error(*error),
-        ReadError::Log(source) => OpenError::Io { what: "the intake log can't be read".to_owned(), source },
-        other => OpenError::Io {
-            what: "the index can't be read".to_owned(),
-            source: std::io::Error::other(other.to_string()),
+        ReadError::Log(source) => OpenError::Io { what: what("the intake log can't be read"), source },
+        ReadError::Gone { .. } | ReadError::Damaged(_) | ReadError::Reopening => OpenError::Io {
+            what: what("the index can't be read"),
+            source: std::io::Error::other(error.to_string()),
         },
     }
 }

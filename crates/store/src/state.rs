@@ -1,6 +1,6 @@
 //! What writer, folder and readers share: the tail's index, and what became of records.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use crate::dead::{self, DeadChange, DeadChanges, Letter};
 use crate::format::entry::Mark;
@@ -32,8 +32,8 @@ pub struct Counters {
     pub groups: u64,
     /// Events recognised as seen before.
     pub duplicates: u64,
-    /// Events taken.
-    pub records: u64,
+    /// Events taken, by kind in the order of [`model::Kind::ALL`].
+    pub records: [u64; 6],
     /// Folds into redb.
     pub folds: u64,
     /// Folds that failed and were tried again.
@@ -62,6 +62,8 @@ pub(crate) struct State {
     pub(crate) dead: DeadChanges,
     /// Changes whenever a dead letter is to be sent again.
     pub(crate) replays: u64,
+    /// Contacts to the older ones that they were joined with: all of them, since readers look here.
+    pub(crate) joined: HashMap<u128, u128>,
     pub(crate) content_bytes: u64,
     pub(crate) records: u64,
     pub(crate) dropped: u64,
@@ -136,6 +138,19 @@ impl State {
             self.pending = self.pending.saturating_sub(1);
         }
         new
+    }
+
+    /// The contact that stands for `contact` since they were joined.
+    pub(crate) fn root(&self, contact: u128) -> u128 {
+        let mut root = contact;
+        // As many steps as there are joins at most, should damage ever have made a ring of them.
+        for _ in 0..self.joined.len() {
+            match self.joined.get(&root) {
+                Some(older) => root = *older,
+                None => break,
+            }
+        }
+        root
     }
 
     /// The first record that isn't folded, or what would be it.

@@ -1,141 +1,263 @@
-//! Stand-in until the real one is merged.
-#![allow(missing_docs, clippy::all, clippy::pedantic, clippy::unwrap_used, clippy::unused_async)]
-use std::collections::BTreeMap;
+//! The running gateway: opens the store, binds the listeners, starts the workers, drains.
+//!
+//! A webhook's way: [`ingress`] proves it to be Meta's, [`admit`] takes it apart and hands it to
+//! the [`store`], whose answer is the 200. The delivery worker reads the store's journal through
+//! [`journal`] and posts to the CRM; the store side ([`crate::api`]) shows and steers.
+
+mod admit;
+mod alarms;
+mod delivery;
+mod journal;
+mod metrics;
+pub(crate) mod secrets;
+pub mod snapshot;
+
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::path::Path;
+use std::sync::Arc;
 
-use egress::{
-    ClientSettings, Clients, Delivery, Endpoint, Journal, JournalError, Mode, Settings, Settlement,
-    SigningSecrets, Tail,
-};
-use ingress::*;
-use model::{ContactId, Record, Sequence, WallTime};
+use anyhow::Context as _;
+use ingress::{ConnectionLimits, RequestLimits, Tls, Transport, Webhook};
+use model::WallTime;
+use prometheus_client::registry::Registry;
+use records::Numbers;
+use store::{FolderDisk, Store};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
+pub(crate) use self::delivery::product;
+
+use self::admit::StoreAdmit;
+use self::delivery::DeliveryThread;
+use self::journal::StoreJournal;
+use self::secrets::Secrets;
+use self::snapshot::Shown;
+use crate::config::accepted::{self, Start};
+use crate::config::{self, Config, Loaded, Problems};
+use crate::{api, clock};
+
+/// A running gateway.
 pub struct App {
-    webhook: SocketAddr,
-    api: SocketAddr,
+    loaded: Loaded,
+    store: Arc<Store>,
+    secrets: Arc<Secrets>,
+    webhook_address: SocketAddr,
+    api_address: SocketAddr,
+    delivery: Option<DeliveryThread>,
+    tasks: Vec<JoinHandle<()>>,
     stop: watch::Sender<bool>,
-    tasks: Vec<tokio::task::JoinHandle<()>>,
-}
-
-#[derive(Default)]
-struct Memory {
-    records: Mutex<(BTreeMap<Sequence, Arc<Record>>, std::collections::HashSet<String>)>,
-    tail: watch::Sender<Tail>,
-}
-
-impl Admit for Memory {
-    async fn admit(&self, body: bytes::Bytes) -> Result<(), Refusal> {
-        tokio::time::sleep(std::time::Duration::from_micros(900)).await;
-        for item in records::digest(&body) {
-            let mut r = self.records.lock().unwrap();
-            if !r.1.insert(item.id.clone()) {
-                continue;
-            }
-            let sequence = Sequence(r.1.len() as u64);
-            let id = item.contact.as_ref().map(|c| {
-                let v = c.user_id.clone().or(c.phone.clone()).unwrap_or_default();
-                ContactId::from_stored(format!("c-{v}"))
-            });
-            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-            r.0.insert(
-                sequence,
-                Arc::new(Record {
-                    sequence,
-                    received_at: WallTime(now.as_millis() as i64),
-                    contact_id: id,
-                    replayed: false,
-                    item,
-                }),
-            );
-            self.tail.send_modify(|t| t.newest = sequence);
-        }
-        Ok(())
-    }
-}
-impl Journal for Memory {
-    fn undelivered(&self, after: Sequence, limit: usize, _: usize) -> Result<Vec<Arc<Record>>, JournalError> {
-        Ok(self.records.lock().unwrap().0.range(after.next()..).take(limit).map(|(_, r)| r.clone()).collect())
-    }
-    fn replays(&self, _: Sequence, _: usize, _: usize) -> Result<Vec<Arc<Record>>, JournalError> {
-        Ok(vec![])
-    }
-    fn settle(&self, s: &[(Sequence, Settlement)]) {
-        for (s, _) in s {
-            self.records.lock().unwrap().0.remove(s);
-        }
-    }
-    fn watch(&self) -> watch::Receiver<Tail> {
-        self.tail.subscribe()
-    }
+    broken: watch::Receiver<bool>,
 }
 
 impl App {
-    pub async fn start(start: crate::config::accepted::Start) -> anyhow::Result<App> {
-        let c = start.loaded.config;
-        std::fs::create_dir_all(&c.store.path)?;
-        let memory = Arc::new(Memory::default());
+    /// Opens the store, binds both listeners and starts the workers.
+    ///
+    /// # Errors
+    /// When the store can't be opened, an address can't be bound, or there is no certificate: the
+    /// message says what to do. Whether the CRM or Meta can be reached doesn't matter.
+    pub async fn start(start: Start) -> anyhow::Result<Self> {
+        let Start { loaded, refused } = start;
+        let config = &loaded.config;
+        say_refused(refused.as_ref());
         let (stop, stopped) = watch::channel(false);
-        let wait = || {
-            let mut s = stopped.clone();
-            async move {
-                let _ = s.wait_for(|s| *s).await;
-            }
-        };
-        let l = tokio::net::TcpListener::bind(c.webhook.listen).await?;
-        let webhook = l.local_addr()?;
-        let secrets = c
-            .webhook
-            .app_secret
-            .iter()
-            .map(|s| model::signature::hub::AppSecret::new(s.expose().as_bytes()))
-            .collect();
-        let w = Webhook::new(
-            c.webhook.path.clone(),
-            Credentials::new(c.webhook.verify_token.expose().into(), secrets)?,
+        let (journal, store) = open_store(config).await?;
+        let numbers = Arc::new(numbers(config));
+        let mut registry = Registry::default();
+
+        let tls = open_tls(config)?;
+        let ingress_metrics = ingress::Metrics::default();
+        ingress_metrics.register(&mut registry);
+        let webhook = Arc::new(Webhook::new(
+            config.webhook.path.clone(),
+            secrets::credentials(config)?,
             RequestLimits::default(),
-            memory.clone(),
-            Metrics::default(),
-        );
-        let tls = Tls::open(&Source::SelfSigned(c.store.path.clone()))?;
-        let t1 = tokio::spawn({
-            let s = wait();
-            async move {
-                serve_webhooks(l, Transport::Tls(tls), ConnectionLimits::default(), Arc::new(w), s).await;
-            }
-        });
-        let signing = SigningSecrets::new(
-            c.crm
-                .signing_secret
-                .iter()
-                .map(|s| model::signature::standard_webhooks::SigningSecret::parse(s.expose()).unwrap())
-                .collect(),
-        );
-        let numbers = records::Numbers::default();
-        let d = Delivery::new(
-            memory,
-            Arc::new(move |r: &Record| records::render(r, &numbers)),
-            Endpoint::new("crm", c.crm.endpoints[0].url.as_str())?,
-            signing,
-            Clients::new(ClientSettings::new("wagate".into(), 8))?,
-            Settings::new(Mode::Realtime, 3),
-            &egress::Metrics::default(),
+            Arc::new(StoreAdmit::new(Arc::clone(&store))),
+            ingress_metrics.clone(),
+        ));
+        let secrets = Arc::new(Secrets::new(config, Arc::clone(&webhook), tls.clone())?);
+        let delivery = DeliveryThread::start(
+            config,
+            Arc::clone(&journal),
+            Arc::clone(&numbers),
+            &secrets,
+            &mut registry,
         )?;
-        let t2 = tokio::spawn(d.run(wait()));
-        Ok(App { webhook, api: c.api.listen, stop, tasks: vec![t1, t2] })
-    }
-    pub fn webhook_address(&self) -> SocketAddr {
-        self.webhook
-    }
-    pub fn api_address(&self) -> SocketAddr {
-        self.api
-    }
-    pub async fn stop(self) -> anyhow::Result<()> {
-        self.stop.send_replace(true);
-        for t in self.tasks {
-            t.await?;
+
+        let webhook_listener = bind(config.webhook.listen, "webhook.listen").await?;
+        let api_listener = bind(config.api.listen, "api.listen").await?;
+        let webhook_address = webhook_listener.local_addr()?;
+        let api_address = api_listener.local_addr()?;
+
+        let shown = Arc::new(Shown {
+            store: Arc::clone(&store),
+            journal: Arc::clone(&journal),
+            delivery: delivery.as_ref().map(DeliveryThread::status),
+            mode: config.crm.mode,
+            endpoint: config.crm.endpoints.first().map(|endpoint| endpoint.name.clone()),
+            refused: refused.as_ref().map(Problems::summary),
+            tls: tls.clone(),
+        });
+        metrics::register(&mut registry, Arc::clone(&shown));
+        let (broken_sender, broken) = watch::channel(false);
+
+        let mut tasks = Vec::new();
+        let told = stopped.clone();
+        let transport = match &tls {
+            Some(tls) => {
+                tls.register(&mut registry);
+                tls.show(clock::now());
+                let (watched, told) = (tls.clone(), stopped.clone());
+                tasks.push(tokio::spawn(async move { watched.watch(clock::now, when_true(told)).await }));
+                Transport::Tls(tls.clone())
+            }
+            None => Transport::Plain,
+        };
+        tasks.push(tokio::spawn(async move {
+            let limits = ConnectionLimits::default();
+            let stop = when_true(told);
+            let drained = ingress::serve_webhooks(webhook_listener, transport, limits, webhook, stop).await;
+            tracing::info!(cut = drained.cut, "the public listener is closed");
+        }));
+        let side = api::Side {
+            shown: Arc::clone(&shown),
+            token: secrets.api_token(),
+            numbers,
+            registry: Arc::new(registry),
+        };
+        tasks.push(tokio::spawn(api::serve(
+            api_listener,
+            ingress_metrics.listener("api"),
+            side,
+            when_true(stopped.clone()),
+        )));
+        tasks.push(tokio::spawn(alarms::watch(shown, broken_sender, when_true(stopped))));
+
+        if refused.is_none()
+            && let Err(error) = accepted::keep(&loaded)
+        {
+            tracing::warn!(%error, "this configuration couldn't be kept as the last one that works");
         }
+        tracing::info!(webhook = %webhook_address, api = %api_address, store = store.id(), "the gateway is up");
+        Ok(Self { loaded, store, secrets, webhook_address, api_address, delivery, tasks, stop, broken })
+    }
+
+    /// Where Meta's webhooks are taken.
+    #[must_use]
+    pub const fn webhook_address(&self) -> SocketAddr {
+        self.webhook_address
+    }
+
+    /// Where the store side is served.
+    #[must_use]
+    pub const fn api_address(&self) -> SocketAddr {
+        self.api_address
+    }
+
+    /// Reads secrets and certificates again; what can't be read stays as it was, and is said.
+    pub fn reload(&self) {
+        match self.loaded.reload_secrets(&config::system_env) {
+            Ok(config) => self.secrets.replace(&config),
+            Err(problems) => {
+                tracing::error!(%problems, "the secrets couldn't be read again; the old ones stay");
+            }
+        }
+        self.secrets.reload_certificate();
+    }
+
+    /// Comes to pass when the disk has refused so often that only a restart helps.
+    pub async fn broken(&self) {
+        when_true(self.broken.clone()).await;
+    }
+
+    /// Drains: no more connections, requests in flight finish, what the CRM has answered is noted;
+    /// at most 10 s. What is undelivered stays on disk.
+    ///
+    /// # Errors
+    /// When a worker had panicked.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        tracing::info!("draining");
+        self.stop.send_replace(true);
+        let mut panicked = false;
+        for task in self.tasks.drain(..) {
+            panicked |= task.await.is_err();
+        }
+        if let Some(delivery) = self.delivery.take() {
+            panicked |= tokio::task::spawn_blocking(move || delivery.stop()).await?.is_err();
+        }
+        let store = Arc::clone(&self.store);
+        tokio::task::spawn_blocking(move || store.close()).await?;
+        tracing::info!("stopped");
+        anyhow::ensure!(!panicked, "a worker had panicked; see the log");
         Ok(())
     }
+}
+
+/// Comes to pass when the watched value is true, or its owner is gone.
+async fn when_true(mut watched: watch::Receiver<bool>) {
+    // An owner that is gone means the end, too.
+    let _ = watched.wait_for(|value| *value).await;
+}
+
+fn say_refused(refused: Option<&Problems>) {
+    if let Some(problems) = refused {
+        tracing::error!("the configuration file is refused; running with the last one that worked");
+        for problem in &problems.list {
+            tracing::error!("{}", problems.line(problem));
+        }
+    }
+}
+
+async fn open_store(config: &Config) -> anyhow::Result<(Arc<StoreJournal>, Arc<Store>)> {
+    let options = store::Options {
+        segment_bytes: config.store.log_segment,
+        segments: config.store.log_segments,
+        max_bytes: config.store.max_size,
+        history: config.store.history,
+        deliver: !config.crm.endpoints.is_empty(),
+        ..store::Options::default()
+    };
+    let path = config.store.path.clone();
+    let (tail, on_durable) = journal::tail();
+    let store = tokio::task::spawn_blocking(move || {
+        let disk = FolderDisk::new(&path)?;
+        Store::open(Arc::new(disk), options, on_durable)
+    })
+    .await?
+    .with_context(|| format!("the store in {} can't be opened", config.store.path.display()))?;
+    let store = Arc::new(store);
+    Ok((Arc::new(StoreJournal::new(Arc::clone(&store), tail)), store))
+}
+
+fn open_tls(config: &Config) -> anyhow::Result<Option<Tls>> {
+    let source = match &config.webhook.tls {
+        config::Tls::Off => return Ok(None),
+        config::Tls::SelfSigned => ingress::Source::SelfSigned(tls_folder(&config.store.path)),
+        config::Tls::Files { certificate, key } => {
+            ingress::Source::Files { certificate: certificate.clone(), key: key.clone() }
+        }
+        config::Tls::Acme(_) => anyhow::bail!("this version of wagate can't fetch certificates by ACME yet"),
+    };
+    Ok(Some(Tls::open(&source).context("there is no usable certificate for the public listener")?))
+}
+
+fn tls_folder(store: &Path) -> std::path::PathBuf {
+    store.join("tls")
+}
+
+fn numbers(config: &Config) -> Numbers {
+    let known = config.numbers.iter();
+    known.map(|number| (number.phone_number_id.clone(), number.phone.clone().unwrap_or_default())).collect()
+}
+
+async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("`{key}`: can't listen on {address}"))
+}
+
+/// How old a record is: the box's clock may have gone back since, which makes it new.
+#[must_use]
+pub fn age_seconds(received_at: WallTime, now: WallTime) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "an age for people and plots")]
+    let ms = now.0.saturating_sub(received_at.0).max(0) as f64;
+    ms / 1000.0
 }

@@ -2,8 +2,13 @@
 
 mod args;
 mod check;
+mod client;
+mod dead_letters;
 mod demo;
+mod records;
+mod run;
 mod simulate;
+mod status;
 mod stop;
 mod target;
 
@@ -66,22 +71,18 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Each command has its own file; those that have none yet say so.
+/// Each command has its own file.
 fn dispatch(command: &Command) -> anyhow::Result<Exit> {
     match command {
         Command::Check(args) => check::run(args),
-        Command::Run(_) => not_wired("run"),
+        Command::Run(args) => run::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Simulate(Simulate::Whatsapp(args)) => simulate::whatsapp(args),
         Command::Simulate(Simulate::Crm(args)) => simulate::crm(args),
-        Command::Status(_) => not_wired("status"),
-        Command::Records(_) => not_wired("records"),
-        Command::Deadletters(_) => not_wired("deadletters"),
+        Command::Status(args) => status::run(args),
+        Command::Records(args) => records::run(args),
+        Command::Deadletters(args) => dead_letters::run(args),
     }
-}
-
-fn not_wired(command: &str) -> anyhow::Result<Exit> {
-    anyhow::bail!("`{command}` is not wired yet")
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {

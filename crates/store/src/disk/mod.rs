@@ -4,6 +4,7 @@
 
 mod folder;
 #[cfg(test)]
+#[allow(clippy::cast_possible_truncation, reason = "test sizes are small")]
 pub(crate) mod simulated;
 
 use std::fmt::Debug;

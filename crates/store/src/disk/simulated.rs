@@ -295,7 +295,7 @@ impl Segment for SimulatedSegment {
 
     fn write_at(&self, data: &[u8], offset: u64) -> io::Result<()> {
         let outcome = self.inner.step(false);
-        if outcome.is_ok() || self.inner.operations.load(Ordering::SeqCst) % 2 == 0 {
+        if outcome.is_ok() || self.inner.operations.load(Ordering::SeqCst).is_multiple_of(2) {
             // A failed write may have got through or not.
             self.file.lock().unwrap().write(offset as usize, data);
         }

@@ -4,7 +4,8 @@ pub(crate) mod fold;
 pub(crate) mod retention;
 pub(crate) mod schema;
 
-use std::sync::{PoisonError, RwLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use redb::{Database, ReadTransaction, WriteTransaction};
 
@@ -16,18 +17,19 @@ use crate::error::ReadError;
 pub(crate) struct Index {
     database: RwLock<Option<Database>>,
     cache_bytes: usize,
+    written: Arc<AtomicU64>,
 }
 
 impl Index {
-    pub(crate) const fn new(cache_bytes: usize) -> Self {
-        Self { database: RwLock::new(None), cache_bytes }
+    pub(crate) fn new(cache_bytes: usize) -> Self {
+        Self { database: RwLock::new(None), cache_bytes, written: Arc::default() }
     }
 
     /// Opens redb, or opens it again: after an I/O error every later write would fail otherwise.
     pub(crate) fn reopen(&self, disk: &dyn Disk) -> Result<(), redb::Error> {
         let mut slot = self.database.write().unwrap_or_else(PoisonError::into_inner);
         *slot = None;
-        let backend = Backend(disk.index()?);
+        let backend = Backend { file: disk.index()?, written: Arc::clone(&self.written) };
         *slot = Some(Database::builder().set_cache_size(self.cache_bytes).create_with_backend(backend)?);
         Ok(())
     }
@@ -41,7 +43,8 @@ impl Index {
         if disk.has_index()? {
             return Ok(());
         }
-        let database = Database::builder().create_with_backend(Backend(disk.new_index()?))?;
+        let database = Database::builder()
+            .create_with_backend(Backend { file: disk.new_index()?, written: Arc::default() })?;
         let mut transaction = database.begin_write()?;
         transaction.set_quick_repair(true);
         fill(&transaction)?;
@@ -71,6 +74,11 @@ impl Index {
         }
     }
 
+    /// Bytes written since the start.
+    pub(crate) fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn close(&self) {
         *self.database.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
@@ -78,30 +86,34 @@ impl Index {
 
 /// Lets redb use whatever the disk gives it.
 #[derive(Debug)]
-struct Backend(Box<dyn redb::StorageBackend>);
+struct Backend {
+    file: Box<dyn redb::StorageBackend>,
+    written: Arc<AtomicU64>,
+}
 
 impl redb::StorageBackend for Backend {
     fn len(&self) -> std::io::Result<u64> {
-        self.0.len()
+        self.file.len()
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> std::io::Result<()> {
-        self.0.read(offset, out)
+        self.file.read(offset, out)
     }
 
     fn set_len(&self, len: u64) -> std::io::Result<()> {
-        self.0.set_len(len)
+        self.file.set_len(len)
     }
 
     fn sync_data(&self) -> std::io::Result<()> {
-        self.0.sync_data()
+        self.file.sync_data()
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> std::io::Result<()> {
-        self.0.write(offset, data)
+        self.written.fetch_add(data.len() as u64, Ordering::Relaxed);
+        self.file.write(offset, data)
     }
 
     fn close(&self) -> std::io::Result<()> {
-        self.0.close()
+        self.file.close()
     }
 }

@@ -76,10 +76,13 @@ pub(crate) fn replay(
     Ok(done)
 }
 
+/// The first block of a segment.
+const FIRST_BYTES: usize = 4096;
+
 /// Whether a segment may hold groups of `generation`: not where it begins with a group of an
 /// earlier one, or with the zeros it was made of. Its first group was durable before any later one.
 fn may_hold(segments: &[Arc<dyn Segment>], geometry: Geometry, salt: &Salt, generation: u64) -> bool {
-    let mut block = [0; BLOCK as usize];
+    let mut block = [0; FIRST_BYTES];
     if segments[geometry.slot(generation) as usize].read_at(&mut block, 0).is_err() {
         return true;
     }
@@ -91,7 +94,7 @@ fn may_hold(segments: &[Arc<dyn Segment>], geometry: Geometry, salt: &Salt, gene
 
 /// What the first group of `generation` says about the ends of those before: it begins with that.
 fn seals(segment: &dyn Segment, geometry: Geometry, salt: &Salt, generation: u64) -> Vec<(u64, u64)> {
-    let mut block = [0; BLOCK as usize];
+    let mut block = [0; FIRST_BYTES];
     let mut seals = Vec::new();
     let Some(header) =
         segment.read_at(&mut block, 0).ok().and_then(|()| GroupHeader::read(salt, &block).ok())

@@ -76,8 +76,8 @@ pub(crate) fn everything(store: &Store) -> BTreeMap<String, Arc<Record>> {
     let mut after = None;
     let mut last = Sequence::START;
     loop {
-        let query = Query { after, limit: 7, bytes: 1 << 20, ..Query::default() };
-        let page = when_open(|| store.page(&query));
+        let query = Query { after, limit: 7, bytes: 1 << 20 };
+        let page = when_open(|| store.page(&query, &|_| true));
         if page.records.is_empty() {
             return all;
         }

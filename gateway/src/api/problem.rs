@@ -1,0 +1,107 @@
+//! Errors as RFC 9457 has them.
+
+use axum::Json;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value};
+use store::{ReadError, Refused};
+
+/// An `application/problem+json` answer.
+///
+/// Boxed, since it is the rare side of every result here.
+#[derive(Debug)]
+pub(crate) struct Problem(Box<Said>);
+
+#[derive(Debug)]
+struct Said {
+    status: StatusCode,
+    detail: String,
+    extra: Map<String, Value>,
+    header: Option<(HeaderName, HeaderValue)>,
+}
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self(Box::new(Said { status, detail: detail.into(), extra: Map::new(), header: None }))
+    }
+
+    pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    pub(crate) fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, detail)
+    }
+
+    pub(crate) fn method_not_allowed() -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "this route has other methods")
+    }
+
+    pub(crate) fn unauthorized() -> Self {
+        let mut problem =
+            Self::new(StatusCode::UNAUTHORIZED, "send the API token as `Authorization: Bearer …`");
+        problem.0.header = Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
+        problem
+    }
+
+    /// A member beside the standard ones.
+    pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.0.extra.insert(name.to_owned(), value.into());
+        self
+    }
+
+    fn later(detail: impl Into<String>) -> Self {
+        let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, detail);
+        problem.0.header = Some((header::RETRY_AFTER, HeaderValue::from_static("1")));
+        problem
+    }
+}
+
+impl From<ReadError> for Problem {
+    fn from(error: ReadError) -> Self {
+        match &error {
+            ReadError::Gone { oldest, newest } => {
+                Self::new(StatusCode::GONE, format!("only records {oldest} to {newest} are kept"))
+                    .with("oldest", oldest.to_string())
+                    .with("newest", newest.to_string())
+            }
+            ReadError::Index(_) | ReadError::Log(_) | ReadError::Damaged(_) | ReadError::Reopening | _ => {
+                tracing::warn!(%error, "the store couldn't be read for the API");
+                Self::later("the store can't be read just now")
+            }
+        }
+    }
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        Self::later(refused.to_string())
+    }
+}
+
+impl From<tokio::task::JoinError> for Problem {
+    fn from(error: tokio::task::JoinError) -> Self {
+        tracing::error!(%error, "a request of the API has panicked");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "this is our fault; see the log")
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let Said { status, detail, extra, header } = *self.0;
+        let mut body = Map::new();
+        body.insert("type".to_owned(), "about:blank".into());
+        body.insert("title".to_owned(), status.canonical_reason().unwrap_or("Error").into());
+        body.insert("status".to_owned(), status.as_u16().into());
+        body.insert("detail".to_owned(), detail.into());
+        body.extend(extra);
+        let mut response = (status, Json(Value::Object(body))).into_response();
+        let headers = response.headers_mut();
+        headers
+            .insert(axum::http::header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some((name, value)) = header {
+            headers.insert(name, value);
+        }
+        response
+    }
+}

@@ -1,0 +1,73 @@
+//! What SIGHUP replaces: secrets and certificates.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use anyhow::Context as _;
+use egress::SigningSecrets;
+use ingress::{Credentials, Tls, Webhook};
+use model::signature::hub::AppSecret;
+use model::signature::standard_webhooks::SigningSecret;
+
+use super::admit::StoreAdmit;
+use crate::config::{Config, Secret};
+
+/// The API token, replaceable while requests are checked against it.
+pub(crate) type ApiToken = Arc<RwLock<Secret>>;
+
+/// The holders of everything secret.
+pub(super) struct Secrets {
+    webhook: Arc<Webhook<StoreAdmit>>,
+    signing: SigningSecrets,
+    api_token: ApiToken,
+    tls: Option<Tls>,
+}
+
+impl Secrets {
+    pub(super) fn new(
+        config: &Config,
+        webhook: Arc<Webhook<StoreAdmit>>,
+        tls: Option<Tls>,
+    ) -> anyhow::Result<Self> {
+        let signing = SigningSecrets::new(signing(config)?);
+        Ok(Self { webhook, signing, api_token: Arc::new(RwLock::new(config.api.token.clone())), tls })
+    }
+
+    pub(super) fn signing(&self) -> SigningSecrets {
+        self.signing.clone()
+    }
+
+    pub(super) fn api_token(&self) -> ApiToken {
+        Arc::clone(&self.api_token)
+    }
+
+    /// Takes over the secrets of `config`, all or none.
+    pub(super) fn replace(&self, config: &Config) {
+        match credentials(config).and_then(|credentials| Ok((credentials, signing(config)?))) {
+            Ok((credentials, signing)) => {
+                self.webhook.replace(credentials);
+                self.signing.replace(signing);
+                *self.api_token.write().unwrap_or_else(PoisonError::into_inner) = config.api.token.clone();
+                tracing::info!("secrets read again");
+            }
+            Err(error) => tracing::error!(%error, "the new secrets can't be used; the old ones stay"),
+        }
+    }
+
+    /// Reads the certificate again; what can't be used is said there, and the old one stays.
+    pub(super) fn reload_certificate(&self) {
+        if let Some(tls) = &self.tls {
+            let _ = tls.reload();
+        }
+    }
+}
+
+pub(super) fn credentials(config: &Config) -> anyhow::Result<Credentials> {
+    let secrets = config.webhook.app_secret.iter().map(|secret| AppSecret::new(secret.expose().as_bytes()));
+    Credentials::new(config.webhook.verify_token.expose().as_bytes().to_vec(), secrets.collect())
+        .context("the webhook's secrets can't be used")
+}
+
+fn signing(config: &Config) -> anyhow::Result<Vec<SigningSecret>> {
+    let secrets = config.crm.signing_secret.iter();
+    secrets.map(|secret| SigningSecret::parse(secret.expose()).context("`crm.signing_secret`")).collect()
+}

@@ -1,0 +1,51 @@
+//! `wagate run`
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{ConfigArgs, Exit};
+use crate::app::App;
+use crate::config::accepted;
+use crate::{config, out, telemetry};
+
+pub(super) fn run(args: &ConfigArgs) -> anyhow::Result<Exit> {
+    let start = match accepted::start(&args.config, &config::system_env) {
+        Ok(start) => start,
+        Err(problems) => {
+            out::talk(&problems.render(out::talk_colour()));
+            return Ok(Exit::Refused);
+        }
+    };
+    telemetry::install(start.loaded.config.log);
+    for warning in &start.loaded.warnings.list {
+        tracing::warn!("{}", start.loaded.warnings.line(warning));
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let exit = runtime.block_on(serve(start));
+    runtime.shutdown_background();
+    exit
+}
+
+async fn serve(start: accepted::Start) -> anyhow::Result<Exit> {
+    // Before anything else: a signal that comes while starting isn't lost.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let app = App::start(start).await?;
+    let exit = loop {
+        tokio::select! {
+            _ = terminate.recv() => break Exit::Done,
+            _ = interrupt.recv() => break Exit::Done,
+            _ = hangup.recv() => app.reload(),
+            () = app.broken() => {
+                tracing::error!("the disk has refused too often: leaving, so that a restart can mend it");
+                break Exit::Failed;
+            }
+        }
+    };
+    tokio::select! {
+        stopped = app.stop() => stopped?,
+        _ = terminate.recv() => tracing::warn!("told twice: leaving at once"),
+        _ = interrupt.recv() => tracing::warn!("told twice: leaving at once"),
+    }
+    Ok(exit)
+}

@@ -1,0 +1,93 @@
+//! `wagate status`
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use super::client::Client;
+use super::{Exit, Status};
+use crate::out;
+
+pub(super) fn run(args: &Status) -> anyhow::Result<Exit> {
+    let client = Client::new(&args.api)?;
+    let status = Client::block_on(client.get("/v1/status", &[]))?;
+    if args.api.json {
+        out::json(&status)?;
+    } else {
+        out::answer(&describe(&status))?;
+    }
+    Ok(if status["ready"] == true { Exit::Done } else { Exit::Failed })
+}
+
+/// A page for people.
+fn describe(status: &Value) -> String {
+    let text = |pointer: &str| match status.pointer(pointer) {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Null) | None => "-".to_owned(),
+        Some(other) => other.to_string(),
+    };
+    let mut page = String::new();
+    let mut line = |name: &str, value: String| {
+        // Writing to a string can't fail.
+        let _ = writeln!(page, "{name:<14}{value}");
+    };
+    let ready = status["ready"] == true;
+    line(
+        "gateway",
+        format!("{}, version {}", if ready { "up" } else { "not taking records" }, text("/version")),
+    );
+    line("store", text("/store"));
+    let age = status.pointer("/backlog/oldest_age_seconds").and_then(Value::as_f64);
+    let waiting = text("/backlog/records");
+    line(
+        "undelivered",
+        age.map_or_else(|| waiting.clone(), |age| format!("{waiting}, the oldest for {}", span(age))),
+    );
+    line("dead letters", text("/backlog/dead_letters"));
+    line(
+        "records",
+        format!(
+            "{} kept, the newest {}; {} taken and {} known before since the start",
+            text("/records/kept"),
+            text("/records/newest"),
+            text("/records/received"),
+            text("/records/duplicates")
+        ),
+    );
+    if status["delivery"].is_object() {
+        let state = match status.pointer("/delivery/paused") {
+            Some(Value::String(why)) => format!("paused ({why}), {}", text("/delivery/last_error")),
+            _ => "flowing".to_owned(),
+        };
+        line("delivery", format!("{} to `{}`, {state}", text("/delivery/mode"), text("/delivery/endpoint")));
+    } else {
+        line("delivery", "none configured: the CRM pulls".to_owned());
+    }
+    let bytes =
+        |pointer: &str| status.pointer(pointer).and_then(Value::as_u64).map_or_else(|| "-".to_owned(), size);
+    line("disk", format!("{} live, {} on disk", bytes("/disk/live_bytes"), bytes("/disk/file_bytes")));
+    line("certificate", format!("until {}", text("/certificate_expires")));
+    let alarms = status["alarms"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if alarms.is_empty() {
+        line("alarms", "none".to_owned());
+    }
+    for alarm in alarms {
+        line("ALARM", alarm.as_str().unwrap_or_default().to_owned());
+    }
+    page
+}
+
+fn span(seconds: f64) -> String {
+    match seconds {
+        s if s < 120.0 => format!("{s:.0} s"),
+        s if s < 7_200.0 => format!("{:.0} min", s / 60.0),
+        s if s < 172_800.0 => format!("{:.0} h", s / 3_600.0),
+        s => format!("{:.0} days", s / 86_400.0),
+    }
+}
+
+fn size(bytes: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "a size for people")]
+    let mib = bytes as f64 / f64::from(1 << 20);
+    if mib < 1024.0 { format!("{mib:.1} MiB") } else { format!("{:.1} GiB", mib / 1024.0) }
+}
