@@ -93,12 +93,19 @@ pub struct Demo {
 /// `wagate simulate`
 #[derive(Debug, Subcommand)]
 pub enum Simulate {
-    /// A WhatsApp that sends signed webhooks and takes messages
+    /// A WhatsApp that sends signed webhooks
+    ///
+    /// Customers of a made-up shop write in several languages; the store's messages get their
+    /// statuses. Any certificate is accepted. What gets no 200 is sent again, as Meta does it.
+    /// Exit status 0 only if everything was acknowledged.
     #[command(
-        after_help = "Example:\n  wagate simulate whatsapp --webhook http://127.0.0.1:8443/webhook --app-secret file:app_secret"
+        after_help = "Example:\n  wagate simulate whatsapp --webhook https://127.0.0.1:8443/webhook --app-secret file:app_secret --rate 5 --for 1m"
     )]
     Whatsapp(SimulateWhatsapp),
-    /// A CRM that takes records and checks their signatures
+    /// A CRM that takes records and checks them strictly
+    ///
+    /// Signatures, headers, the shape of each record and the order per contact; the root of its
+    /// address is a page with the conversations. Exit status 0 only if nothing was ever wrong.
     #[command(
         after_help = "Example:\n  wagate simulate crm --listen 127.0.0.1:9000 --signing-secret file:crm_secret"
     )]
@@ -108,15 +115,55 @@ pub enum Simulate {
 /// `wagate simulate whatsapp`
 #[derive(Debug, Args)]
 pub struct SimulateWhatsapp {
-    /// Where to listen as the Graph API
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9100")]
-    pub listen: SocketAddr,
     /// Where to send webhooks to
     #[arg(long, value_name = "URL")]
-    pub webhook: Option<Url>,
-    /// What to sign them with: file:PATH, env:NAME or credential:NAME
+    pub webhook: String,
+    /// What to sign them with: file:PATH, env:NAME, credential:NAME or the secret itself
     #[arg(long, value_name = "SECRET")]
-    pub app_secret: Option<String>,
+    pub app_secret: String,
+    /// Do the handshake first, with this token (written like the secret)
+    #[arg(long, value_name = "SECRET")]
+    pub verify_token: Option<String>,
+    /// Webhooks per second, or "max" for as fast as they are answered
+    #[arg(long, value_name = "RATE", default_value = "2", value_parser = rate)]
+    pub rate: Rate,
+    /// End after so many webhooks
+    #[arg(long, value_name = "N")]
+    pub count: Option<u64>,
+    /// End after this time, such as 30s; without either it goes on until Ctrl-C
+    #[arg(long = "for", value_name = "DURATION", value_parser = units::duration)]
+    pub for_: Option<Duration>,
+    /// How many connections to send over
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=512))]
+    pub connections: u32,
+    /// The number that the customers write to
+    #[arg(long, value_name = "ID", default_value = "106540352242922")]
+    pub phone_number_id: String,
+    /// How many customers write
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=80_000))]
+    pub customers: u32,
+    /// Where chance starts: the seed of an earlier run gives its message ids once more
+    #[arg(long, value_name = "SEED")]
+    pub seed: Option<u64>,
+}
+
+/// How fast webhooks go out.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Rate {
+    /// So many a second, above 0.
+    PerSecond(f64),
+    /// As fast as they are answered.
+    Max,
+}
+
+fn rate(text: &str) -> Result<Rate, String> {
+    if text == "max" {
+        return Ok(Rate::Max);
+    }
+    match text.parse() {
+        Ok(rate) if (0.001..=1_000_000.0).contains(&rate) => Ok(Rate::PerSecond(rate)),
+        _ => Err("a rate is a number from 0.001 to 1000000, or \"max\"".to_owned()),
+    }
 }
 
 /// `wagate simulate crm`
@@ -125,9 +172,13 @@ pub struct SimulateCrm {
     /// Where to listen
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9000")]
     pub listen: SocketAddr,
-    /// What deliveries have to be signed with: file:PATH, env:NAME or credential:NAME
+    /// What deliveries have to be signed with: file:PATH, env:NAME, credential:NAME or the secret
+    /// itself; twice while one is being replaced by the other
     #[arg(long, value_name = "SECRET")]
-    pub signing_secret: Option<String>,
+    pub signing_secret: Vec<String>,
+    /// Where it can be told to misbehave, by POST /behave; nowhere by default
+    #[arg(long, value_name = "ADDRESS")]
+    pub control: Option<SocketAddr>,
 }
 
 /// How an operator's command finds the running gateway.

@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 pub use args::{
-    ApiArgs, Check, Cli, Command, ConfigArgs, DeadLetters, DeadLettersAction, Demo, Records, Simulate,
+    ApiArgs, Check, Cli, Command, ConfigArgs, DeadLetters, DeadLettersAction, Demo, Rate, Records, Simulate,
     SimulateCrm, SimulateWhatsapp, Status,
 };
 pub use stop::Stops;

@@ -10,6 +10,8 @@ use ring::rand::{SecureRandom, SystemRandom};
 /// Where a folder is tried when nobody names one by `TMPDIR`. What lies in the first is on a disk,
 /// also where `/tmp` is in memory.
 const PARENTS: [&str; 2] = ["/var/tmp", "/tmp"];
+/// How often removing it is tried.
+const REMOVALS_MAX: u32 = 5;
 /// The configuration's name in it.
 const CONFIG: &str = "wagate.toml";
 
@@ -87,8 +89,9 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // Nobody can do anything about it here; what is left lies where temporary things lie.
-        let _ = std::fs::remove_dir_all(&self.path);
+        // Again where the store was still writing: a second Ctrl-C doesn't wait for it. After that
+        // nobody can do anything about it here; what is left lies where temporary things lie.
+        let _ = (0..REMOVALS_MAX).find(|_| std::fs::remove_dir_all(&self.path).is_ok());
     }
 }
 

@@ -20,6 +20,7 @@ mod verdict;
 
 use std::time::{Duration, Instant};
 
+use simulate::Event;
 use simulate::crm::Behaviour;
 use simulate::whatsapp::Report;
 use tokio::sync::broadcast::Receiver;
@@ -110,6 +111,7 @@ async fn play(
                 }
                 show.take(event)?;
             }
+            () = stage.app.broken(), if deadline.is_none() => act = Some(Act::StopSending),
             done = &mut sending, if report.is_none() => report = Some(done),
             () = until(at), if at.is_some() => {
                 let Some((_, due)) = next else { break };
@@ -230,7 +232,8 @@ impl Show {
 
     fn print(&self, lines: &[Line]) -> anyhow::Result<()> {
         if self.terminal.is_none() && !lines.is_empty() {
-            out::answer(&lines.iter().map(plain::line).collect::<String>())?;
+            let now = self.start.elapsed();
+            out::answer(&lines.iter().map(|line| plain::line(line, now)).collect::<String>())?;
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! The same as lines, for pipes, logs and terminals that move no cursor.
 
+use std::time::Duration;
+
 use simulate::What;
 
 use super::ledger::{InCrm, Line, OnDisk, Row};
@@ -22,15 +24,15 @@ pub(super) fn greeting(places: &Places) -> String {
     )
 }
 
-/// A line that nothing more happens to.
-pub(super) fn line(line: &Line) -> String {
+/// A line that nothing more happens to, `now` after the start.
+pub(super) fn line(line: &Line, now: Duration) -> String {
     match line {
-        Line::Row(row) => row_line(row),
+        Line::Row(row) => row_line(row, now),
         Line::Note(note) => format!("{} {}\n", fit(&stopwatch(note.at), 5), note.text),
     }
 }
 
-fn row_line(row: &Row) -> String {
+fn row_line(row: &Row, now: Duration) -> String {
     let item = &row.item;
     let text = harmless(item.text);
     let what = match item.what {
@@ -51,9 +53,5 @@ fn row_line(row: &Row) -> String {
         InCrm::Unseen => "not seen".to_owned(),
     };
     let name = fit(&harmless(&item.name), NAME);
-    format!(
-        "{} {name} {} {on_disk}, {in_crm}\n",
-        fit(&stopwatch(row.sent_at), 5),
-        fit(&cut(&what, TEXT), TEXT)
-    )
+    format!("{} {name} {} {on_disk}, {in_crm}\n", fit(&stopwatch(now), 5), fit(&cut(&what, TEXT), TEXT))
 }

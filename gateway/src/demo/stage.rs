@@ -57,7 +57,8 @@ impl Stage {
             signing_secrets: vec![SigningSecret::parse(&folder.signing_secret)?],
             journeys: Some(Arc::clone(&journeys)),
             ..CrmOptions::new(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
-        })?;
+        })
+        .map_err(|error| anyhow!("the simulated CRM doesn't start: {error}"))?;
         let payloads = payloads();
         let [webhook, api] = free_addresses()?;
         folder.write(&Around {
@@ -71,7 +72,9 @@ impl Stage {
             .await
             .context("the gateway doesn't start")?;
         let url = format!("https://{}/webhook", app.webhook_address());
-        handshake(&url, &folder.verify_token, payloads.seed).await.context("WhatsApp's handshake failed")?;
+        // Its message holds its causes.
+        let shaken = handshake(&url, &folder.verify_token, payloads.seed).await;
+        shaken.map_err(|error| anyhow!("WhatsApp's handshake failed: {error}"))?;
         let places = Places {
             folder: folder.path().display().to_string(),
             config: folder.config().display().to_string(),

@@ -85,7 +85,7 @@ pub(super) fn summary(books: &Books, ledger: &Ledger, colour: bool) -> String {
         let messages = count(seen.sent, "message");
         tell("sent", format!("{messages} and statuses in {}{copies}", count(report.webhooks, "webhook")));
         let acked = if report.is_complete() { "all".to_owned() } else { report.acked.to_string() };
-        tell("on disk", format!("{acked} acknowledged{}", quantiles(report.latency.summary())));
+        tell("on disk", format!("{acked} acknowledged{}", quantiles(ledger.acknowledged().summary())));
     }
     let Taken { taken, records, lanes, .. } = books.taken;
     let again = match taken - records {

@@ -50,7 +50,7 @@ pub enum Line {
     Handshake(Handshake),
     /// A webhook was sent or answered; only at rates that can be read.
     Event(Event),
-    /// How far the run is, about once a second.
+    /// How far the run is, about once a second, where single webhooks aren't told; and at the end.
     Progress(Counts),
 }
 
@@ -111,7 +111,7 @@ pub async fn run_whatsapp(
             }
             () = &mut stop, if !stopped => stopped = true,
             () = &mut ending, if !stopped => stopped = true,
-            _ = ticks.tick() => out(Line::Progress(progress.counts())),
+            _ = ticks.tick(), if !readable => out(Line::Progress(progress.counts())),
             event = next(&mut events) => match event {
                 Ok(event) => out(Line::Event(event)),
                 Err(RecvError::Lagged(_)) => {}
