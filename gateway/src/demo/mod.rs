@@ -35,7 +35,6 @@ use self::terminal::Terminal;
 use self::verdict::Books;
 use crate::cli::Stops;
 use crate::out;
-use simulate::Event;
 
 /// Between two looks at the screen.
 const FRAME: Duration = Duration::from_millis(100);
