@@ -32,6 +32,7 @@ pub(super) struct Around<'a> {
     pub(super) api: SocketAddr,
     pub(super) crm: &'a str,
     pub(super) phone_number_id: &'a str,
+    /// Its digits.
     pub(super) phone: &'a str,
 }
 
@@ -51,10 +52,6 @@ impl Folder {
                 .map_or_else(|| make(&std::env::temp_dir().join(&name)), Ok)?,
         };
         Ok(Self { path, verify_token, app_secret, api_token, signing_secret })
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        &self.path
     }
 
     pub(super) fn config(&self) -> PathBuf {
@@ -138,7 +135,7 @@ token = "file:api_token"
 
 [[numbers]]
 phone_number_id = "{phone_number_id}"
-phone = "{phone}"
+phone = "+{phone}"
 
 [crm]
 signing_secret = "file:crm_secret"
@@ -153,6 +150,7 @@ url = "{crm}"
 mod tests {
     use super::*;
     use crate::config;
+    use crate::demo::stage::PHONE;
 
     fn around() -> Around<'static> {
         Around {
@@ -160,7 +158,7 @@ mod tests {
             api: "127.0.0.1:8080".parse().unwrap(),
             crm: "http://127.0.0.1:9000/wagate",
             phone_number_id: "106540352242922",
-            phone: "+15550783881",
+            phone: PHONE,
         }
     }
 
@@ -172,15 +170,15 @@ mod tests {
         assert_eq!(loaded.warnings.list.len(), 0, "{}", loaded.warnings);
         assert!(loaded.not_yet().is_empty());
         assert_eq!(loaded.config.webhook.app_secret[0].expose(), folder.app_secret);
-        assert_eq!(loaded.config.store.path, folder.path().join("store"));
+        assert_eq!(loaded.config.store.path, folder.path.join("store"));
     }
 
     #[test]
     fn nothing_is_left_behind_and_no_two_are_alike() {
         let (one, two) = (Folder::create().unwrap(), Folder::create().unwrap());
-        assert_ne!((one.path(), &one.app_secret), (two.path(), &two.app_secret));
+        assert_ne!((&one.path, &one.app_secret), (&two.path, &two.app_secret));
         one.write(&around()).unwrap();
-        let path = one.path().to_owned();
+        let path = one.path.clone();
         assert!(path.is_dir());
         drop(one);
         assert!(!path.exists());

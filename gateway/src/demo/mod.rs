@@ -11,9 +11,11 @@
 mod folder;
 mod ledger;
 mod plain;
+mod rows;
 mod screen;
 mod script;
 mod stage;
+mod style;
 mod terminal;
 pub mod text;
 mod verdict;

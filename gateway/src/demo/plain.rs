@@ -14,11 +14,11 @@ const TEXT: usize = 44;
 
 /// What is said first.
 pub(super) fn greeting(places: &Places) -> String {
-    let Places { webhook, folder, config, api, crm_page } = places;
+    let Places { webhook, config, api, crm_page } = places;
     format!(
         "wagate demo: everything on this machine; Ctrl-C ends it\n\
-         \x20 WhatsApp   simulated, sends signed webhooks over TLS to {webhook}\n\
-         \x20 wagate     API and /metrics on {api}, store in {folder}\n\
+         \x20 WhatsApp   simulated, signed webhooks to {webhook}\n\
+         \x20 wagate     the real one, API and /metrics on {api}\n\
          \x20 CRM        simulated, open {crm_page} in a browser\n\
          \x20 look around: wagate records --follow --config {config}\n\n"
     )

@@ -2,32 +2,26 @@
 
 use std::time::Duration;
 
-use simulate::{Histogram, What};
+use simulate::Histogram;
 
-use super::ledger::{InCrm, Ledger, Line, Mood, Note, OnDisk, Row, Weather};
-use super::text::{cells, cut, fit, harmless, stopwatch, time};
+use super::ledger::{Ledger, Weather};
+use super::rows;
+use super::style::{BOLD, CYAN, DIM, GREEN, RED, RESET, YELLOW};
+use super::text::{cells, cut, fit, stopwatch, time};
 
-/// Below this there is no sense in columns.
-const WIDTH_MIN: usize = 40;
+/// Below this there is no sense in columns; the rest is cut off.
+const WIDTH_MIN: usize = 50;
 /// Above this lines are hard to follow with the eye.
 const WIDTH_MAX: usize = 132;
-/// Of "when", "on disk" and "in the CRM".
-const WHEN: usize = 6;
-const LATENCY: usize = 11;
-
-const BOLD: &str = "\x1b[1m";
-const DIM: &str = "\x1b[2m";
-const RED: &str = "\x1b[31m";
-const GREEN: &str = "\x1b[32m";
-const YELLOW: &str = "\x1b[33m";
-const CYAN: &str = "\x1b[36m";
-const RESET: &str = "\x1b[0m";
+/// What is just passing through is no backlog.
+const BACKLOG_MIN: usize = 4;
+/// The longest bar for a backlog.
+const BAR_MAX: usize = 40;
 
 /// What runs where, as it is shown.
 #[derive(Debug, Clone)]
 pub(super) struct Places {
     pub(super) webhook: String,
-    pub(super) folder: String,
     pub(super) config: String,
     pub(super) api: String,
     pub(super) crm_page: String,
@@ -48,7 +42,7 @@ pub(super) enum Phase {
     Ending,
 }
 
-/// The screen `now` after the start: at most `size.rows` lines, none wider than `size.columns`.
+/// The screen `now` after the start: at most `size.rows` lines.
 pub(super) fn screen(
     places: &Places,
     ledger: &Ledger,
@@ -58,210 +52,184 @@ pub(super) fn screen(
 ) -> Vec<String> {
     // Clearing the rest of a line that fills the last column would take that away again.
     let width = size.columns.saturating_sub(1).clamp(WIDTH_MIN, WIDTH_MAX);
-    let mut lines = header(places, ledger, phase, now, width);
-    let footer = footer(ledger, width);
+    let mut lines = header(places, ledger.weather(), phase, now, width);
+    let footer =
+        [format!("{DIM}{}{RESET}", "─".repeat(width)), sums(ledger, width), latencies(ledger, width)];
     let room = size.rows.saturating_sub(lines.len() + footer.len());
-    let mut list: Vec<String> = ledger.newest().take(room).map(|line| list_line(line, now, width)).collect();
-    list.resize(room, String::new());
-    list.reverse();
-    // The list begins at the top while it is short.
-    let empty = list.iter().take_while(|line| line.is_empty()).count();
-    list.rotate_left(empty);
-    lines.extend(list);
+    let newest: Vec<_> = ledger.newest().take(room).collect();
+    lines.extend(newest.iter().rev().map(|line| rows::line(line, now, width)));
+    lines.extend(std::iter::repeat_n(String::new(), room - newest.len()));
     lines.extend(footer);
     lines.truncate(size.rows);
     lines
 }
 
-fn header(places: &Places, ledger: &Ledger, phase: Phase, now: Duration, width: usize) -> Vec<String> {
+fn header(places: &Places, weather: Weather, phase: Phase, now: Duration, width: usize) -> Vec<String> {
+    let Places { webhook, config, api, crm_page } = places;
     let hint = match phase {
         Phase::Running => "Ctrl-C ends it",
-        Phase::Ending => "ending: waiting for what is under way",
+        Phase::Ending => "ending, once everything has arrived",
     };
-    let right = format!("{hint}   {}", stopwatch(now));
-    let title = "wagate demo";
-    let gap = width.saturating_sub(cells(title) + cells(&right) + 2);
-    let (crm_colour, crm_sign, crm) = match ledger.weather() {
-        Weather::Fine => (GREEN, '●', format!("simulated, open {} in a browser", places.crm_page)),
-        Weather::CatchingUp { .. } => (YELLOW, '●', format!("back, catching up: {}", places.crm_page)),
+    let (title, clock) = ("wagate demo", stopwatch(now));
+    let gap = width.saturating_sub(cells(title) + cells(hint) + cells(&clock) + 5);
+    let (sign, crm) = match weather {
+        Weather::Fine => (format!("{GREEN}●"), format!("simulated, open {crm_page} in a browser")),
+        Weather::CatchingUp { .. } => {
+            (format!("{YELLOW}●"), "plugged in again, the gateway catches up".to_owned())
+        }
         Weather::Unplugged { at, lasts } => {
             let left = (at + lasts).saturating_sub(now).as_secs_f64().ceil();
-            (RED, '○', format!("unplugged, back in {left:.0} s"))
+            (format!("{RED}○"), format!("unplugged, back in {left:.0} s"))
         }
     };
-    let place = |colour: &str, sign: char, name: &str, what: &str| {
-        let (name, what) = (fit(name, 9), cut(what, width.saturating_sub(14)));
-        format!(" {colour}{sign}{RESET} {BOLD}{name}{RESET} {what}")
+    let running = format!("{GREEN}●");
+    let place = |sign: &str, name: &str, what: &str| {
+        let (name, what) = (fit(name, 9), cut(what, width.saturating_sub(13)));
+        format!(" {sign}{RESET} {BOLD}{name}{RESET} {what}")
     };
-    let Places { webhook, folder, config, api, .. } = places;
-    let crm_line = place(crm_colour, crm_sign, "CRM", &crm);
-    let mut lines = vec![
-        format!(" {BOLD}{CYAN}{title}{RESET}{:gap$} {DIM}{right}{RESET}", ""),
+    vec![
+        format!(" {BOLD}{CYAN}{title}{RESET}{:gap$} {DIM}{hint}{RESET}   {clock}", ""),
         String::new(),
-        place(GREEN, '●', "WhatsApp", &format!("simulated, sends signed webhooks over TLS to {webhook}")),
-        place(GREEN, '●', "wagate", &format!("API and /metrics on {api}, store in {folder}")),
-        if crm_colour == RED {
-            crm_line.replace("unplugged", &format!("{RED}unplugged{RESET}"))
-        } else {
-            crm_line
-        },
-        format!(
-            "   {DIM}{}{RESET}",
-            cut(&format!("look around:  wagate records --follow --config {config}"), width - 4)
-        ),
+        place(&running, "WhatsApp", &format!("simulated, signed webhooks to {webhook}")),
+        place(&running, "wagate", &format!("the real one, API and /metrics on {api}")),
+        place(&sign, "CRM", &crm),
+        place(&format!("{DIM}›"), "try", &format!("wagate records --follow --config {config}")),
         String::new(),
-    ];
-    let columns = Columns::of(width);
-    let titles = format!(
-        " {} {} {}  {} {}",
-        fit("sent", WHEN),
-        fit("customer", columns.name),
-        fit("message", columns.text),
-        fit("   on disk", LATENCY),
-        fit("    in CRM", LATENCY),
-    );
-    lines.push(format!("{DIM}{}{RESET}", cut(&titles, width)));
-    lines
+        rows::titles(width),
+    ]
 }
 
-/// How wide names and texts are.
-struct Columns {
-    name: usize,
-    text: usize,
-}
-
-impl Columns {
-    fn of(width: usize) -> Self {
-        let rest = width.saturating_sub(WHEN + 2 * LATENCY + 7);
-        let name = (rest / 4).min(18);
-        Self { name, text: rest - name }
-    }
-
-    /// The column, counted from 1, in which the latencies begin.
-    fn latencies(&self) -> usize {
-        WHEN + self.name + self.text + 6
-    }
-}
-
-fn list_line(line: &Line, now: Duration, width: usize) -> String {
-    match line {
-        Line::Row(row) => row_line(row, now, width),
-        Line::Note(note) => note_line(note, width),
-    }
-}
-
-fn row_line(row: &Row, now: Duration, width: usize) -> String {
-    let columns = Columns::of(width);
-    let mut line = format!(
-        " {DIM}{}{RESET} {} {}",
-        fit(&stopwatch(row.sent_at), WHEN),
-        fit(&harmless(&row.item.name), columns.name),
-        what(row, columns.text),
-    );
-    // Told to go there, since terminals don't agree on how wide some writings are.
-    line.push_str(&format!("  \x1b[{}G", columns.latencies()));
-    let on_disk = match &row.on_disk {
-        OnDisk::Asked => (DIM, "…".to_owned()),
-        OnDisk::Acknowledged(after) => (GREEN, format!("✓ {:>8}", time(*after))),
-        OnDisk::Failed(why) => (RED, why.clone()),
+fn sums(ledger: &Ledger, width: usize) -> String {
+    let totals = ledger.totals();
+    let sums = format!("sent {} → on disk {} → in CRM {}", totals.sent, totals.on_disk, totals.in_crm);
+    let (colour, verdict) = match (totals.missing, totals.late, totals.altered) {
+        (0, 0, 0) => (GREEN, "lost 0".to_owned()),
+        (lost, late, altered) => (RED, format!("lost {lost}, out of order {late}, altered {altered}")),
     };
-    let in_crm = match row.in_crm {
-        InCrm::Arrived(after) => (GREEN, format!("✓ {:>8}", time(after))),
-        InCrm::NotYet => (YELLOW, format!("  {:>8}", time(now.saturating_sub(row.sent_at)))),
-        InCrm::Known => (DIM, "  has it".to_owned()),
-        InCrm::Unseen => (DIM, "  ?".to_owned()),
-    };
-    // A moment ago isn't worth a colour: only what stays is shown as waiting.
-    let in_crm = if in_crm.0 == YELLOW && now.saturating_sub(row.sent_at) < Duration::from_millis(250) {
-        (DIM, "  …".to_owned())
-    } else {
-        in_crm
-    };
-    for (colour, text) in [on_disk, in_crm] {
-        line.push_str(&format!("{colour}{}{RESET} ", fit(&text, LATENCY)));
+    let mut line = format!(" {BOLD}{sums}{RESET}   {colour}{verdict}{RESET}");
+    let waiting = ledger.waiting();
+    let title = format!("   waiting {waiting} ");
+    let room = width.saturating_sub(1 + cells(&sums) + 3 + cells(&verdict) + cells(&title));
+    if waiting >= BACKLOG_MIN && room > 0 {
+        let bar = "▮".repeat(waiting.min(room).min(BAR_MAX));
+        line.push_str(&format!("{YELLOW}{title}{bar}{RESET}"));
     }
     line
 }
 
-/// What the customer did, in so many cells.
-fn what(row: &Row, width: usize) -> String {
-    let item = &row.item;
-    let text = harmless(item.text);
-    let (kind, text) = match item.what {
-        _ if item.repeat => ("", "↻ the same webhook once more".to_owned()),
-        What::Message("text") => ("", text),
-        What::Message("image") => ("photo ", text),
-        What::Message("location") => ("place ", text),
-        What::Message("interactive") => ("chose ", text),
-        What::Message(other) => (other, text),
-        What::Status("sent") => ("", "✓ your message was sent".to_owned()),
-        What::Status("delivered") => ("", "✓✓ your message was delivered".to_owned()),
-        What::Status("read") => ("", "✓✓ your message was read".to_owned()),
-        What::Status(other) => ("your message: ", other.to_owned()),
+fn latencies(ledger: &Ledger, width: usize) -> String {
+    let quantiles = |histogram: &Histogram| match histogram.summary() {
+        summary if summary.count == 0 => "–".to_owned(),
+        summary => format!("p50 {}, p99 {}", time(summary.p50), time(summary.p99)),
     };
-    let text = fit(&text, width.saturating_sub(cells(kind)));
-    if item.repeat || matches!(item.what, What::Status(_)) {
-        format!("{DIM}{kind}{text}{RESET}")
-    } else {
-        format!("{CYAN}{kind}{RESET}{text}")
+    let (on_disk, in_crm) = (quantiles(ledger.acknowledged()), quantiles(ledger.arrived()));
+    let mut line = format!(" on disk: {on_disk}   in CRM: {in_crm}");
+    if ledger.longest_held_up() > Duration::ZERO {
+        line.push_str(&format!("   through an outage: {} at most", time(ledger.longest_held_up())));
     }
+    format!("{DIM}{}{RESET}", cut(&line, width))
 }
 
-fn note_line(note: &Note, width: usize) -> String {
-    let (colour, sign) = match note.mood {
-        Mood::Good => (GREEN, '✓'),
-        Mood::Trouble => (YELLOW, '▸'),
-        Mood::Bad => (RED, '✗'),
-    };
-    let when = fit(&stopwatch(note.at), WHEN);
-    format!(
-        " {DIM}{when}{RESET} {colour}{BOLD}{sign} {}{RESET}",
-        cut(&note.text, width.saturating_sub(WHEN + 4))
-    )
-}
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
 
-fn footer(ledger: &Ledger, width: usize) -> Vec<String> {
-    let totals = ledger.totals();
-    let waiting = ledger.waiting();
-    let arrow = format!("{DIM}→{RESET}");
-    let mut sums = format!(
-        " sent {BOLD}{}{RESET} {arrow} on disk {BOLD}{}{RESET} {arrow} in CRM {BOLD}{}{RESET}",
-        totals.sent, totals.on_disk, totals.in_crm
-    );
-    let plain = 30
-        + [totals.sent, totals.on_disk, totals.in_crm].map(|sum| sum.to_string().len()).iter().sum::<usize>();
-    let faults = totals.missing + totals.late + totals.altered;
-    let verdict = if faults == 0 {
-        format!("{GREEN}lost 0{RESET}")
-    } else {
-        format!(
-            "{RED}{BOLD}lost {}, out of order {}, altered {}{RESET}",
-            totals.missing, totals.late, totals.altered
-        )
-    };
-    sums.push_str(&format!("   {verdict}"));
-    let figure = waiting.to_string();
-    let room = width.saturating_sub(plain + 9 + 12 + figure.len());
-    // What is just passing through is no backlog.
-    if waiting > 3 && faults == 0 && room > 0 {
-        let bar = "▮".repeat(waiting.min(room).min(40));
-        sums.push_str(&format!("   {YELLOW}waiting {figure} {bar}{RESET}"));
-    }
-    let quantiles = |title: &str, histogram: &Histogram| {
-        let summary = histogram.summary();
-        if summary.count == 0 {
-            return format!("{title}  {DIM}p50 –  p99 –{RESET}");
+    use super::*;
+    use crate::demo::ledger::tests::{answered, arrived, item, sent};
+
+    fn places() -> Places {
+        Places {
+            webhook: "https://127.0.0.1:38953/webhook".into(),
+            config: "/var/tmp/wagate-demo-9f953366/wagate.toml".into(),
+            api: "http://127.0.0.1:36467".into(),
+            crm_page: "http://127.0.0.1:41391/".into(),
         }
-        format!("{title}  {DIM}p50{RESET} {}  {DIM}p99{RESET} {}", time(summary.p50), time(summary.p99))
-    };
-    let mut latencies = format!(
-        " {}     {}",
-        quantiles("on disk", ledger.acknowledged()),
-        quantiles("in CRM", ledger.arrived())
-    );
-    if ledger.longest_held_up() > Duration::ZERO && width >= 100 {
-        let longest = time(ledger.longest_held_up());
-        latencies.push_str(&format!("     through an outage  {DIM}longest{RESET} {longest}"));
     }
-    vec![format!("{DIM}{}{RESET}", "─".repeat(width)), sums, latencies]
+
+    /// What stays when a terminal has followed the commands; going to a column only ever goes on.
+    fn plain(line: &str) -> String {
+        let mut plain = String::new();
+        let mut rest = line;
+        while let Some(at) = rest.find("\x1b[") {
+            plain.push_str(&rest[..at]);
+            let end = at + 2 + rest[at + 2..].find(|c: char| c.is_ascii_alphabetic()).unwrap();
+            if rest[..=end].ends_with('G') {
+                let column: usize = rest[at + 2..end].parse().unwrap();
+                assert!(cells(&plain) < column, "{column} lies back: {plain:?}");
+                plain = fit(&plain, column - 1);
+            }
+            rest = &rest[end + 1..];
+        }
+        plain + rest
+    }
+
+    fn shown(ledger: &Ledger, now: Duration, columns: usize, rows: usize) -> Vec<String> {
+        let screen = screen(&places(), ledger, Phase::Running, now, Size { columns, rows });
+        screen.iter().map(|line| plain(line)).collect()
+    }
+
+    #[test]
+    fn a_message_is_followed_from_the_disk_to_the_crm() {
+        let ms = Duration::from_millis;
+        let mut ledger = Ledger::new();
+        let items = sent(&mut ledger, vec![item("a", 1, 1)], ms(0));
+        let asked = shown(&ledger, ms(10), 110, 30);
+        assert!(
+            asked[8]
+                .trim_end()
+                .ends_with("How much?                                                  …           …"),
+            "{asked:?}"
+        );
+        answered(&mut ledger, &items, 200, ms(2));
+        let waiting = shown(&ledger, ms(3_000), 110, 30);
+        assert!(waiting[8].contains("✓   2.0 ms       3.0 s"), "{waiting:?}");
+        arrived(&mut ledger, "a", "How much? #1", true, ms(3));
+        let done = shown(&ledger, ms(3_000), 110, 30);
+        assert!(done[8].contains("Ada") && done[8].contains("How much?"), "{done:?}");
+        assert!(done[8].contains("✓   2.0 ms  ✓   3.0 ms"), "{done:?}");
+        assert_eq!(done[28], " sent 1 → on disk 1 → in CRM 1   lost 0");
+        // The titles end where their columns do.
+        let end = |line: &str, part: &str| cells(&line[..line.find(part).unwrap() + part.len()]);
+        assert_eq!(end(&done[7], "on disk"), end(&done[8], "2.0 ms"));
+        assert_eq!(end(&done[7], "in CRM"), end(&done[8], "3.0 ms"));
+    }
+
+    #[test]
+    fn an_outage_and_its_backlog_are_shown() {
+        let s = Duration::from_secs;
+        let mut ledger = Ledger::new();
+        ledger.unplugged(s(5), s(1));
+        for number in 1..=12 {
+            let items = sent(&mut ledger, vec![item(&format!("{number}"), 1, number)], s(2));
+            answered(&mut ledger, &items, 200, Duration::from_millis(2));
+        }
+        let screen = shown(&ledger, s(3), 110, 30).join("\n");
+        for part in [
+            "CRM       unplugged, back in 3 s",
+            "▸ The CRM is unplugged for 5.0 s",
+            "waiting 12 ▮▮▮▮▮▮▮▮▮▮▮▮",
+            "1.0 s",
+        ] {
+            assert!(screen.contains(part), "{part:?} isn't in\n{screen}");
+        }
+        ledger.plugged_in(s(6));
+        let screen = shown(&ledger, s(6), 110, 30).join("\n");
+        assert!(screen.contains("▸ The CRM is back: 12 records wait on disk for it."), "{screen}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_screen_is_too_large(columns in 0_usize..300, rows in 0_usize..60, lines in 0_u32..80) {
+            let mut ledger = Ledger::new();
+            for number in 1..=lines {
+                sent(&mut ledger, vec![item(&number.to_string(), number % 7, number / 7 + 1)], Duration::from_secs(9));
+            }
+            let shown = shown(&ledger, Duration::from_secs(4_000), columns, rows);
+            prop_assert_eq!(shown.len(), rows);
+            let width = columns.saturating_sub(1).max(WIDTH_MIN);
+            for line in &shown {
+                prop_assert!(cells(line.trim_end()) <= width, "{columns} × {rows}: {line:?}");
+            }
+        }
+    }
 }

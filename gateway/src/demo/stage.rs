@@ -25,6 +25,8 @@ const WEBHOOKS_PER_SECOND: f64 = 3.0;
 const CUSTOMERS: u32 = 10;
 /// About one seed in nine gives so many customers different names.
 const SEEDS_MAX: u64 = 200;
+/// The shop's number, from the documentation.
+pub(super) const PHONE: &str = "85291234567";
 /// Connections that WhatsApp sends over.
 const CONNECTIONS: u32 = 2;
 /// WhatsApp comes again soon, so that a hiccup costs no minutes.
@@ -66,7 +68,7 @@ impl Stage {
             api,
             crm: &crm.url(),
             phone_number_id: &payloads.phone_number_id,
-            phone: &format!("+{}", payloads.display_phone_number),
+            phone: PHONE,
         })?;
         let app = App::start(accepted::start(&folder.config(), &config::system_env)?)
             .await
@@ -76,7 +78,6 @@ impl Stage {
         let shaken = handshake(&url, &folder.verify_token, payloads.seed).await;
         shaken.map_err(|error| anyhow!("WhatsApp's handshake failed: {error}"))?;
         let places = Places {
-            folder: folder.path().display().to_string(),
             config: folder.config().display().to_string(),
             api: format!("http://{}", app.api_address()),
             crm_page: format!("http://{}/", crm.address()),
@@ -107,6 +108,7 @@ fn payloads() -> PayloadOptions {
         seed: now.as_secs() ^ u64::from(now.subsec_nanos()),
         contacts: CUSTOMERS,
         statuses_percent: 25,
+        display_phone_number: PHONE.into(),
         without_phone_percent: 10,
         batch_percent: 8,
         batch_items_max: 3,

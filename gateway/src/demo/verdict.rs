@@ -116,3 +116,57 @@ pub(super) fn summary(books: &Books, ledger: &Ledger, colour: bool) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use simulate::crm::Wrong;
+
+    use super::*;
+
+    fn books() -> Books {
+        Books {
+            report: Some(Report { webhooks: 3, acked: 3, ..Report::default() }),
+            never_arrived: 0,
+            taken: Taken { deliveries: 4, refused: 0, taken: 4, records: 3, lanes: 2 },
+            complaints: Vec::new(),
+            stop: None,
+            lasted: Duration::from_secs(20),
+        }
+    }
+
+    #[test]
+    fn what_arrived_more_than_once_is_told_and_is_no_fault() {
+        assert_eq!(faults(&books(), &Totals::default()), [""; 0]);
+        let told = summary(&books(), &Ledger::new(), false);
+        assert!(told.contains("3 records of 2 customers, 1 of them more than once"), "{told}");
+        assert!(told.contains("✓ Everything") && !told.contains('\x1b'), "{told}");
+    }
+
+    #[test]
+    fn every_fault_counts_by_itself() {
+        let incomplete = Report { webhooks: 3, acked: 2, ..Report::default() };
+        let complaint = Complaint { wrong: Wrong::Order, detail: "disorder\x1b".into() };
+        let fine = Totals::default();
+        for (books, seen) in [
+            (Books { report: Some(incomplete), ..books() }, fine),
+            (Books { report: None, ..books() }, fine),
+            (Books { never_arrived: 1, ..books() }, fine),
+            (Books { complaints: vec![complaint], ..books() }, fine),
+            (Books { stop: Some("slow".into()), ..books() }, fine),
+            (books(), Totals { late: 1, ..fine }),
+            (books(), Totals { altered: 1, ..fine }),
+        ] {
+            let found = faults(&books, &seen);
+            assert_eq!(found.len(), 1, "{found:?}");
+            assert!(!found[0].contains('\x1b'), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn a_flood_of_complaints_is_cut_short() {
+        let complaint = Complaint { wrong: Wrong::Order, detail: "disorder".into() };
+        let found = faults(&Books { complaints: vec![complaint; 100], ..books() }, &Totals::default());
+        assert_eq!(found.len(), COMPLAINTS_TOLD + 1);
+        assert_eq!(found[COMPLAINTS_TOLD], "and 95 complaints more");
+    }
+}

@@ -2,9 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test may fail like the test itself")]
 
 mod accepted;
+mod demo;
 mod documents;
 mod faulty;
 mod mutations;
+mod patience;
 mod program;
 mod secrets;
 mod shop;
