@@ -47,6 +47,11 @@ pub enum Command {
     #[command(after_help = "Example:\n  wagate check --config wagate.toml && systemctl restart wagate")]
     Check(Check),
     /// Show the whole product on this machine, with nothing installed
+    ///
+    /// A simulated WhatsApp sends what customers of a shop write to a real gateway, which keeps it
+    /// on disk and hands it to a small CRM; now and then the CRM is unplugged. Everything is on
+    /// loopback and in a temporary folder, and gone afterwards. Replies aren't part of it yet: this
+    /// version doesn't send.
     #[command(after_help = "Example:\n  wagate demo --for 20s")]
     Demo(Demo),
     /// Stand in for WhatsApp or for a CRM

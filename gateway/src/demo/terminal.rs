@@ -31,6 +31,12 @@ impl Terminal {
     /// # Errors
     /// When stdout can't be written.
     pub(super) fn enter() -> io::Result<Self> {
+        // A panic ends the program at once; what it says has to be seen.
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            let _ = out::answer(LEAVE);
+            before(panic);
+        }));
         out::answer(ENTER)?;
         Ok(Self { shown: Vec::new(), size: Size { columns: 0, rows: 0 } })
     }

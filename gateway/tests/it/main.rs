@@ -10,3 +10,4 @@ mod patience;
 mod program;
 mod secrets;
 mod shop;
+mod stand_ins;

@@ -23,7 +23,7 @@ pub(in super::super) fn crm(args: &SimulateCrm) -> anyhow::Result<Exit> {
         Err(why) => return Ok(refused(&why)),
     };
     let checked = !options.signing_secrets.is_empty();
-    let ended = run_stoppable(async |stop| {
+    let ended = run_stoppable("ending", async |stop| {
         let mut printer = Printer::new(stop.clone());
         let report = run_crm(options, stop.notified(), |line| tell(&mut printer, line, checked)).await;
         (report, printer.outcome)
@@ -92,9 +92,9 @@ fn words(arrival: &Arrival) -> String {
 fn summary(report: &CrmReport) -> String {
     let totals = &report.totals;
     let mut text = format!(
-        "{} in {} lanes (contacts, and accounts), by {} requests of which {} were refused; {} came again\n",
+        "{} in {} (contacts, and accounts), by {} requests of which {} were refused; {} came again\n",
         count(totals.records, "record"),
-        totals.lanes,
+        count(totals.lanes, "lane"),
         totals.deliveries,
         totals.refused,
         totals.taken - totals.records,

@@ -27,9 +27,9 @@ fn refused(why: &str) -> Exit {
     Exit::Refused
 }
 
-/// Runs `run` until it ends by itself. A first stop wakes the [`Notify`] that it's given, a second
-/// one ends it at once: then there is nothing.
-fn run_stoppable<T>(run: impl AsyncFnOnce(Arc<Notify>) -> T) -> anyhow::Result<Option<T>> {
+/// Runs `run` until it ends by itself. A first stop wakes the [`Notify`] that it's given, and is
+/// answered with `ending`; a second one ends it at once: then there is nothing.
+fn run_stoppable<T>(ending: &str, run: impl AsyncFnOnce(Arc<Notify>) -> T) -> anyhow::Result<Option<T>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ended = runtime.block_on(async {
         let mut stops = Stops::listen()?;
@@ -37,6 +37,7 @@ fn run_stoppable<T>(run: impl AsyncFnOnce(Arc<Notify>) -> T) -> anyhow::Result<O
         let told_twice = async {
             stops.next().await;
             stop.notify_one();
+            out::talk(ending);
             stops.next().await;
         };
         io::Result::Ok(tokio::select! {

@@ -16,7 +16,8 @@ use crate::demo::text::{count, cut, harmless, time};
 use crate::{clock, out};
 
 /// How long what got no 200 is sent again after the last new webhook.
-const DRAIN: Duration = Duration::from_secs(10);
+const DRAIN: Duration = Duration::from_secs(5);
+const ENDING: &str = "ending: what got no 200 is sent again for some seconds; Ctrl-C once more leaves at once";
 /// Cells of a customer's words in a line.
 const TEXT: usize = 70;
 
@@ -26,7 +27,7 @@ pub(in super::super) fn whatsapp(args: &SimulateWhatsapp) -> anyhow::Result<Exit
         Ok(options) => options,
         Err(why) => return Ok(refused(&why)),
     };
-    let ended = run_stoppable(async |stop| {
+    let ended = run_stoppable(ENDING, async |stop| {
         let mut printer = Printer::new(stop.clone());
         printer.answer(&greeting(&options));
         let report = run_whatsapp(options, stop.notified(), |line| tell(&mut printer, line)).await;
