@@ -37,15 +37,40 @@ pub(crate) fn open(disk: Arc<dyn Disk>, options: Options, on_durable: OnDurable)
         return Err(OpenError::Options("the log needs two segments or more, of whole blocks"));
     }
     let index = Index::new(options.cache_bytes);
-    let fresh = new_identity()?;
-    Index::make(&*disk, |transaction| fill(transaction, &fresh, &Checkpoint::new(geometry)))
-        .map_err(index_error)?;
-    index.reopen(&*disk).map_err(index_error)?;
-    let (identity, checkpoint) = read_meta(&index)?;
+    let identity = identity(&*disk)?;
+    let make = || {
+        Index::make(&*disk, |transaction| fill(transaction, &Checkpoint::new(geometry)))?;
+        index.reopen(&*disk)
+    };
+    let rebuilt = match make().map_err(index_error).and_then(|()| read_checkpoint(&index)) {
+        Ok(_) => false,
+        Err(error) if is_damage(&error) => {
+            tracing::error!(
+                %error,
+                "the index is damaged: it is set aside and built anew from the intake log; older records are in the file \
+                 in the folder `damaged` only"
+            );
+            index.close();
+            disk.set_index_aside().map_err(io_error("the damaged index can't be moved away"))?;
+            make().map_err(index_error)?;
+            true
+        }
+        Err(error) => return Err(error),
+    };
+    let mut checkpoint = read_checkpoint(&index)?;
+    if rebuilt {
+        let log =
+            ring::open_segments(&*disk, geometry).map_err(io_error("the intake log can't be opened"))?;
+        checkpoint.position = replay::oldest(&log, geometry, &identity.salt);
+    }
     let mut memory = Loaded::read(&index, &checkpoint)?;
     let old = ring::open_segments(&*disk, checkpoint.geometry)
         .map_err(io_error("the intake log can't be opened"))?;
     let replayed = memory.replay(&old, &checkpoint, &identity, &*disk)?;
+    if rebuilt {
+        checkpoint.dropped = memory.state.first_unfolded() - 1;
+        memory.state.counters.damaged += 1;
+    }
     if !options.deliver {
         let newest = memory.state.newest;
         memory.state.settled.insert_range(memory.state.settled.floor() + 1, newest);
@@ -150,6 +175,7 @@ impl Start {
             random: ::ring::rand::SystemRandom::new(),
             held: None,
             folding: false,
+            folded_floor: checkpoint.floor,
             stalled: false,
             fold_waiters: Vec::new(),
             last_fold: Instant::now(),
@@ -299,14 +325,9 @@ impl Visit for Replay<'_> {
 }
 
 /// Everything that a new index begins with.
-fn fill(
-    transaction: &redb::WriteTransaction,
-    identity: &Identity,
-    checkpoint: &Checkpoint,
-) -> Result<(), redb::Error> {
+fn fill(transaction: &redb::WriteTransaction, checkpoint: &Checkpoint) -> Result<(), redb::Error> {
     let mut meta = transaction.open_table(schema::META)?;
     meta.insert("format", schema::FORMAT.to_le_bytes().as_slice())?;
-    meta.insert("identity", schema::to_bytes(identity).as_slice())?;
     meta.insert("checkpoint", schema::to_bytes(checkpoint).as_slice())?;
     transaction.open_table(schema::BLOCKS)?;
     transaction.open_table(schema::SETTLED)?;
@@ -318,30 +339,55 @@ fn fill(
     Ok(())
 }
 
-/// The store's identity and how far it is folded.
-fn read_meta(index: &Index) -> Result<(Identity, Checkpoint), OpenError> {
-    let read = || -> Result<(Option<u32>, Identity, Checkpoint), ReadError> {
+/// The store's identity, made with the first start.
+fn identity(disk: &dyn Disk) -> Result<Identity, OpenError> {
+    let failed = io_error("the file `identity` can't be read or written");
+    match disk.identity().map_err(&failed)? {
+        Some(bytes) => schema::from_bytes(&bytes).map_err(|error| failed(std::io::Error::other(error))),
+        None => {
+            let made = new_identity()?;
+            disk.keep_identity(&schema::to_bytes(&made)).map_err(&failed)?;
+            Ok(made)
+        }
+    }
+}
+
+/// How far the log is folded.
+fn read_checkpoint(index: &Index) -> Result<Checkpoint, OpenError> {
+    let read = || -> Result<(u32, Option<Checkpoint>), ReadError> {
         let transaction = index.begin_read()?;
         let meta = transaction.open_table(schema::META)?;
         let missing = crate::format::Unreadable("the index has no checkpoint");
         let format =
             meta.get("format")?.and_then(|bytes| bytes.value().try_into().ok().map(u32::from_le_bytes));
-        if format.is_some_and(|found| found > schema::FORMAT) {
-            // The rest may look otherwise in a later format.
-            return Ok((
-                format,
-                Identity::default(),
-                Checkpoint::new(Geometry { segments: 2, segment_bytes: 0 }),
-            ));
+        let format = format.ok_or(missing)?;
+        // The rest may look otherwise in a later format.
+        if format > schema::FORMAT {
+            return Ok((format, None));
         }
-        let identity = meta.get("identity")?.ok_or(missing)?;
         let checkpoint = meta.get("checkpoint")?.ok_or(missing)?;
-        Ok((format, schema::from_bytes(identity.value())?, schema::from_bytes(checkpoint.value())?))
+        Ok((format, Some(schema::from_bytes(checkpoint.value())?)))
     };
-    let (format, identity, checkpoint) = read().map_err(read_error)?;
-    match format {
-        Some(found) if found > schema::FORMAT => Err(OpenError::TooNew { found, known: schema::FORMAT }),
-        _ => Ok((identity, checkpoint)),
+    match read().map_err(read_error)? {
+        (_, Some(checkpoint)) => Ok(checkpoint),
+        (found, None) => Err(OpenError::TooNew { found, known: schema::FORMAT }),
+    }
+}
+
+/// Whether it is the index's bytes that are wrong, and not the disk or the place.
+fn is_damage(error: &OpenError) -> bool {
+    match error {
+        OpenError::Index(error) => match &**error {
+            redb::Error::Corrupted(_)
+            | redb::Error::TableDoesNotExist(_)
+            | redb::Error::TableTypeMismatch { .. } => true,
+            redb::Error::Io(error) => {
+                matches!(error.kind(), std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof)
+            }
+            _ => false,
+        },
+        OpenError::Damaged(_) => true,
+        OpenError::Io { .. } | OpenError::InUse | OpenError::TooNew { .. } | OpenError::Options(_) => false,
     }
 }
 
