@@ -1,6 +1,7 @@
 //! Opening a store: redb in milliseconds, then the log's tail.
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -13,6 +14,7 @@ use crate::disk::Disk;
 use crate::duplicates::Duplicates;
 use crate::error::{OpenError, ReadError};
 use crate::folder::Folder;
+use crate::format::Unreadable;
 use crate::format::entry::{EntryKind, Mark};
 use crate::format::record_v1;
 use crate::index::fold::{self, Fold, Keep, Log, Memory};
@@ -37,9 +39,9 @@ pub(crate) fn open(disk: Arc<dyn Disk>, options: Options, on_durable: OnDurable)
         return Err(OpenError::Options("the log needs two segments or more, of whole blocks"));
     }
     let index = Index::new(options.cache_bytes);
-    let identity = identity(&*disk)?;
+    let identity = identity(&*disk, &index)?;
     let make = || {
-        Index::make(&*disk, |transaction| fill(transaction, &Checkpoint::new(geometry)))?;
+        Index::make(&*disk, |transaction| fill(transaction, &identity, &Checkpoint::new(geometry)))?;
         index.reopen(&*disk)
     };
     let rebuilt = match make().map_err(index_error).and_then(|()| read_checkpoint(&index)) {
@@ -325,9 +327,14 @@ impl Visit for Replay<'_> {
 }
 
 /// Everything that a new index begins with.
-fn fill(transaction: &redb::WriteTransaction, checkpoint: &Checkpoint) -> Result<(), redb::Error> {
+fn fill(
+    transaction: &redb::WriteTransaction,
+    identity: &Identity,
+    checkpoint: &Checkpoint,
+) -> Result<(), redb::Error> {
     let mut meta = transaction.open_table(schema::META)?;
     meta.insert("format", schema::FORMAT.to_le_bytes().as_slice())?;
+    meta.insert("identity", schema::to_bytes(identity).as_slice())?;
     meta.insert("checkpoint", schema::to_bytes(checkpoint).as_slice())?;
     transaction.open_table(schema::BLOCKS)?;
     transaction.open_table(schema::SETTLED)?;
@@ -339,17 +346,27 @@ fn fill(transaction: &redb::WriteTransaction, checkpoint: &Checkpoint) -> Result
     Ok(())
 }
 
-/// The store's identity, made with the first start.
-fn identity(disk: &dyn Disk) -> Result<Identity, OpenError> {
+/// The store's identity, made with the first start. It is kept twice: without the index the file
+/// makes the log readable, and without the file the index does.
+fn identity(disk: &dyn Disk, index: &Index) -> Result<Identity, OpenError> {
     let failed = io_error("the file `identity` can't be read or written");
-    match disk.identity().map_err(&failed)? {
-        Some(bytes) => schema::from_bytes(&bytes).map_err(|error| failed(std::io::Error::other(error))),
-        None => {
-            let made = new_identity()?;
-            disk.keep_identity(&schema::to_bytes(&made)).map_err(&failed)?;
-            Ok(made)
-        }
+    let kept = disk.identity().map_err(&failed)?;
+    if let Some(identity) = kept.and_then(|bytes| schema::from_bytes(&bytes).ok()) {
+        return Ok(identity);
     }
+    let known = if disk.has_index().map_err(&failed)? {
+        index.reopen(disk).map_err(index_error)?;
+        let read = || -> Result<Identity, ReadError> {
+            let meta = index.begin_read()?.open_table(schema::META)?;
+            let bytes = meta.get("identity")?.ok_or(Unreadable("the index has no identity"))?;
+            Ok(schema::from_bytes(bytes.value())?)
+        };
+        read().map_err(read_error)?
+    } else {
+        new_identity()?
+    };
+    disk.keep_identity(&schema::to_bytes(&known)).map_err(&failed)?;
+    Ok(known)
 }
 
 /// How far the log is folded.
@@ -357,7 +374,7 @@ fn read_checkpoint(index: &Index) -> Result<Checkpoint, OpenError> {
     let read = || -> Result<(u32, Option<Checkpoint>), ReadError> {
         let transaction = index.begin_read()?;
         let meta = transaction.open_table(schema::META)?;
-        let missing = crate::format::Unreadable("the index has no checkpoint");
+        let missing = Unreadable("the index has no checkpoint");
         let format =
             meta.get("format")?.and_then(|bytes| bytes.value().try_into().ok().map(u32::from_le_bytes));
         let format = format.ok_or(missing)?;
@@ -377,15 +394,13 @@ fn read_checkpoint(index: &Index) -> Result<Checkpoint, OpenError> {
 /// Whether it is the index's bytes that are wrong, and not the disk or the place.
 fn is_damage(error: &OpenError) -> bool {
     match error {
-        OpenError::Index(error) => match &**error {
-            redb::Error::Corrupted(_)
-            | redb::Error::TableDoesNotExist(_)
-            | redb::Error::TableTypeMismatch { .. } => true,
-            redb::Error::Io(error) => {
-                matches!(error.kind(), std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof)
+        OpenError::Index(error) => {
+            if let redb::Error::Io(error) = &**error {
+                return matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof);
             }
-            _ => false,
-        },
+            use redb::Error::{Corrupted, TableDoesNotExist, TableTypeMismatch};
+            matches!(**error, Corrupted(_) | TableDoesNotExist(_) | TableTypeMismatch { .. })
+        }
         OpenError::Damaged(_) => true,
         OpenError::Io { .. } | OpenError::InUse | OpenError::TooNew { .. } | OpenError::Options(_) => false,
     }

@@ -203,6 +203,10 @@ impl SimulatedDisk {
         found.0.identity.lock().unwrap().clone_from(&self.0.identity.lock().unwrap());
     }
 
+    pub(crate) fn lose_identity(&self) {
+        *self.0.identity.lock().unwrap() = None;
+    }
+
     /// Changes bytes of the index behind everybody's back.
     pub(crate) fn damage_index(&self, offset: usize, bytes: &[u8]) {
         let mut file = self.0.index.lock().unwrap();

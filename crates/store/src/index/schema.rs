@@ -11,7 +11,7 @@ use crate::log::{Geometry, Position};
 /// The format that this version writes, and the newest that it reads.
 pub(crate) const FORMAT: u32 = 1;
 
-/// Single values by name: `format`, `checkpoint`.
+/// Single values by name: `format`, `identity`, `checkpoint`.
 pub(crate) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 /// First sequence to a block of records.
 pub(crate) const BLOCKS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("blocks");
@@ -53,8 +53,8 @@ pub(crate) fn duplicate_days(transaction: &ReadTransaction) -> Result<Vec<u64>, 
     Ok(days)
 }
 
-/// What a store is given once, when it is made; a file of its own, since the log can't be read
-/// without it and the index may be lost.
+/// What a store is given once, when it is made; in a file of its own, too, since the log can't be
+/// read without it and the index may be lost.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Identity {
     /// The store's id, as the API shows it.

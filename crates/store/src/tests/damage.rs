@@ -67,3 +67,11 @@ fn a_damaged_index_costs_history_and_not_the_box() {
     let again = everything(&open(&disk, Options { segments: 4, ..small() }));
     assert_eq!(again.len(), all.len() + 1, "the duplicate was recognised");
 }
+
+#[test]
+fn a_lost_identity_is_read_from_the_index() {
+    let disk = filled();
+    disk.lose_identity();
+    assert_eq!(everything(&open(&disk, small())).len(), 8);
+    assert_eq!(everything(&open(&disk.after_kill(), small())).len(), 8);
+}
