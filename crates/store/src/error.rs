@@ -27,6 +27,9 @@ pub enum OpenError {
         /// The newest format that this version reads.
         known: u32,
     },
+    /// The index's bytes aren't what was written.
+    #[error("the index is damaged: {0}")]
+    Damaged(crate::format::Unreadable),
     /// redb refused the file.
     #[error("the index can't be opened: {0}")]
     Index(Box<redb::Error>),

@@ -1,6 +1,7 @@
 //! Opening a store: redb in milliseconds, then the log's tail.
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -13,6 +14,7 @@ use crate::disk::Disk;
 use crate::duplicates::Duplicates;
 use crate::error::{OpenError, ReadError};
 use crate::folder::Folder;
+use crate::format::Unreadable;
 use crate::format::entry::{EntryKind, Mark};
 use crate::format::record_v1;
 use crate::index::fold::{self, Fold, Keep, Log, Memory};
@@ -37,15 +39,40 @@ pub(crate) fn open(disk: Arc<dyn Disk>, options: Options, on_durable: OnDurable)
         return Err(OpenError::Options("the log needs two segments or more, of whole blocks"));
     }
     let index = Index::new(options.cache_bytes);
-    let fresh = new_identity()?;
-    Index::make(&*disk, |transaction| fill(transaction, &fresh, &Checkpoint::new(geometry)))
-        .map_err(index_error)?;
-    index.reopen(&*disk).map_err(index_error)?;
-    let (identity, checkpoint) = read_meta(&index)?;
+    let identity = identity(&*disk, &index)?;
+    let make = || {
+        Index::make(&*disk, |transaction| fill(transaction, &identity, &Checkpoint::new(geometry)))?;
+        index.reopen(&*disk)
+    };
+    let rebuilt = match make().map_err(index_error).and_then(|()| read_checkpoint(&index)) {
+        Ok(_) => false,
+        Err(error) if is_damage(&error) => {
+            tracing::error!(
+                %error,
+                "the index is damaged: it is set aside and built anew from the intake log; older records are in the file \
+                 in the folder `damaged` only"
+            );
+            index.close();
+            disk.set_index_aside().map_err(io_error("the damaged index can't be moved away"))?;
+            make().map_err(index_error)?;
+            true
+        }
+        Err(error) => return Err(error),
+    };
+    let mut checkpoint = read_checkpoint(&index)?;
+    if rebuilt {
+        let log =
+            ring::open_segments(&*disk, geometry).map_err(io_error("the intake log can't be opened"))?;
+        checkpoint.position = replay::oldest(&log, geometry, &identity.salt);
+    }
     let mut memory = Loaded::read(&index, &checkpoint)?;
     let old = ring::open_segments(&*disk, checkpoint.geometry)
         .map_err(io_error("the intake log can't be opened"))?;
     let replayed = memory.replay(&old, &checkpoint, &identity, &*disk)?;
+    if rebuilt {
+        checkpoint.dropped = memory.state.first_unfolded() - 1;
+        memory.state.counters.damaged += 1;
+    }
     if !options.deliver {
         let newest = memory.state.newest;
         memory.state.settled.insert_range(memory.state.settled.floor() + 1, newest);
@@ -150,6 +177,7 @@ impl Start {
             random: ::ring::rand::SystemRandom::new(),
             held: None,
             folding: false,
+            folded_floor: checkpoint.floor,
             stalled: false,
             fold_waiters: Vec::new(),
             last_fold: Instant::now(),
@@ -318,30 +346,63 @@ fn fill(
     Ok(())
 }
 
-/// The store's identity and how far it is folded.
-fn read_meta(index: &Index) -> Result<(Identity, Checkpoint), OpenError> {
-    let read = || -> Result<(Option<u32>, Identity, Checkpoint), ReadError> {
+/// The store's identity, made with the first start. It is kept twice: without the index the file
+/// makes the log readable, and without the file the index does.
+fn identity(disk: &dyn Disk, index: &Index) -> Result<Identity, OpenError> {
+    let failed = io_error("the file `identity` can't be read or written");
+    let kept = disk.identity().map_err(&failed)?;
+    if let Some(identity) = kept.and_then(|bytes| schema::from_bytes(&bytes).ok()) {
+        return Ok(identity);
+    }
+    let known = if disk.has_index().map_err(&failed)? {
+        index.reopen(disk).map_err(index_error)?;
+        let read = || -> Result<Identity, ReadError> {
+            let meta = index.begin_read()?.open_table(schema::META)?;
+            let bytes = meta.get("identity")?.ok_or(Unreadable("the index has no identity"))?;
+            Ok(schema::from_bytes(bytes.value())?)
+        };
+        read().map_err(read_error)?
+    } else {
+        new_identity()?
+    };
+    disk.keep_identity(&schema::to_bytes(&known)).map_err(&failed)?;
+    Ok(known)
+}
+
+/// How far the log is folded.
+fn read_checkpoint(index: &Index) -> Result<Checkpoint, OpenError> {
+    let read = || -> Result<(u32, Option<Checkpoint>), ReadError> {
         let transaction = index.begin_read()?;
         let meta = transaction.open_table(schema::META)?;
-        let missing = crate::format::Unreadable("the index has no checkpoint");
+        let missing = Unreadable("the index has no checkpoint");
         let format =
             meta.get("format")?.and_then(|bytes| bytes.value().try_into().ok().map(u32::from_le_bytes));
-        if format.is_some_and(|found| found > schema::FORMAT) {
-            // The rest may look otherwise in a later format.
-            return Ok((
-                format,
-                Identity::default(),
-                Checkpoint::new(Geometry { segments: 2, segment_bytes: 0 }),
-            ));
+        let format = format.ok_or(missing)?;
+        // The rest may look otherwise in a later format.
+        if format > schema::FORMAT {
+            return Ok((format, None));
         }
-        let identity = meta.get("identity")?.ok_or(missing)?;
         let checkpoint = meta.get("checkpoint")?.ok_or(missing)?;
-        Ok((format, schema::from_bytes(identity.value())?, schema::from_bytes(checkpoint.value())?))
+        Ok((format, Some(schema::from_bytes(checkpoint.value())?)))
     };
-    let (format, identity, checkpoint) = read().map_err(read_error)?;
-    match format {
-        Some(found) if found > schema::FORMAT => Err(OpenError::TooNew { found, known: schema::FORMAT }),
-        _ => Ok((identity, checkpoint)),
+    match read().map_err(read_error)? {
+        (_, Some(checkpoint)) => Ok(checkpoint),
+        (found, None) => Err(OpenError::TooNew { found, known: schema::FORMAT }),
+    }
+}
+
+/// Whether it is the index's bytes that are wrong, and not the disk or the place.
+fn is_damage(error: &OpenError) -> bool {
+    match error {
+        OpenError::Index(error) => {
+            if let redb::Error::Io(error) = &**error {
+                return matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof);
+            }
+            use redb::Error::{Corrupted, TableDoesNotExist, TableTypeMismatch};
+            matches!(**error, Corrupted(_) | TableDoesNotExist(_) | TableTypeMismatch { .. })
+        }
+        OpenError::Damaged(_) => true,
+        OpenError::Io { .. } | OpenError::InUse | OpenError::TooNew { .. } | OpenError::Options(_) => false,
     }
 }
 
