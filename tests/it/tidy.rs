@@ -162,7 +162,7 @@ fn documents() -> Vec<String> {
     documents
 }
 
-/// The text outside of fenced and indented blocks.
+/// The lines outside of fenced blocks.
 fn prose(text: &str) -> impl Iterator<Item = &str> {
     let mut fenced = false;
     text.lines().filter(move |line| {
