@@ -14,7 +14,7 @@
 //! - Memory and the time to open don't grow with the backlog: the tail is bounded by the next fold.
 //!
 //! The crate is synchronous and knows no clock but the monotonic one; wall time is handed in. Start
-//! reading at [`Store`], then `writer.rs`, `log/` and `index/fold.rs`; the formats are described in
+//! reading at [`Store`], then `writer/`, `log/` and `index/fold.rs`; the formats are described in
 //! `docs/formats/`.
 
 mod contacts;

@@ -76,6 +76,18 @@ pub(crate) fn replay(
     Ok(done)
 }
 
+/// Where the oldest groups in the ring begin: for a log without an index that says what is folded.
+pub(crate) fn oldest(segments: &[Arc<dyn Segment>], geometry: Geometry, salt: &Salt) -> Position {
+    let mut block = [0; FIRST_BYTES];
+    let firsts = segments.iter().enumerate().filter_map(|(slot, segment)| {
+        segment.read_at(&mut block, 0).ok()?;
+        let header = GroupHeader::read(salt, &block).ok()?;
+        let placed = geometry.slot(header.generation) as usize == slot;
+        placed.then_some(Position { generation: header.generation, offset: 0, number: header.number })
+    });
+    firsts.min().unwrap_or(Position::START)
+}
+
 /// The first block of a segment.
 const FIRST_BYTES: usize = 4096;
 

@@ -102,8 +102,9 @@ impl Writer {
         let due = {
             let state = self.shared.lock();
             let many = state.tail.len().max(state.dead.len()) >= self.options.fold_records;
+            // Only what was settled since the last fold can make a difference to this one.
             let crowded =
-                state.live_bytes() >= self.options.max_bytes && state.settled.floor() > state.dropped;
+                state.live_bytes() >= self.options.max_bytes && state.settled.floor() > self.folded_floor;
             many || crowded
         };
         let old = self.oldest_unfolded.is_some_and(|since| since.elapsed() >= self.options.fold_every);
@@ -123,6 +124,7 @@ impl Writer {
         let memory =
             Memory { state: &mut self.shared.lock(), duplicates: &self.duplicates, contacts: &self.contacts };
         let fold = Fold::take(memory, self.ring.position(), seen_ms, day, day != self.day);
+        self.folded_floor = fold.floor;
         self.folding = self.orders.try_send(Order::Fold(Box::new(fold))).is_ok();
     }
 
