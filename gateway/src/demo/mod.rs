@@ -2,7 +2,7 @@
 //!
 //! The gateway is the one of `wagate run`, with a configuration file, a store and TLS; only what
 //! is around it is simulated ([`stage`]). [`script`] says what happens when, [`ledger`] follows
-//! each message through it, [`screen`] and [`plain`] show that, and [`verdict`] compares the books
+//! each message through it, [`show`] brings that before a person, and [`verdict`] compares the books
 //! of both ends when it's over.
 //!
 //! A reply going back has its place between the two: as soon as the gateway sends, the simulated
@@ -14,6 +14,7 @@ mod plain;
 mod rows;
 mod screen;
 mod script;
+mod show;
 mod stage;
 mod style;
 mod terminal;
@@ -29,11 +30,11 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::time::MissedTickBehavior;
 
-use self::ledger::{Ledger, Line, Weather};
-use self::screen::{Phase, Places};
+use self::ledger::Weather;
+use self::screen::Phase;
 use self::script::{Act, script};
+use self::show::{Show, Told};
 use self::stage::Stage;
-use self::terminal::Terminal;
 use self::verdict::Books;
 use crate::cli::Stops;
 use crate::out;
@@ -44,7 +45,7 @@ const FRAME: Duration = Duration::from_millis(100);
 /// before it tries again, and some more.
 const ENDING: Duration = Duration::from_secs(45);
 /// The same when somebody has asked for the end.
-const ENDING_ASKED: Duration = Duration::from_secs(10);
+const ENDING_ASKED: Duration = Duration::from_secs(20);
 /// Messages under way beyond which the demo ends: nothing gets through any more.
 const WAITING_MAX: usize = 10_000;
 
@@ -62,10 +63,12 @@ pub async fn run(run_for: Option<Duration>, live: bool, stops: &mut Stops) -> an
         stopped = app.stop() => stopped.err().map(|error| format!("{error:#}")),
         () = stops.next() => Some("it was cut short".to_owned()),
     };
+    let taken = crm.totals();
     let books = Books {
         report: played?,
         never_arrived: journeys.under_way(),
-        taken: crm.totals(),
+        never_sent: taken.records.saturating_sub(journeys.summary().count),
+        taken,
         complaints: crm.complaints(),
         stop,
         lasted: show.start.elapsed(),
@@ -102,6 +105,7 @@ async fn play(
                     break;
                 }
                 deadline = Some(Instant::now() + ENDING_ASKED);
+                show.note("Ending, once everything has arrived; Ctrl-C once more leaves at once.")?;
                 act = Some(Act::StopSending);
             }
             event = event(&mut from_whatsapp) => show.take(event)?,
@@ -162,9 +166,6 @@ async fn until(at: Option<Instant>) {
     }
 }
 
-/// An event, or how many were missed.
-type Told = Result<Event, u64>;
-
 /// The next event; waits for ever once there are no more.
 async fn event(events: &mut Option<Receiver<Event>>) -> Told {
     if let Some(open) = events {
@@ -183,73 +184,5 @@ fn waiting(events: &mut Option<Receiver<Event>>) -> Option<Told> {
         Ok(event) => Some(Ok(event)),
         Err(TryRecvError::Lagged(missed)) => Some(Err(missed)),
         Err(TryRecvError::Empty | TryRecvError::Closed) => None,
-    }
-}
-
-/// The ledger and how it's shown.
-struct Show {
-    ledger: Ledger,
-    places: Places,
-    phase: Phase,
-    start: Instant,
-    /// None for plain lines.
-    terminal: Option<Terminal>,
-}
-
-impl Show {
-    fn begin(places: Places, live: bool) -> anyhow::Result<Self> {
-        let terminal = if live {
-            Some(Terminal::enter()?)
-        } else {
-            out::answer(&plain::greeting(&places))?;
-            None
-        };
-        Ok(Self { ledger: Ledger::new(), places, phase: Phase::Running, start: Instant::now(), terminal })
-    }
-
-    fn take(&mut self, told: Told) -> anyhow::Result<()> {
-        let now = self.start.elapsed();
-        match told {
-            Ok(event) => {
-                let lines = self.ledger.take(&event, now);
-                self.print(&lines)
-            }
-            Err(missed) => {
-                self.ledger.missed(missed);
-                Ok(())
-            }
-        }
-    }
-
-    fn unplugged(&mut self, lasts: Duration) -> anyhow::Result<()> {
-        let line = self.ledger.unplugged(lasts, self.start.elapsed());
-        self.print(&[line])
-    }
-
-    fn plugged_in(&mut self) -> anyhow::Result<()> {
-        let lines = self.ledger.plugged_in(self.start.elapsed());
-        self.print(&lines)
-    }
-
-    fn print(&self, lines: &[Line]) -> anyhow::Result<()> {
-        if self.terminal.is_none() && !lines.is_empty() {
-            let now = self.start.elapsed();
-            out::answer(&lines.iter().map(|line| plain::line(line, now)).collect::<String>())?;
-        }
-        Ok(())
-    }
-
-    fn draw(&mut self) -> anyhow::Result<()> {
-        if let Some(terminal) = &mut self.terminal {
-            let size = Terminal::size();
-            let screen = screen::screen(&self.places, &self.ledger, self.phase, self.start.elapsed(), size);
-            terminal.draw(screen, size)?;
-        }
-        Ok(())
-    }
-
-    /// Gives the terminal back.
-    fn end(self) -> Ledger {
-        self.ledger
     }
 }

@@ -68,7 +68,7 @@ fn header(places: &Places, weather: Weather, phase: Phase, now: Duration, width:
     let Places { webhook, config, api, crm_page } = places;
     let hint = match phase {
         Phase::Running => "Ctrl-C ends it",
-        Phase::Ending => "ending, once everything has arrived",
+        Phase::Ending => "ending",
     };
     let (title, clock) = ("wagate demo", stopwatch(now));
     let gap = width.saturating_sub(cells(title) + cells(hint) + cells(&clock) + 5);
@@ -87,13 +87,14 @@ fn header(places: &Places, weather: Weather, phase: Phase, now: Duration, width:
         let (name, what) = (fit(name, 9), cut(what, width.saturating_sub(13)));
         format!(" {sign}{RESET} {BOLD}{name}{RESET} {what}")
     };
+    let look_around = format!("wagate records --follow --config {config}");
     vec![
         format!(" {BOLD}{CYAN}{title}{RESET}{:gap$} {DIM}{hint}{RESET}   {clock}", ""),
         String::new(),
         place(&running, "WhatsApp", &format!("simulated, signed webhooks to {webhook}")),
         place(&running, "wagate", &format!("the real one, API and /metrics on {api}")),
         place(&sign, "CRM", &crm),
-        place(&format!("{DIM}›"), "try", &format!("wagate records --follow --config {config}")),
+        format!(" {DIM}› {}{RESET}", cut(&look_around, width.saturating_sub(3))),
         String::new(),
         rows::titles(width),
     ]

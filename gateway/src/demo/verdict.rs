@@ -22,6 +22,8 @@ pub(super) struct Books {
     pub(super) report: Option<Report>,
     /// Items sent whose record never reached the CRM.
     pub(super) never_arrived: usize,
+    /// Records in the CRM that WhatsApp sent nothing for.
+    pub(super) never_sent: u64,
     /// The CRM's sums.
     pub(super) taken: Taken,
     /// What was wrong with deliveries.
@@ -45,11 +47,13 @@ pub(super) fn faults(books: &Books, seen: &Totals) -> Vec<String> {
     }
     if books.never_arrived > 0 {
         let never = count(books.never_arrived as u64, "message");
-        faults.push(format!("{never} never reached the CRM"));
+        faults.push(format!("{never} hadn't reached the CRM at the end"));
     }
-    for (number, what) in
-        [(seen.late, "came after a later one of the same customer"), (seen.altered, "came with another text")]
-    {
+    for (number, what) in [
+        (books.never_sent, "came that nobody sent"),
+        (seen.late, "came after a later one of the same customer"),
+        (seen.altered, "came with another text"),
+    ] {
         if number > 0 {
             faults.push(format!("{} {what}", count(number, "record")));
         }
@@ -127,6 +131,7 @@ mod tests {
         Books {
             report: Some(Report { webhooks: 3, acked: 3, ..Report::default() }),
             never_arrived: 0,
+            never_sent: 0,
             taken: Taken { deliveries: 4, refused: 0, taken: 4, records: 3, lanes: 2 },
             complaints: Vec::new(),
             stop: None,
@@ -151,6 +156,7 @@ mod tests {
             (Books { report: Some(incomplete), ..books() }, fine),
             (Books { report: None, ..books() }, fine),
             (Books { never_arrived: 1, ..books() }, fine),
+            (Books { never_sent: 1, ..books() }, fine),
             (Books { complaints: vec![complaint], ..books() }, fine),
             (Books { stop: Some("slow".into()), ..books() }, fine),
             (books(), Totals { late: 1, ..fine }),

@@ -17,7 +17,8 @@ use crate::{clock, out};
 
 /// How long what got no 200 is sent again after the last new webhook.
 const DRAIN: Duration = Duration::from_secs(5);
-const ENDING: &str = "ending: what got no 200 is sent again for some seconds; Ctrl-C once more leaves at once";
+const ENDING: &str =
+    "ending: what got no 200 is sent again for some seconds; Ctrl-C once more leaves at once";
 /// Cells of a customer's words in a line.
 const TEXT: usize = 70;
 
