@@ -207,7 +207,7 @@ mod tests {
         let screen = shown(&ledger, s(3), 110, 30).join("\n");
         for part in [
             "CRM       unplugged, back in 3 s",
-            "▸ The CRM is unplugged for 5.0 s",
+            "▸ CRM unplugged for 5.0 s: messages get their 200 and wait on disk.",
             "waiting 12 ▮▮▮▮▮▮▮▮▮▮▮▮",
             "1.0 s",
         ] {
@@ -215,7 +215,7 @@ mod tests {
         }
         ledger.plugged_in(s(6));
         let screen = shown(&ledger, s(6), 110, 30).join("\n");
-        assert!(screen.contains("▸ The CRM is back: 12 records wait on disk for it."), "{screen}");
+        assert!(screen.contains("▸ CRM plugged in again: 12 records wait on disk for it."), "{screen}");
     }
 
     proptest! {

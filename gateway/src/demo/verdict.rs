@@ -112,7 +112,7 @@ pub(super) fn summary(books: &Books, ledger: &Ledger, colour: bool) -> String {
     let faults = faults(books, seen);
     if faults.is_empty() {
         text.push_str(&format!(
-            "{green}✓ Everything that was sent was acknowledged, and received in order; nothing was lost.{reset}\n"
+            "{green}✓ Everything sent was acknowledged and received in order; nothing was lost.{reset}\n"
         ));
     }
     for fault in faults {

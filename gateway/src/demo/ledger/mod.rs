@@ -170,10 +170,8 @@ impl Ledger {
         for number in open {
             self.hold_up(number);
         }
-        let text = format!(
-            "The CRM is unplugged for {}: every message still gets its 200, and waits on disk.",
-            text::time(lasts)
-        );
+        let lasts = text::time(lasts);
+        let text = format!("CRM unplugged for {lasts}: messages get their 200 and wait on disk.");
         self.note(Mood::Trouble, text, now)
     }
 
@@ -182,7 +180,8 @@ impl Ledger {
         let held_up = self.under_way.len() as u64;
         self.weather = Weather::CatchingUp { since: now, held_up };
         let waits = if held_up == 1 { "waits" } else { "wait" };
-        let text = format!("The CRM is back: {} {waits} on disk for it.", text::count(held_up, "record"));
+        let text =
+            format!("CRM plugged in again: {} {waits} on disk for it.", text::count(held_up, "record"));
         let mut lines = vec![self.note(Mood::Trouble, text, now)];
         lines.extend(self.caught_up(now));
         lines
