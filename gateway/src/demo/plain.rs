@@ -36,7 +36,7 @@ fn row_line(row: &Row, now: Duration) -> String {
     let item = &row.item;
     let text = harmless(item.text);
     let what = match item.what {
-        _ if item.repeat => "(the same webhook once more)".to_owned(),
+        _ if item.repeat => "(the same again, kept once)".to_owned(),
         What::Message("text") => text,
         What::Message(kind) => format!("[{kind}] {text}"),
         What::Status(status) => format!("[status: {status}]"),
@@ -47,11 +47,11 @@ fn row_line(row: &Row, now: Duration) -> String {
         OnDisk::Failed(why) => format!("not on disk: {why}"),
     };
     let in_crm = match row.in_crm {
-        InCrm::Arrived(after) => format!("in CRM {:>8}", time(after)),
-        InCrm::Known => "CRM has it".to_owned(),
-        InCrm::NotYet => "not in CRM".to_owned(),
-        InCrm::Unseen => "not seen".to_owned(),
+        InCrm::Arrived(after) => format!(", in CRM {:>8}", time(after)),
+        InCrm::Known => String::new(),
+        InCrm::NotYet => ", not in CRM".to_owned(),
+        InCrm::Unseen => ", not seen".to_owned(),
     };
     let name = fit(&harmless(&item.name), NAME);
-    format!("{} {name} {} {on_disk}, {in_crm}\n", fit(&stopwatch(now), 5), fit(&cut(&what, TEXT), TEXT))
+    format!("{} {name} {} {on_disk}{in_crm}\n", fit(&stopwatch(now), 5), fit(&cut(&what, TEXT), TEXT))
 }

@@ -77,7 +77,7 @@ fn in_crm(row: &Row, now: Duration) -> String {
         InCrm::Arrived(after) => latency(GREEN, '✓', &time(after)),
         InCrm::NotYet if waits < PASSING => latency(DIM, '…', ""),
         InCrm::NotYet => latency(YELLOW, ' ', &time(waits)),
-        InCrm::Known => latency(DIM, ' ', "has it"),
+        InCrm::Known => latency(DIM, ' ', ""),
         InCrm::Unseen => latency(DIM, '?', ""),
     }
 }
@@ -90,7 +90,7 @@ fn latency(colour: &str, sign: char, what: &str) -> String {
 fn words(row: &Row, width: usize) -> String {
     let text = harmless(row.item.text);
     let (kind, text) = match row.item.what {
-        _ if row.item.repeat => return dim("↻ the same webhook once more", width),
+        _ if row.item.repeat => return dim("↻ the same again, kept once", width),
         What::Status("sent") => return dim("✓ your message was sent", width),
         What::Status("delivered") => return dim("✓✓ your message was delivered", width),
         What::Status("read") => return dim("✓✓ your message was read", width),

@@ -38,6 +38,7 @@ pub(super) struct Books {
 pub(super) fn faults(books: &Books, seen: &Totals) -> Vec<String> {
     let mut faults = Vec::new();
     match &books.report {
+        Some(report) if report.webhooks == 0 => faults.push("nothing was sent".to_owned()),
         Some(report) if !report.is_complete() => {
             let open = report.webhooks - report.acked;
             faults.push(format!("{} got no 200", count(open, "webhook")));
@@ -46,7 +47,7 @@ pub(super) fn faults(books: &Books, seen: &Totals) -> Vec<String> {
         None => faults.push("the simulated WhatsApp was cut short".to_owned()),
     }
     if books.never_arrived > 0 {
-        let never = count(books.never_arrived as u64, "message");
+        let never = count(books.never_arrived as u64, "item");
         faults.push(format!("{never} hadn't reached the CRM at the end"));
     }
     for (number, what) in [
@@ -86,8 +87,8 @@ pub(super) fn summary(books: &Books, ledger: &Ledger, colour: bool) -> String {
             0 => String::new(),
             copies => format!(", {copies} of them sent twice"),
         };
-        let messages = count(seen.sent, "message");
-        tell("sent", format!("{messages} and statuses in {}{copies}", count(report.webhooks, "webhook")));
+        let (items, webhooks) = (count(seen.sent, "item"), count(report.webhooks, "webhook"));
+        tell("sent", format!("{items} (messages and statuses) in {webhooks}{copies}"));
         let acked = if report.is_complete() { "all".to_owned() } else { report.acked.to_string() };
         tell("on disk", format!("{acked} acknowledged{}", quantiles(ledger.acknowledged().summary())));
     }
@@ -154,6 +155,7 @@ mod tests {
         let fine = Totals::default();
         for (books, seen) in [
             (Books { report: Some(incomplete), ..books() }, fine),
+            (Books { report: Some(Report::default()), ..books() }, fine),
             (Books { report: None, ..books() }, fine),
             (Books { never_arrived: 1, ..books() }, fine),
             (Books { never_sent: 1, ..books() }, fine),
