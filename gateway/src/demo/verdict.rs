@@ -98,7 +98,10 @@ pub(super) fn summary(books: &Books, ledger: &Ledger, colour: bool) -> String {
         again => format!(", {again} of them more than once"),
     };
     let (records, customers) = (count(records, "record"), count(lanes, "customer"));
-    tell("in CRM", format!("{records} of {customers}{again}{}", quantiles(ledger.arrived().summary())));
+    // What an outage held up stands in the next line.
+    let plugged_in = if seen.outages > 0 { " while plugged in" } else { "" };
+    let quantiles = quantiles(ledger.arrived().summary());
+    tell("in CRM", format!("{records} of {customers}{again}{quantiles}{plugged_in}"));
     if seen.outages > 0 {
         let longest = match ledger.longest_held_up() {
             Duration::ZERO => String::new(),
