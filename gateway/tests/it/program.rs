@@ -123,17 +123,24 @@ fn version_and_help_are_answers_and_a_wrong_command_is_not() {
 
 #[test]
 fn operators_commands_take_json_and_the_gateways_address_anywhere() {
+    let shop = Shop::new();
+    let token = shop.secret("token", "t\n", 0o600).display().to_string();
+    // Nobody listens on port 1.
+    let gateway = ["--url", "http://127.0.0.1:1", "--token-file", &token];
     for arguments in [
         ["status", "--json"].as_slice(),
-        &["records", "--json", "--after", "12", "--url", "http://127.0.0.1:1", "--token-file", "x"],
+        &["records", "--json", "--after", "12"],
         &["deadletters", "--json"],
         &["deadletters", "list", "--json"],
-        &["deadletters", "retry", "7", "8", "--url", "http://127.0.0.1:1", "--json"],
+        &["deadletters", "retry", "7", "8", "--json"],
         &["deadletters", "delete", "7"],
     ] {
-        let output = wagate(arguments);
+        let output = wagate(&[arguments, &gateway].concat());
         assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", text(&output.stderr));
+        assert!(text(&output.stderr).contains("no gateway answers"), "{}", text(&output.stderr));
     }
+    let missing = wagate(&["status", "--config", "/nowhere/wagate.toml"]);
+    assert_eq!(missing.status.code(), Some(2), "{}", text(&missing.stderr));
 }
 
 #[test]
