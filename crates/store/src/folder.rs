@@ -45,6 +45,7 @@ impl Folder {
         while let Ok(Order::Fold(fold)) = self.orders.recv() {
             let Some(folded) = self.fold_until_done(&fold) else { return };
             self.checkpoint = folded.checkpoint.clone();
+            self.set_aside(&folded);
             if self.done.send(Done { fold, folded }).is_err() {
                 return;
             }
@@ -122,6 +123,15 @@ impl Folder {
                         tracing::error!(%error, "the index can't be opened again");
                     }
                 }
+            }
+        }
+    }
+
+    fn set_aside(&self, folded: &Folded) {
+        for (sequence, bytes) in &folded.lost {
+            tracing::error!(sequence, "a record in the log can't be read any more; see the folder `damaged`");
+            if let Err(error) = self.disk.set_aside(&format!("log-record-{sequence}"), bytes) {
+                tracing::warn!(%error, "damaged bytes can't be set aside");
             }
         }
     }

@@ -153,6 +153,7 @@ impl Start {
             stalled: false,
             fold_waiters: Vec::new(),
             last_fold: Instant::now(),
+            last_fold_at: (0, 0),
             oldest_unfolded: (!tail_is_empty).then(Instant::now),
             marks_since: None,
             failures: 0,

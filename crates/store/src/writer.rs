@@ -87,6 +87,8 @@ pub(crate) struct Writer {
     pub(crate) stalled: bool,
     pub(crate) fold_waiters: Vec<Answer>,
     pub(crate) last_fold: Instant,
+    /// Floor and next sequence of that fold: where they are the same another one makes no room.
+    pub(crate) last_fold_at: (u64, u64),
     pub(crate) oldest_unfolded: Option<Instant>,
     pub(crate) marks_since: Option<Instant>,
     pub(crate) failures: u32,
@@ -149,7 +151,7 @@ impl Writer {
         if !batch.appends.is_empty() {
             let window = self.window();
             let deadline = Instant::now() + window;
-            while !window.is_zero() && self.held.is_none() && !batch.close {
+            while !window.is_zero() && self.held.is_none() && !batch.close && batch.bytes < GROUP_BYTES {
                 let left = deadline.saturating_duration_since(Instant::now());
                 match self.jobs.recv_timeout(left) {
                     Ok(job) => self.take(job, &mut batch),
@@ -161,7 +163,7 @@ impl Writer {
     }
 
     fn take_waiting(&mut self, batch: &mut Batch) {
-        while self.held.is_none() && !batch.close {
+        while self.held.is_none() && !batch.close && batch.bytes < GROUP_BYTES {
             match self.jobs.try_recv() {
                 Ok(job) => self.take(job, batch),
                 Err(_) => break,
@@ -204,7 +206,7 @@ impl Writer {
     fn idle(&self) -> Duration {
         let until =
             |since: Instant, after: Duration| (since + after).saturating_duration_since(Instant::now());
-        let mut idle = until(self.last_fold, FOLD_IDLE);
+        let mut idle = if self.folding { FOLD_IDLE } else { until(self.last_fold, FOLD_IDLE) };
         if let Some(since) = self.marks_since {
             idle = idle.min(until(since, self.options.sync_marks));
         }
@@ -460,12 +462,16 @@ impl Writer {
         self.folding = false;
         self.stalled = false;
         self.last_fold = Instant::now();
+        self.last_fold_at = (fold.floor, fold.next_sequence);
         self.day = fold.day;
         self.ring.set_folded(fold.position);
-        self.duplicates.folded(&fold.duplicates);
-        self.contacts.folded(&fold.contacts);
-        if let Err(error) = self.refresh() {
-            tracing::error!(%error, "the index can't be read after a fold");
+        match self.refresh() {
+            Ok(()) => {
+                self.duplicates.folded(&fold.duplicates);
+                self.contacts.folded(&fold.contacts);
+            }
+            // What was folded stays in memory too: the old readers don't know it.
+            Err(error) => tracing::error!(%error, "the index can't be read after a fold"),
         }
         let mut state = self.shared.lock();
         state.folded(fold.next_sequence - 1);
@@ -485,11 +491,6 @@ impl Writer {
                 "the budget is used up: delivered history went early"
             );
         }
-        if !folded.lost.is_empty() {
-            tracing::error!(records = folded.lost.len(), "records in the log can't be read any more");
-            state.counters.damaged += folded.lost.len() as u64;
-            state.apply(&Mark::Settled(folded.lost));
-        }
         let clean = state.tail.is_empty() && state.dead.is_empty();
         drop(state);
         self.oldest_unfolded = (!clean).then(Instant::now);
@@ -508,8 +509,10 @@ impl Writer {
         let due = {
             let state = self.shared.lock();
             let many = state.tail.len().max(state.dead.len()) >= self.options.fold_records;
-            let crowded =
-                state.live_bytes() >= self.options.max_bytes && state.settled.floor() > state.dropped;
+            let floor = state.settled.floor();
+            let crowded = state.live_bytes() >= self.options.max_bytes
+                && floor > state.dropped
+                && self.last_fold_at != (floor, state.newest + 1);
             many || crowded
         };
         let old = self.oldest_unfolded.is_some_and(|since| since.elapsed() >= self.options.fold_every);

@@ -77,8 +77,8 @@ impl Fold {
 pub(crate) struct Folded {
     pub(crate) checkpoint: Checkpoint,
     pub(crate) dropped: Dropped,
-    /// Records whose bytes couldn't be read from the log.
-    pub(crate) lost: Vec<u64>,
+    /// Records that can't be read from the log any more, and what stands there.
+    pub(crate) lost: Vec<(u64, Vec<u8>)>,
 }
 
 /// Where the entries of a fold are read from.
@@ -156,17 +156,18 @@ fn write_blocks(
     log: &Log<'_>,
     fold: &Fold,
     next: &mut Checkpoint,
-) -> Result<(Content, Vec<u64>), ReadError> {
+) -> Result<(Content, Vec<(u64, Vec<u8>)>), ReadError> {
     let mut blocks = transaction.open_table(schema::BLOCKS)?;
     let mut builder = BlockBuilder::default();
     let mut lost = Vec::new();
     let mut content = Content::new();
     let mut bytes = Vec::new();
     for entry in &fold.entries {
-        let Ok(record) = tail::read_entry(log.segments, log.geometry, log.salt, entry, &mut bytes) else {
-            lost.push(entry.sequence);
-            continue;
-        };
+        let read = tail::read_entry(log.segments, log.geometry, log.salt, entry, &mut bytes);
+        let unreadable = read.is_err();
+        // A record that is lost keeps its place, as one that nobody can read: whoever delivers
+        // comes to it, counts it and settles it. Without it the floor would wait there for ever.
+        let record = read.unwrap_or_default();
         if fold.dead.binary_search_by_key(&entry.sequence, |(sequence, _)| *sequence).is_ok() {
             content.insert(entry.sequence, record.to_vec());
         }
@@ -174,7 +175,11 @@ fn write_blocks(
             insert_block(&mut blocks, &mut builder, next)?;
         }
         builder.push(entry.sequence, entry.seen_ms, &record);
+        drop(record);
         next.records += 1;
+        if unreadable {
+            lost.push((entry.sequence, bytes.clone()));
+        }
     }
     insert_block(&mut blocks, &mut builder, next)?;
     Ok((content, lost))

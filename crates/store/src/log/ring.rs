@@ -165,6 +165,9 @@ impl Ring {
         let payload: u64 = drafts.iter().map(Draft::bytes).sum();
         let placed = self.encode(drafts, payload, seen_ms);
         let extent = group::extent(payload);
+        // The first group of a segment is durable before another stands behind it: replay takes a
+        // segment that doesn't begin with its generation for one that wasn't begun.
+        let sync = sync || (self.at.offset == 0 && extent > BLOCK);
         let outcome = self.put(sync);
         if let Err(error) = outcome {
             let sequences =
@@ -188,7 +191,9 @@ impl Ring {
             return Ok(());
         }
         let next = self.at.generation + 1;
-        if !self.next_is_free() {
+        // What doesn't fit into an empty segment must not be written behind its end, where no
+        // replay looks.
+        if !self.next_is_free() || group::extent(payload) > self.geometry.segment_bytes {
             return Err(WriteError::NoRoom);
         }
         if self.sealed.is_none() && self.unsynced {

@@ -1,8 +1,11 @@
 //! Bytes that change by themselves cost their own record and no other.
 
-use super::{NOW, everything, item, open, small};
+use redb::ReadableTable as _;
+
+use super::{NOW, everything, item, open, small, waiting};
 use crate::Options;
 use crate::disk::simulated::SimulatedDisk;
+use crate::index::{Index, schema};
 
 fn filled() -> SimulatedDisk {
     let disk = SimulatedDisk::new();
@@ -28,6 +31,56 @@ fn a_damaged_block_costs_its_group_and_the_hole_is_counted() {
             let counters = store.health().counters;
             assert_eq!(counters.holes + counters.damaged, 1, "block {block} byte {byte}: {counters:?}");
             assert!(disk.set_aside_count() > 0);
+        }
+    }
+}
+
+#[test]
+fn a_record_that_is_lost_before_it_is_folded_holds_nothing_up() {
+    let disk = SimulatedDisk::new();
+    let store = open(&disk, Options { fold_records: 1000, ..small() });
+    for number in 0..8 {
+        store.append_and_wait(vec![item(&format!("id-{number}"), number)], NOW).unwrap();
+    }
+    disk.damage_log(1, 3 * 4096 + 100, b"damage");
+    store.fold().unwrap();
+    drop(store);
+    let store = open(&disk.after_kill(), small());
+    let left = waiting(&store);
+    assert_eq!(left.len(), 7);
+    assert_eq!(store.health().counters.damaged, 1);
+    store.settle(&left.iter().map(|record| record.sequence).collect::<Vec<_>>());
+    assert_eq!(store.pending(), 0);
+}
+
+#[test]
+fn a_damaged_block_of_the_index_costs_its_records_wherever_the_damage_is() {
+    for byte in [0, 1, 2, 3, 4, 9, 12, 19, 20, 27, 40] {
+        let disk = SimulatedDisk::new();
+        let store = open(&disk, Options { fold_records: 1000, ..small() });
+        for round in 0..3 {
+            for number in 0..4 {
+                store.append_and_wait(vec![item(&format!("id-{round}-{number}"), number)], NOW).unwrap();
+            }
+            store.fold().unwrap();
+        }
+        drop(store);
+        for (damaged, left) in [(1, 8), (9, 4)] {
+            let index = Index::new(1 << 20);
+            index.reopen(&disk).unwrap();
+            let transaction = index.begin_write().unwrap();
+            let mut blocks = transaction.open_table(schema::BLOCKS).unwrap();
+            let mut bytes = blocks.get(damaged).unwrap().unwrap().value().to_vec();
+            bytes[byte] ^= 0x80;
+            blocks.insert(damaged, bytes.as_slice()).unwrap();
+            drop(blocks);
+            transaction.commit().unwrap();
+            index.close();
+            let store = open(&disk, small());
+            assert_eq!(everything(&store).len(), left, "byte {byte}");
+            let found = waiting(&store);
+            assert_eq!((found.len(), store.pending()), (left, left as u64), "byte {byte}");
+            assert_eq!(store.health().counters.damaged, 4, "byte {byte}");
         }
     }
 }

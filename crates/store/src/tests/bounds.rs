@@ -1,0 +1,55 @@
+//! What is larger than it can be, and what goes on for too long.
+
+use std::sync::Arc;
+
+use super::{NOW, everything, item, open, small};
+use crate::disk::simulated::SimulatedDisk;
+use crate::{Options, Refused, Store};
+
+#[test]
+fn a_record_larger_than_a_segment_is_refused_and_never_acknowledged() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || {
+        let disk = crate::FolderDisk::new(folder.path()).unwrap();
+        Store::open(Arc::new(disk), small(), Box::new(|_| {})).unwrap()
+    };
+    let store = open();
+    store.append_and_wait(vec![item("before", 1)], NOW).unwrap();
+    let mut large = item("large", 1);
+    large.raw = vec![b'x'; 100 << 10];
+    let answer = store.append_and_wait(vec![large], NOW);
+    store.append_and_wait(vec![item("after", 1)], NOW).unwrap();
+    drop(store);
+    let kept: Vec<_> = everything(&open()).into_keys().collect();
+    assert_eq!((answer, kept), (Err(Refused::Busy), vec!["after".to_owned(), "before".to_owned()]));
+}
+
+#[test]
+fn a_full_budget_that_nothing_can_be_done_about_is_not_folded_over_and_over() {
+    let options = Options { max_bytes: 40 << 10, fold_records: 8, ..small() };
+    let store = open(&SimulatedDisk::new(), options);
+    let mut number = 0;
+    let mut noise = || {
+        number += 1;
+        let mut item = item(&format!("id-{number:05}"), number);
+        let mut state = number;
+        item.raw.extend((0..1000).map(|_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 56) as u8
+        }));
+        item
+    };
+    // What is folded is packed and may leave room again.
+    while store.health().live_bytes < 40 << 10 {
+        while store.append_and_wait(vec![noise()], NOW).is_ok() {}
+        store.fold().unwrap();
+    }
+    store.settle(&[model::Sequence(1)]);
+    store.fold().unwrap();
+    let folds = store.health().counters.folds;
+    for _ in 0..2_000 {
+        store.flush().unwrap();
+    }
+    let more = store.health().counters.folds - folds;
+    assert!(more <= 2, "{more} folds for nothing");
+}
