@@ -64,6 +64,7 @@ pub(crate) fn replay(
             seals(&*segments[geometry.slot(*generation) as usize], geometry, salt, *generation)
         })
         .collect();
+    let mut torn = Vec::new();
     for generation in generations {
         let start = if generation == from.generation { from.offset } else { 0 };
         let limit = seals
@@ -71,7 +72,7 @@ pub(crate) fn replay(
             .find(|(sealed, _)| *sealed == generation)
             .map_or(geometry.segment_bytes, |(_, end)| (*end).min(geometry.segment_bytes));
         let scan = Scan { segment: &*segments[geometry.slot(generation) as usize], salt, generation, limit };
-        scan.run(start, &mut done, visit)?;
+        scan.run(start, &mut done, &mut torn, visit)?;
     }
     Ok(done)
 }
@@ -79,13 +80,13 @@ pub(crate) fn replay(
 /// Whether a segment may hold groups of `generation`: not where it begins with a group of an
 /// earlier one, or with the zeros it was made of. Its first group was durable before any later one.
 fn may_hold(segments: &[Arc<dyn Segment>], geometry: Geometry, salt: &Salt, generation: u64) -> bool {
-    let mut block = [0; BLOCK as usize];
-    if segments[geometry.slot(generation) as usize].read_at(&mut block, 0).is_err() {
+    let mut start = vec![0; usize::try_from(geometry.segment_bytes).unwrap_or(PROBE).min(PROBE)];
+    if segments[geometry.slot(generation) as usize].read_at(&mut start, 0).is_err() {
         return true;
     }
-    match GroupHeader::read(salt, &block) {
+    match GroupHeader::read(salt, &start) {
         Ok(header) => header.generation == generation,
-        Err(_) => block.iter().any(|byte| *byte != 0),
+        Err(_) => start.iter().any(|byte| *byte != 0),
     }
 }
 
@@ -115,6 +116,15 @@ fn seals(segment: &dyn Segment, geometry: Geometry, salt: &Salt, generation: u64
     seals
 }
 
+/// An entry that can't be read in a group that nothing was found behind: torn by a power cut, or
+/// damaged if there is a later group after all.
+struct Torn {
+    generation: u64,
+    offset: u64,
+    entries: u32,
+    bytes: Vec<u8>,
+}
+
 struct Scan<'a> {
     segment: &'a dyn Segment,
     salt: &'a Salt,
@@ -123,7 +133,13 @@ struct Scan<'a> {
 }
 
 impl Scan<'_> {
-    fn run(&self, start: u64, done: &mut Replayed, visit: &mut dyn Visit) -> io::Result<()> {
+    fn run(
+        &self,
+        start: u64,
+        done: &mut Replayed,
+        torn: &mut Vec<Torn>,
+        visit: &mut dyn Visit,
+    ) -> io::Result<()> {
         let mut offset = start;
         let mut hole = None;
         let mut header = [0; group::HEADER];
@@ -147,7 +163,11 @@ impl Scan<'_> {
                 // Going to another segment skips a number; more are groups that aren't there.
                 done.holes += 1;
             }
-            self.group(offset, &header, done, visit)?;
+            for damage in torn.drain(..) {
+                done.damaged += u64::from(damage.entries);
+                visit.damage(damage.generation, damage.offset, &damage.bytes);
+            }
+            self.group(offset, &header, done, torn, visit)?;
             offset += header.extent();
             done.end = Position { generation: self.generation, offset, number: header.number + 1 };
             done.seen_ms = done.seen_ms.max(header.seen_ms);
@@ -160,6 +180,7 @@ impl Scan<'_> {
         offset: u64,
         header: &GroupHeader,
         done: &mut Replayed,
+        torn: &mut Vec<Torn>,
         visit: &mut dyn Visit,
     ) -> io::Result<()> {
         let mut payload = vec![0; usize::try_from(header.payload).unwrap_or(0)];
@@ -184,20 +205,20 @@ impl Scan<'_> {
                     length: u32::try_from(length).unwrap_or(u32::MAX),
                     seen_ms: header.seen_ms,
                 }),
-                Err(_) => {
-                    done.damaged += 1;
-                    visit.damage(self.generation, at, bytes);
-                }
+                Err(_) => torn.push(self.torn(at, 1, bytes)),
             }
             shown += 1;
             at += length as u64;
             rest = behind;
         }
         if shown < header.entries {
-            done.damaged += u64::from(header.entries - shown);
-            visit.damage(self.generation, at, rest);
+            torn.push(self.torn(at, header.entries - shown, rest));
         }
         Ok(())
+    }
+
+    fn torn(&self, offset: u64, entries: u32, bytes: &[u8]) -> Torn {
+        Torn { generation: self.generation, offset, entries, bytes: bytes.to_vec() }
     }
 
     fn set_aside(&self, begin: u64, end: u64, visit: &mut dyn Visit) {
@@ -209,5 +230,7 @@ impl Scan<'_> {
     }
 }
 
+/// So much of a segment is looked at to see that it was never written.
+const PROBE: usize = 16 * BLOCK as usize;
 /// Of a hole so much is kept for a person to look at.
 const ASIDE_BYTES: u64 = 1 << 20;

@@ -36,6 +36,42 @@ fn a_damaged_block_costs_its_group_and_the_hole_is_counted() {
 }
 
 #[test]
+fn zeros_in_place_of_the_first_group_of_a_segment_cost_that_group_alone() {
+    let disk = SimulatedDisk::new();
+    let options = Options { fold_records: 1000, fold_bytes: u64::MAX, ..small() };
+    let store = open(&disk, options.clone());
+    for number in 0..20 {
+        store.append_and_wait(vec![item(&format!("id-{number:02}"), number)], NOW).unwrap();
+    }
+    drop(store);
+    // Sixteen groups of a block fill the first segment.
+    disk.damage_log(2, 0, &[0; 4096]);
+    let store = open(&disk, options);
+    let all = everything(&store);
+    assert_eq!((all.len(), all.contains_key("id-16")), (19, false));
+    assert_eq!(store.health().counters.holes, 1);
+}
+
+#[test]
+fn a_group_that_a_power_cut_has_torn_is_no_damage() {
+    let disk = SimulatedDisk::new();
+    let options = Options { fold_records: 1000, ..small() };
+    let store = open(&disk, options.clone());
+    store.append_and_wait(vec![item("first", 1)], NOW).unwrap();
+    let many = (0..20).map(|number| item(&format!("a long one {number:03}"), number)).collect();
+    store.append_and_wait(many, NOW).unwrap();
+    drop(store);
+    disk.damage_log(1, 4096 * 3, &[0; 4096]);
+    let store = open(&disk, options.clone());
+    assert_eq!((store.health().counters.damaged, disk.set_aside_count()), (0, 0));
+    store.append_and_wait(vec![item("behind", 1)], NOW).unwrap();
+    drop(store);
+    let store = open(&disk, options);
+    assert!(store.health().counters.damaged > 0 && disk.set_aside_count() > 0);
+    assert!(everything(&store).contains_key("behind"));
+}
+
+#[test]
 fn a_record_that_is_lost_before_it_is_folded_holds_nothing_up() {
     let disk = SimulatedDisk::new();
     let store = open(&disk, Options { fold_records: 1000, ..small() });
