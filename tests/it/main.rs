@@ -1,1 +1,3 @@
 //! The appliance as a black box.
+
+mod corpus;

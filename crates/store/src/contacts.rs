@@ -34,6 +34,11 @@ impl HashedAlias {
         };
         Self { hash: key.hash(DOMAIN + kind, &[alias.value.as_bytes()]), kind: alias.kind }
     }
+
+    #[cfg(test)]
+    pub(crate) const fn hash(&self) -> Hash {
+        self.hash
+    }
 }
 
 /// The contacts, as far as the writer needs them.

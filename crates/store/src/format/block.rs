@@ -77,8 +77,7 @@ impl BlockBuilder {
         bytes.extend(built.last.to_le_bytes());
         bytes.extend(built.seen_ms.to_le_bytes());
         bytes.extend(content.as_ref());
-        let sum = sum(&bytes);
-        bytes[8..12].copy_from_slice(&sum.to_le_bytes());
+        put_checksum(&mut bytes);
         Some((built.first, bytes))
     }
 }
@@ -89,6 +88,14 @@ fn sum(bytes: &[u8]) -> u32 {
     hasher.update(&bytes[..8]);
     hasher.update(&bytes[12..]);
     hasher.finalize()
+}
+
+/// Puts the checksum in its place, where there is one.
+pub(crate) fn put_checksum(bytes: &mut [u8]) {
+    if bytes.len() >= HEADER {
+        let sum = sum(bytes);
+        bytes[8..12].copy_from_slice(&sum.to_le_bytes());
+    }
 }
 
 /// What the front of a block says of it, without unpacking.

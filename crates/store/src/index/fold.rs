@@ -78,7 +78,7 @@ pub(crate) struct Folded {
     pub(crate) checkpoint: Checkpoint,
     pub(crate) dropped: Dropped,
     /// Records that can't be read from the log any more, and what stands there.
-    pub(crate) lost: Vec<(u64, Vec<u8>)>,
+    pub(crate) lost: Lost,
 }
 
 /// Where the entries of a fold are read from.
@@ -148,6 +148,9 @@ pub(crate) fn make_room(index: &Index, before: &Checkpoint, keep: Keep) -> Resul
     Ok(Folded { checkpoint: next, dropped, lost: Vec::new() })
 }
 
+/// Sequences and the bytes that stand in the log in place of their records.
+pub(crate) type Lost = Vec<(u64, Vec<u8>)>;
+
 /// Bytes of records that a dead letter of the same fold needs.
 type Content = BTreeMap<u64, Vec<u8>>;
 
@@ -156,7 +159,7 @@ fn write_blocks(
     log: &Log<'_>,
     fold: &Fold,
     next: &mut Checkpoint,
-) -> Result<(Content, Vec<(u64, Vec<u8>)>), ReadError> {
+) -> Result<(Content, Lost), ReadError> {
     let mut blocks = transaction.open_table(schema::BLOCKS)?;
     let mut builder = BlockBuilder::default();
     let mut lost = Vec::new();

@@ -80,7 +80,7 @@ pub(crate) fn replay(
 /// Whether a segment may hold groups of `generation`: not where it begins with a group of an
 /// earlier one, or with the zeros it was made of. Its first group was durable before any later one.
 fn may_hold(segments: &[Arc<dyn Segment>], geometry: Geometry, salt: &Salt, generation: u64) -> bool {
-    let mut start = vec![0; usize::try_from(geometry.segment_bytes).unwrap_or(PROBE).min(PROBE)];
+    let mut start = vec![0; usize::try_from(geometry.segment_bytes.min(PROBE)).unwrap_or(0)];
     if segments[geometry.slot(generation) as usize].read_at(&mut start, 0).is_err() {
         return true;
     }
@@ -231,6 +231,6 @@ impl Scan<'_> {
 }
 
 /// So much of a segment is looked at to see that it was never written.
-const PROBE: usize = 16 * BLOCK as usize;
+const PROBE: u64 = 16 * BLOCK;
 /// Of a hole so much is kept for a person to look at.
 const ASIDE_BYTES: u64 = 1 << 20;
