@@ -48,10 +48,10 @@ pub fn stored(bytes: &[u8]) {
             _ = entry::read(&SALT, 1, &bytes);
         }
         3 => {
-            _ = GroupHeader::read(&SALT, bytes);
+            _ = GroupHeader::read(&SALT, 0, bytes);
             let mut bytes = bytes.to_vec();
-            group_checksum(&mut bytes);
-            if let Ok(header) = GroupHeader::read(&SALT, &bytes) {
+            group_checksum(&mut bytes, 0);
+            if let Ok(header) = GroupHeader::read(&SALT, 0, &bytes) {
                 assert!(header.extent() >= header.payload);
             }
         }
@@ -103,7 +103,7 @@ pub fn log(bytes: &[u8]) {
     let length = bytes.len().min(whole.len());
     whole[..length].copy_from_slice(&bytes[..length]);
     // A guess at bytes never gets a checksum right: what looks like a group is made one.
-    for block in whole.chunks_exact_mut(usize::try_from(BLOCK).unwrap_or(usize::MAX)) {
+    for (place, block) in whole.chunks_exact_mut(size / BLOCKS).enumerate() {
         if block.starts_with(b"wgl1") && block[4..8] == [0; 4] {
             let mut rest = &mut block[group::HEADER..];
             while let Some(length) = entry::length(rest).filter(|_| rest[4..8] == [0; 4]) {
@@ -111,7 +111,7 @@ pub fn log(bytes: &[u8]) {
                 entry_checksum(entry);
                 rest = behind;
             }
-            group_checksum(block);
+            group_checksum(block, (place % BLOCKS) as u64 * BLOCK);
         }
     }
     let segments: Vec<Arc<dyn Segment>> = whole
@@ -162,9 +162,9 @@ fn entry_checksum(bytes: &mut [u8]) {
     }
 }
 
-fn group_checksum(bytes: &mut [u8]) {
+fn group_checksum(bytes: &mut [u8], offset: u64) {
     if bytes.len() >= group::HEADER {
-        let sum = group::crc(&SALT, &[&bytes[8..group::HEADER]]);
+        let sum = group::sum(&SALT, offset, bytes);
         bytes[4..8].copy_from_slice(&sum.to_le_bytes());
     }
 }

@@ -101,6 +101,7 @@ pub(crate) fn put_checksum(bytes: &mut [u8]) {
 /// What the front of a block says of it, without unpacking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BlockInfo {
+    pub(crate) count: u16,
     pub(crate) last: u64,
     pub(crate) seen_ms: u64,
 }
@@ -111,8 +112,10 @@ pub(crate) struct BlockInfo {
 /// When the block isn't whole: nothing that it says of itself can be relied on then.
 pub(crate) fn info(bytes: &[u8]) -> Result<BlockInfo, Unreadable> {
     check(bytes)?;
+    let count = u16::from_le_bytes(take(&mut &bytes[2..])?);
     let mut rest = &bytes[12..];
     Ok(BlockInfo {
+        count,
         last: u64::from_le_bytes(take(&mut rest)?),
         seen_ms: u64::from_le_bytes(take(&mut rest)?),
     })
@@ -192,7 +195,7 @@ mod tests {
         let (first, bytes) = builder.finish().unwrap();
         assert_eq!(first, 5);
         assert!(bytes.len() < 10 * record.len() / 2, "packed to {}", bytes.len());
-        assert_eq!(info(&bytes), Ok(BlockInfo { last: 14, seen_ms: 1400 }));
+        assert_eq!(info(&bytes), Ok(BlockInfo { count: 10, last: 14, seen_ms: 1400 }));
         let read = records(&bytes).unwrap();
         assert_eq!(read.len(), 10);
         for (place, (sequence, record)) in read.into_iter().enumerate() {

@@ -119,6 +119,7 @@ pub(crate) fn fold(
     };
     let dropped = retention::drop_history(&transaction, next.content_bytes, allowance)?;
     next.content_bytes = next.content_bytes.saturating_sub(dropped.bytes);
+    next.records = next.records.saturating_sub(dropped.records);
     next.dropped = next.dropped.max(dropped.through);
     next.position = fold.position;
     next.next_sequence = fold.next_sequence;
@@ -142,6 +143,7 @@ pub(crate) fn make_room(index: &Index, before: &Checkpoint, keep: Keep) -> Resul
     let dropped = retention::drop_history(&transaction, before.content_bytes, allowance)?;
     let mut next = before.clone();
     next.content_bytes = next.content_bytes.saturating_sub(dropped.bytes);
+    next.records = next.records.saturating_sub(dropped.records);
     next.dropped = next.dropped.max(dropped.through);
     transaction.open_table(schema::META)?.insert("checkpoint", schema::to_bytes(&next).as_slice())?;
     transaction.commit()?;

@@ -84,7 +84,7 @@ fn may_hold(segments: &[Arc<dyn Segment>], geometry: Geometry, salt: &Salt, gene
     if segments[geometry.slot(generation) as usize].read_at(&mut start, 0).is_err() {
         return true;
     }
-    match GroupHeader::read(salt, &start) {
+    match GroupHeader::read(salt, 0, &start) {
         Ok(header) => header.generation == generation,
         Err(_) => start.iter().any(|byte| *byte != 0),
     }
@@ -95,7 +95,7 @@ fn seals(segment: &dyn Segment, geometry: Geometry, salt: &Salt, generation: u64
     let mut block = [0; BLOCK as usize];
     let mut seals = Vec::new();
     let Some(header) =
-        segment.read_at(&mut block, 0).ok().and_then(|()| GroupHeader::read(salt, &block).ok())
+        segment.read_at(&mut block, 0).ok().and_then(|()| GroupHeader::read(salt, 0, &block).ok())
     else {
         return seals;
     };
@@ -145,12 +145,13 @@ impl Scan<'_> {
         let mut header = [0; group::HEADER];
         while offset + BLOCK <= self.limit {
             let read = self.segment.read_at(&mut header, offset);
-            let known =
-                read.ok().and_then(|()| GroupHeader::read(self.salt, &header).ok()).filter(|header| {
+            let known = read.ok().and_then(|()| GroupHeader::read(self.salt, offset, &header).ok()).filter(
+                |header| {
                     header.generation == self.generation
                         && header.number >= done.end.number
                         && offset.checked_add(header.extent()).is_some_and(|end| end <= self.limit)
-                });
+                },
+            );
             let Some(header) = known else {
                 hole.get_or_insert(offset);
                 offset += BLOCK;

@@ -245,7 +245,7 @@ impl Ring {
             payload,
             entries: u32::try_from(drafts.len()).unwrap_or(u32::MAX),
         };
-        header.write(&self.salt, &mut self.buffer[..group::HEADER]);
+        header.write(&self.salt, self.at.offset, &mut self.buffer[..group::HEADER]);
         let extent = usize::try_from(header.extent()).unwrap_or(usize::MAX);
         self.buffer.resize(extent, 0);
         placed

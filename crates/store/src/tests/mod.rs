@@ -6,6 +6,7 @@ mod damage;
 mod faults;
 mod golden;
 mod journal;
+mod replay;
 mod restart;
 
 use std::collections::BTreeMap;
