@@ -25,6 +25,24 @@ fn a_record_larger_than_a_segment_is_refused_and_never_acknowledged() {
 }
 
 #[test]
+fn a_webhook_of_many_small_items_with_long_names_is_taken_in_parts() {
+    let options = Options { segment_bytes: 5 << 20, segments: 2, ..Options::default() };
+    let store = open(&SimulatedDisk::new(), options);
+    let many = (0..2_500)
+        .map(|number| {
+            let mut item = item(&format!("id-{number:05}"), number % 10);
+            item.raw.truncate(10);
+            let contact = item.contact.as_mut().unwrap();
+            contact.name = Some("\u{1f600}".repeat(256));
+            contact.username = contact.name.clone();
+            item
+        })
+        .collect();
+    store.append_and_wait(many, NOW).unwrap();
+    assert_eq!(store.newest(), model::Sequence(2_500));
+}
+
+#[test]
 fn a_full_budget_that_nothing_can_be_done_about_is_not_folded_over_and_over() {
     let options = Options { max_bytes: 40 << 10, fold_records: 8, ..small() };
     let store = open(&SimulatedDisk::new(), options);
