@@ -1,3 +1,6 @@
 //! The appliance as a black box.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod corpus;
+mod tidy;

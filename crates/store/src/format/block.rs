@@ -134,11 +134,14 @@ fn check(bytes: &[u8]) -> Result<(), Unreadable> {
     Ok(())
 }
 
+/// A record of a block, under its sequence.
+pub(crate) type Slot = (u64, Result<Arc<Record>, Unreadable>);
+
 /// Unpacks a block. A record in it that can't be read is `Err` in its place and costs only itself.
-pub(crate) fn records(bytes: &[u8]) -> Result<Vec<(u64, Result<Arc<Record>, Unreadable>)>, Unreadable> {
+pub(crate) fn records(bytes: &[u8]) -> Result<Vec<Slot>, Unreadable> {
     let mut records = Vec::new();
     each(bytes, |sequence, record| {
-        records.push((sequence, record_v1::from_bytes(Sequence(sequence), record)))
+        records.push((sequence, record_v1::from_bytes(Sequence(sequence), record)));
     })?;
     Ok(records)
 }

@@ -43,6 +43,34 @@ fn a_webhook_of_many_small_items_with_long_names_is_taken_in_parts() {
 }
 
 #[test]
+fn over_a_small_budget_delivered_history_goes_though_nothing_more_is_delivered() {
+    let options = Options { max_bytes: 60 << 10, fold_records: 1000, ..small() };
+    let store = open(&SimulatedDisk::new(), options);
+    for number in 0..30 {
+        store.append_and_wait(vec![item(&format!("delivered {number:05}"), number)], NOW).unwrap();
+        store.settle(&[store.newest()]);
+    }
+    store.fold().unwrap();
+    let floor = store.newest();
+    // The CRM is gone from here on: the floor stays.
+    for number in 0..60 {
+        let mut tries = 0;
+        let mut item = item(&format!("waits {number:05}"), number);
+        let mut state = number + 1;
+        item.raw = std::iter::repeat_with(|| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 56) as u8
+        })
+        .take(700)
+        .collect();
+        while store.append_and_wait(vec![item.clone()], NOW).is_err() {
+            tries += 1;
+            assert!(tries < 10_000, "refused for good after {number} of {floor}");
+        }
+    }
+}
+
+#[test]
 fn a_full_budget_that_nothing_can_be_done_about_is_not_folded_over_and_over() {
     let options = Options { max_bytes: 40 << 10, fold_records: 8, ..small() };
     let store = open(&SimulatedDisk::new(), options);
