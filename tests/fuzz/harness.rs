@@ -1,5 +1,5 @@
 //! What each fuzz target does with its bytes; the ordinary tests do the same with the corpora.
-#![allow(dead_code, reason = "each target uses one of them")]
+#![allow(dead_code, unreachable_pub, reason = "each target uses one of them, from another module")]
 
 use ingress::Handshake;
 use model::signature::hub::{AppSecret, Signature};
