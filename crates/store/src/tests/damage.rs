@@ -158,6 +158,40 @@ fn a_damaged_index_costs_history_and_not_the_box() {
 }
 
 #[test]
+fn an_index_that_was_built_anew_or_is_gone_finds_the_log_again_before_any_fold() {
+    for gone in [false, true] {
+        let disk = SimulatedDisk::new();
+        let options = Options { segments: 4, fold_bytes: u64::MAX, ..small() };
+        let store = open(&disk, options.clone());
+        for number in 0..90 {
+            store.append_and_wait(vec![item(&format!("id-{number:02}"), number % 5)], NOW).unwrap();
+        }
+        store.fold().unwrap();
+        store.append_and_wait(vec![item("last", 1)], NOW).unwrap();
+        let newest = store.newest();
+        drop(store);
+        if gone {
+            crate::disk::Disk::set_index_aside(&disk).unwrap();
+        } else {
+            disk.damage_index(0, &[0; 64]);
+        }
+        let mut found = Vec::new();
+        let options = Options { fold_records: 1000, ..options };
+        for start in 0..3 {
+            let store = open(&disk, options.clone());
+            let all = everything(&store);
+            assert!(all.contains_key("last"), "start {start}, gone {gone}");
+            let first = all.values().map(|record| record.sequence).min().unwrap();
+            let oldest =
+                store.page(&crate::Query { after: None, limit: 1, bytes: 1 }, &|_| true).unwrap().oldest;
+            assert_eq!((store.newest(), oldest), (newest, first), "start {start}, gone {gone}");
+            found.push(all.len());
+        }
+        assert!(found[0] > 20 && found[1..].iter().all(|count| *count == found[0]), "{found:?}");
+    }
+}
+
+#[test]
 fn a_lost_identity_is_read_from_the_index() {
     let disk = filled();
     disk.lose_identity();
