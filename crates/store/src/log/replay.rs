@@ -163,7 +163,7 @@ impl Scan<'_> {
             let known = read.ok().and_then(|()| GroupHeader::read(self.salt, offset, &header).ok()).filter(
                 |header| {
                     header.generation == self.generation
-                        && header.number >= done.end.number
+                        && (done.end.number..u64::MAX).contains(&header.number)
                         && offset.checked_add(header.extent()).is_some_and(|end| end <= self.limit)
                 },
             );
@@ -175,7 +175,7 @@ impl Scan<'_> {
             if let Some(begin) = hole.take() {
                 done.holes += 1;
                 self.set_aside(begin, offset, visit);
-            } else if header.number > done.end.number + (self.generation - done.end.generation) {
+            } else if header.number > done.end.number.saturating_add(self.generation - done.end.generation) {
                 // Going to another segment skips a number; more are groups that aren't there.
                 done.holes += 1;
             }
