@@ -34,6 +34,11 @@ impl HashedAlias {
         };
         Self { hash: key.hash(DOMAIN + kind, &[alias.value.as_bytes()]), kind: alias.kind }
     }
+
+    #[cfg(test)]
+    pub(crate) const fn hash(&self) -> Hash {
+        self.hash
+    }
 }
 
 /// The contacts, as far as the writer needs them.
@@ -87,7 +92,11 @@ impl Contacts {
     }
 
     fn find(&mut self, hash: Hash, group: &GroupLessons) -> Result<Option<u128>, redb::Error> {
-        let known = group.learned.get(&hash).or_else(|| self.learned.get(&hash)).or_else(|| {
+        if let Some(contact) = group.learned.get(&hash) {
+            // Not into the cache: the group may yet be refused, and nobody would learn it then.
+            return self.root(*contact, group).map(Some);
+        }
+        let known = self.learned.get(&hash).or_else(|| {
             let [young, old] = &self.cache;
             young.get(&hash).or_else(|| old.get(&hash))
         });
@@ -218,6 +227,18 @@ mod tests {
         assert_eq!(people.see(&[phone]).contact, 1);
         let again = people.see(&[user, phone]);
         assert_eq!(again, Lesson { contact: 1, ..Lesson::default() });
+    }
+
+    #[test]
+    fn what_a_refused_group_taught_is_learned_again() {
+        let mut contacts = Contacts::default();
+        let aliases = [alias(AliasKind::UserId, "HK.1")];
+        let mut group = GroupLessons::default();
+        group.add(&contacts.resolve(&aliases, &group, 1).unwrap());
+        assert_eq!(contacts.resolve(&aliases, &group, 2).unwrap().contact, 1);
+        // The group was refused: the next one begins without it.
+        let lesson = contacts.resolve(&aliases, &GroupLessons::default(), 3).unwrap();
+        assert_eq!((lesson.contact, lesson.learned.len()), (3, 1));
     }
 
     #[test]

@@ -8,7 +8,8 @@ use crate::disk::Disk;
 use crate::error::ReadError;
 use crate::index::fold::{self, Fold, Folded, Keep, Log};
 use crate::index::retention;
-use crate::index::schema::Checkpoint;
+use crate::index::schema::{self, Checkpoint};
+use crate::log::Position;
 use crate::state::FoldProblem;
 use crate::store::Shared;
 
@@ -45,6 +46,7 @@ impl Folder {
         while let Ok(Order::Fold(fold)) = self.orders.recv() {
             let Some(folded) = self.fold_until_done(&fold) else { return };
             self.checkpoint = folded.checkpoint.clone();
+            self.set_aside(&folded);
             if self.done.send(Done { fold, folded }).is_err() {
                 return;
             }
@@ -54,15 +56,16 @@ impl Folder {
 
     /// Folds, as often as it takes; `None` when the store is closed meanwhile.
     fn fold_until_done(&mut self, fold: &Fold) -> Option<Folded> {
+        let before = (self.checkpoint.position, self.checkpoint.seen_ms);
         loop {
-            match self.fold_once(fold) {
+            match self.fold_once(fold, before) {
                 Ok(folded) => {
                     self.set_problem(None);
                     return Some(folded);
                 }
                 Err(error) => self.recover(&error),
             }
-            match self.fold_once(fold) {
+            match self.fold_once(fold, before) {
                 Ok(folded) => {
                     self.set_problem(None);
                     if let Err(error) = self.disk.keep_reserve() {
@@ -80,7 +83,13 @@ impl Folder {
         }
     }
 
-    fn fold_once(&self, fold: &Fold) -> Result<Folded, ReadError> {
+    fn fold_once(&self, fold: &Fold, before: (Position, u64)) -> Result<Folded, ReadError> {
+        let reached = (self.checkpoint.position, self.checkpoint.seen_ms);
+        if reached != before && reached == (fold.position, fold.seen_ms) {
+            // It was committed, and only the word of it got lost: twice would count its bytes twice.
+            let checkpoint = self.checkpoint.clone();
+            return Ok(Folded { checkpoint, dropped: retention::Dropped::default(), lost: Vec::new() });
+        }
         let log =
             Log { segments: &self.shared.segments, geometry: self.shared.geometry, salt: &self.shared.salt };
         let keep = Keep { history: self.history, target_bytes: retention::target(self.max_bytes) };
@@ -96,7 +105,7 @@ impl Folder {
         if full && let Err(error) = self.disk.release_reserve() {
             tracing::warn!(%error, "the reserve can't be released");
         }
-        if let Err(error) = self.shared.index.reopen(&*self.disk) {
+        if let Err(error) = self.reopen() {
             tracing::error!(%error, "the index can't be opened again");
             return;
         }
@@ -116,10 +125,27 @@ impl Folder {
                 }
                 Err(error) => {
                     tracing::error!(%error, "no room can be made on the full disk");
-                    if let Err(error) = self.shared.index.reopen(&*self.disk) {
+                    if let Err(error) = self.reopen() {
                         tracing::error!(%error, "the index can't be opened again");
                     }
                 }
+            }
+        }
+    }
+
+    /// Opens the index again and takes from it how far it is folded: a commit that failed may have
+    /// got through all the same.
+    fn reopen(&mut self) -> Result<(), ReadError> {
+        self.shared.index.reopen(&*self.disk)?;
+        self.checkpoint = schema::checkpoint(&self.shared.index.begin_read()?)?;
+        Ok(())
+    }
+
+    fn set_aside(&self, folded: &Folded) {
+        for (sequence, bytes) in &folded.lost {
+            tracing::error!(sequence, "a record in the log can't be read any more; see the folder `damaged`");
+            if let Err(error) = self.disk.set_aside(&format!("log-record-{sequence}"), bytes) {
+                tracing::warn!(%error, "damaged bytes can't be set aside");
             }
         }
     }

@@ -24,6 +24,8 @@ mod duplicates;
 mod error;
 mod folder;
 mod format;
+#[doc(hidden)]
+pub mod fuzzing;
 mod health;
 mod index;
 mod keyed;

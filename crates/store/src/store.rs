@@ -91,7 +91,7 @@ impl Store {
         let mut part = Vec::new();
         let mut bytes = 0;
         for item in items {
-            let size = item.raw.len() + OVERHEAD_BYTES;
+            let size = bytes_of(&item);
             if bytes + size > PART_BYTES && !part.is_empty() {
                 parts.push((std::mem::take(&mut part), std::mem::take(&mut bytes)));
             }
@@ -216,6 +216,23 @@ impl Drop for Store {
 
 /// Sequences in one mark: a mark with them fills no more than a few blocks.
 const MARKS_MAX: usize = 1024;
+
+/// What an item takes in the log, roughly and rather too much.
+fn bytes_of(item: &Item) -> usize {
+    let contact = item.contact.iter().flat_map(|contact| {
+        [
+            &contact.phone,
+            &contact.wa_id,
+            &contact.user_id,
+            &contact.parent_user_id,
+            &contact.username,
+            &contact.name,
+        ]
+    });
+    let account = [&item.account.waba_id, &item.account.phone_number_id, &item.account.phone, &item.group];
+    let texts: usize = contact.chain(account).flatten().map(String::len).sum();
+    item.raw.len() + item.source.len() + item.id.len() + item.field.len() + texts + OVERHEAD_BYTES
+}
 
 fn refuse(job: Job, refused: Refused) {
     match job {

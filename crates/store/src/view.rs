@@ -42,7 +42,7 @@ pub(crate) fn scan(
     loop {
         let (unfolded, step) = look(shared, after);
         let Some(step) = step else {
-            let Some(reached) = scan_blocks(shared, after, wanted, visit)? else { return Ok(()) };
+            let Some(reached) = scan_blocks(shared, after, unfolded, wanted, visit)? else { return Ok(()) };
             after = reached.max(unfolded - 1);
             continue;
         };
@@ -84,6 +84,7 @@ fn look(shared: &Shared, after: u64) -> (u64, Option<Vec<TailEntry>>) {
 fn scan_blocks(
     shared: &Shared,
     after: u64,
+    unfolded: u64,
     wanted: &dyn Fn(u64, u64) -> bool,
     visit: &mut dyn FnMut(Seen<'_>) -> Flow,
 ) -> Result<Option<u64>, ReadError> {
@@ -94,10 +95,17 @@ fn scan_blocks(
         None => 0,
     };
     let mut reached = after;
-    for entry in blocks.range(start..)? {
+    let mut entries = blocks.range(start..)?.peekable();
+    while let Some(entry) = entries.next() {
         let (first, bytes) = entry?;
         let (first, bytes) = (first.value(), bytes.value());
-        let last = block::info(bytes).map_or(first, |info| info.last.max(first));
+        let last = match (block::info(bytes), entries.peek()) {
+            (Ok(info), _) => info.last,
+            // A block that isn't whole doesn't know its own end.
+            (Err(_), Some(Ok((next, _)))) => next.value() - 1,
+            (Err(_), _) => unfolded - 1,
+        }
+        .max(first);
         if last <= after {
             continue;
         }

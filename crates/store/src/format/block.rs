@@ -5,7 +5,7 @@
 //! 1   1  coding of the content: 0 plain, 1 LZ4 behind its length (4 bytes)
 //! 2   2  records in the block
 //! 4   4  key that the content is sealed with
-//! 8   4  crc32 of the bytes 12 to the end
+//! 8   4  crc32 of the bytes 0 to 8 and 12 to the end
 //! 12  8  sequence of the last record
 //! 20  8  milliseconds that the box had seen pass when the last record came
 //! 28     content; per record: 8 bytes sequence, 4 bytes length, the record
@@ -77,26 +77,61 @@ impl BlockBuilder {
         bytes.extend(built.last.to_le_bytes());
         bytes.extend(built.seen_ms.to_le_bytes());
         bytes.extend(content.as_ref());
-        let sum = crc32fast::hash(&bytes[12..]);
-        bytes[8..12].copy_from_slice(&sum.to_le_bytes());
+        put_checksum(&mut bytes);
         Some((built.first, bytes))
+    }
+}
+
+/// The checksum of a block, over all of it but the place where it stands.
+fn sum(bytes: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&bytes[..8]);
+    hasher.update(&bytes[12..]);
+    hasher.finalize()
+}
+
+/// Puts the checksum in its place, where there is one.
+pub(crate) fn put_checksum(bytes: &mut [u8]) {
+    if bytes.len() >= HEADER {
+        let sum = sum(bytes);
+        bytes[8..12].copy_from_slice(&sum.to_le_bytes());
     }
 }
 
 /// What the front of a block says of it, without unpacking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BlockInfo {
+    pub(crate) count: u16,
     pub(crate) last: u64,
     pub(crate) seen_ms: u64,
 }
 
-pub(crate) fn info(mut bytes: &[u8]) -> Result<BlockInfo, Unreadable> {
-    let bytes = &mut bytes;
-    if take::<1>(bytes)? != [VERSION] {
+/// Reads the front of a block.
+///
+/// # Errors
+/// When the block isn't whole: nothing that it says of itself can be relied on then.
+pub(crate) fn info(bytes: &[u8]) -> Result<BlockInfo, Unreadable> {
+    check(bytes)?;
+    let count = u16::from_le_bytes(take(&mut &bytes[2..])?);
+    let mut rest = &bytes[12..];
+    Ok(BlockInfo {
+        count,
+        last: u64::from_le_bytes(take(&mut rest)?),
+        seen_ms: u64::from_le_bytes(take(&mut rest)?),
+    })
+}
+
+fn check(bytes: &[u8]) -> Result<(), Unreadable> {
+    if bytes.first() != Some(&VERSION) {
         return Err(Unreadable("version of a block"));
     }
-    take::<11>(bytes)?;
-    Ok(BlockInfo { last: u64::from_le_bytes(take(bytes)?), seen_ms: u64::from_le_bytes(take(bytes)?) })
+    if bytes.len() < HEADER {
+        return Err(Unreadable("too short"));
+    }
+    if u32::from_le_bytes(take(&mut &bytes[8..])?) != sum(bytes) {
+        return Err(Unreadable("checksum of a block"));
+    }
+    Ok(())
 }
 
 /// A record of a block, under its sequence.
@@ -113,18 +148,12 @@ pub(crate) fn records(bytes: &[u8]) -> Result<Vec<Slot>, Unreadable> {
 
 /// Shows each record of a block, in its stored bytes, to `visit`.
 pub(crate) fn each(bytes: &[u8], mut visit: impl FnMut(u64, &[u8])) -> Result<(), Unreadable> {
+    check(bytes)?;
     let mut rest = bytes;
-    let [version, coding] = take(&mut rest)?;
-    if version != VERSION {
-        return Err(Unreadable("version of a block"));
-    }
+    let [_, coding] = take(&mut rest)?;
     let count = u16::from_le_bytes(take(&mut rest)?);
     let key = KeyId(u32::from_le_bytes(take(&mut rest)?));
-    let sum = u32::from_le_bytes(take(&mut rest)?);
-    if crc32fast::hash(rest) != sum {
-        return Err(Unreadable("checksum of a block"));
-    }
-    take::<16>(&mut rest)?;
+    take::<20>(&mut rest)?;
     let opened = seal::open(key, rest)?;
     let unpacked;
     let mut content = match coding {
@@ -169,17 +198,18 @@ mod tests {
         let (first, bytes) = builder.finish().unwrap();
         assert_eq!(first, 5);
         assert!(bytes.len() < 10 * record.len() / 2, "packed to {}", bytes.len());
-        assert_eq!(info(&bytes), Ok(BlockInfo { last: 14, seen_ms: 1400 }));
+        assert_eq!(info(&bytes), Ok(BlockInfo { count: 10, last: 14, seen_ms: 1400 }));
         let read = records(&bytes).unwrap();
         assert_eq!(read.len(), 10);
         for (place, (sequence, record)) in read.into_iter().enumerate() {
             assert_eq!(sequence, 5 + place as u64);
             assert_eq!(record.unwrap().item, sample_item());
         }
-        for byte in HEADER..bytes.len() {
+        for byte in 0..bytes.len() {
             let mut changed = bytes.clone();
             changed[byte] ^= 0x40;
             assert!(records(&changed).is_err(), "byte {byte}");
+            assert!(info(&changed).is_err(), "byte {byte}");
         }
     }
 

@@ -77,8 +77,8 @@ impl Fold {
 pub(crate) struct Folded {
     pub(crate) checkpoint: Checkpoint,
     pub(crate) dropped: Dropped,
-    /// Records whose bytes couldn't be read from the log.
-    pub(crate) lost: Vec<u64>,
+    /// Records that can't be read from the log any more, and what stands there.
+    pub(crate) lost: Lost,
 }
 
 /// Where the entries of a fold are read from.
@@ -119,6 +119,7 @@ pub(crate) fn fold(
     };
     let dropped = retention::drop_history(&transaction, next.content_bytes, allowance)?;
     next.content_bytes = next.content_bytes.saturating_sub(dropped.bytes);
+    next.records = next.records.saturating_sub(dropped.records);
     next.dropped = next.dropped.max(dropped.through);
     next.position = fold.position;
     next.next_sequence = fold.next_sequence;
@@ -142,11 +143,15 @@ pub(crate) fn make_room(index: &Index, before: &Checkpoint, keep: Keep) -> Resul
     let dropped = retention::drop_history(&transaction, before.content_bytes, allowance)?;
     let mut next = before.clone();
     next.content_bytes = next.content_bytes.saturating_sub(dropped.bytes);
+    next.records = next.records.saturating_sub(dropped.records);
     next.dropped = next.dropped.max(dropped.through);
     transaction.open_table(schema::META)?.insert("checkpoint", schema::to_bytes(&next).as_slice())?;
     transaction.commit()?;
     Ok(Folded { checkpoint: next, dropped, lost: Vec::new() })
 }
+
+/// Sequences and the bytes that stand in the log in place of their records.
+pub(crate) type Lost = Vec<(u64, Vec<u8>)>;
 
 /// Bytes of records that a dead letter of the same fold needs.
 type Content = BTreeMap<u64, Vec<u8>>;
@@ -156,17 +161,18 @@ fn write_blocks(
     log: &Log<'_>,
     fold: &Fold,
     next: &mut Checkpoint,
-) -> Result<(Content, Vec<u64>), ReadError> {
+) -> Result<(Content, Lost), ReadError> {
     let mut blocks = transaction.open_table(schema::BLOCKS)?;
     let mut builder = BlockBuilder::default();
     let mut lost = Vec::new();
     let mut content = Content::new();
     let mut bytes = Vec::new();
     for entry in &fold.entries {
-        let Ok(record) = tail::read_entry(log.segments, log.geometry, log.salt, entry, &mut bytes) else {
-            lost.push(entry.sequence);
-            continue;
-        };
+        let read = tail::read_entry(log.segments, log.geometry, log.salt, entry, &mut bytes);
+        let unreadable = read.is_err();
+        // A record that is lost keeps its place, as one that nobody can read: whoever delivers
+        // comes to it, counts it and settles it. Without it the floor would wait there for ever.
+        let record = read.unwrap_or_default();
         if fold.dead.binary_search_by_key(&entry.sequence, |(sequence, _)| *sequence).is_ok() {
             content.insert(entry.sequence, record.to_vec());
         }
@@ -174,7 +180,11 @@ fn write_blocks(
             insert_block(&mut blocks, &mut builder, next)?;
         }
         builder.push(entry.sequence, entry.seen_ms, &record);
+        drop(record);
         next.records += 1;
+        if unreadable {
+            lost.push((entry.sequence, bytes.clone()));
+        }
     }
     insert_block(&mut blocks, &mut builder, next)?;
     Ok((content, lost))

@@ -37,6 +37,7 @@ pub(crate) struct Dropped {
     /// Everything up to here is gone; 0 where nothing went.
     pub(crate) through: u64,
     pub(crate) bytes: u64,
+    pub(crate) records: u64,
     /// Blocks that went for want of room before their time.
     pub(crate) early: u64,
 }
@@ -51,14 +52,16 @@ pub(crate) fn drop_history(
     let history_ms = u64::try_from(allowance.history.as_millis()).unwrap_or(u64::MAX);
     let mut dropped = Dropped::default();
     let mut end = None;
-    for entry in blocks.iter()? {
+    let mut entries = blocks.iter()?.peekable();
+    while let Some(entry) = entries.next() {
         let (first, bytes) = entry?;
         let length = bytes.value().len() as u64;
-        // A block that can't be read is as old as its place says; its records were counted as lost
-        // when delivery came to them.
-        let (last, seen_ms) = match block::info(bytes.value()) {
-            Ok(info) => (info.last, info.seen_ms),
-            Err(_) => (first.value(), 0),
+        // A block that can't be read is as old as its place says and ends before the next; its
+        // records were counted as lost and settled when delivery came to them.
+        let (last, seen_ms, records) = match (block::info(bytes.value()), entries.peek()) {
+            (Ok(info), _) => (info.last, info.seen_ms, u64::from(info.count)),
+            (Err(_), Some(Ok((next, _)))) => (next.value() - 1, 0, next.value() - first.value()),
+            (Err(_), _) => break,
         };
         if last > allowance.floor {
             break;
@@ -71,8 +74,10 @@ pub(crate) fn drop_history(
         dropped.early += u64::from(!old);
         dropped.through = last;
         dropped.bytes += length;
+        dropped.records += records;
         end = Some(first.value());
     }
+    drop(entries);
     if let Some(end) = end {
         blocks.retain_in(..=end, |_, _| false)?;
     }

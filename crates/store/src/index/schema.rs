@@ -111,6 +111,13 @@ impl Checkpoint {
     }
 }
 
+/// How far the log is folded, as the index says.
+pub(crate) fn checkpoint(transaction: &ReadTransaction) -> Result<Checkpoint, crate::ReadError> {
+    let meta = transaction.open_table(META)?;
+    let bytes = meta.get("checkpoint")?.ok_or(Unreadable("the index has no checkpoint"))?;
+    Ok(from_bytes(bytes.value())?)
+}
+
 const VERSION: u8 = 1;
 
 /// A value of [`META`]: a version and postcard.

@@ -64,6 +64,7 @@ pub(crate) fn replay(
             seals(&*segments[geometry.slot(*generation) as usize], geometry, salt, *generation)
         })
         .collect();
+    let mut torn = Vec::new();
     for generation in generations {
         let start = if generation == from.generation { from.offset } else { 0 };
         let limit = seals
@@ -71,7 +72,7 @@ pub(crate) fn replay(
             .find(|(sealed, _)| *sealed == generation)
             .map_or(geometry.segment_bytes, |(_, end)| (*end).min(geometry.segment_bytes));
         let scan = Scan { segment: &*segments[geometry.slot(generation) as usize], salt, generation, limit };
-        scan.run(start, &mut done, visit)?;
+        scan.run(start, &mut done, &mut torn, visit)?;
     }
     Ok(done)
 }
@@ -81,7 +82,7 @@ pub(crate) fn oldest(segments: &[Arc<dyn Segment>], geometry: Geometry, salt: &S
     let mut block = [0; FIRST_BYTES];
     let firsts = segments.iter().enumerate().filter_map(|(slot, segment)| {
         segment.read_at(&mut block, 0).ok()?;
-        let header = GroupHeader::read(salt, &block).ok()?;
+        let header = GroupHeader::read(salt, 0, &block).ok()?;
         let placed = geometry.slot(header.generation) as usize == slot;
         placed.then_some(Position { generation: header.generation, offset: 0, number: header.number })
     });
@@ -94,13 +95,13 @@ const FIRST_BYTES: usize = 4096;
 /// Whether a segment may hold groups of `generation`: not where it begins with a group of an
 /// earlier one, or with the zeros it was made of. Its first group was durable before any later one.
 fn may_hold(segments: &[Arc<dyn Segment>], geometry: Geometry, salt: &Salt, generation: u64) -> bool {
-    let mut block = [0; FIRST_BYTES];
-    if segments[geometry.slot(generation) as usize].read_at(&mut block, 0).is_err() {
+    let mut start = vec![0; usize::try_from(geometry.segment_bytes.min(PROBE)).unwrap_or(0)];
+    if segments[geometry.slot(generation) as usize].read_at(&mut start, 0).is_err() {
         return true;
     }
-    match GroupHeader::read(salt, &block) {
+    match GroupHeader::read(salt, 0, &start) {
         Ok(header) => header.generation == generation,
-        Err(_) => block.iter().any(|byte| *byte != 0),
+        Err(_) => start.iter().any(|byte| *byte != 0),
     }
 }
 
@@ -109,7 +110,7 @@ fn seals(segment: &dyn Segment, geometry: Geometry, salt: &Salt, generation: u64
     let mut block = [0; FIRST_BYTES];
     let mut seals = Vec::new();
     let Some(header) =
-        segment.read_at(&mut block, 0).ok().and_then(|()| GroupHeader::read(salt, &block).ok())
+        segment.read_at(&mut block, 0).ok().and_then(|()| GroupHeader::read(salt, 0, &block).ok())
     else {
         return seals;
     };
@@ -130,6 +131,15 @@ fn seals(segment: &dyn Segment, geometry: Geometry, salt: &Salt, generation: u64
     seals
 }
 
+/// An entry that can't be read in a group that nothing was found behind: torn by a power cut, or
+/// damaged if there is a later group after all.
+struct Torn {
+    generation: u64,
+    offset: u64,
+    entries: u32,
+    bytes: Vec<u8>,
+}
+
 struct Scan<'a> {
     segment: &'a dyn Segment,
     salt: &'a Salt,
@@ -138,18 +148,25 @@ struct Scan<'a> {
 }
 
 impl Scan<'_> {
-    fn run(&self, start: u64, done: &mut Replayed, visit: &mut dyn Visit) -> io::Result<()> {
+    fn run(
+        &self,
+        start: u64,
+        done: &mut Replayed,
+        torn: &mut Vec<Torn>,
+        visit: &mut dyn Visit,
+    ) -> io::Result<()> {
         let mut offset = start;
         let mut hole = None;
         let mut header = [0; group::HEADER];
         while offset + BLOCK <= self.limit {
             let read = self.segment.read_at(&mut header, offset);
-            let known =
-                read.ok().and_then(|()| GroupHeader::read(self.salt, &header).ok()).filter(|header| {
+            let known = read.ok().and_then(|()| GroupHeader::read(self.salt, offset, &header).ok()).filter(
+                |header| {
                     header.generation == self.generation
-                        && header.number >= done.end.number
+                        && (done.end.number..u64::MAX).contains(&header.number)
                         && offset.checked_add(header.extent()).is_some_and(|end| end <= self.limit)
-                });
+                },
+            );
             let Some(header) = known else {
                 hole.get_or_insert(offset);
                 offset += BLOCK;
@@ -158,11 +175,15 @@ impl Scan<'_> {
             if let Some(begin) = hole.take() {
                 done.holes += 1;
                 self.set_aside(begin, offset, visit);
-            } else if header.number > done.end.number + (self.generation - done.end.generation) {
+            } else if header.number > done.end.number.saturating_add(self.generation - done.end.generation) {
                 // Going to another segment skips a number; more are groups that aren't there.
                 done.holes += 1;
             }
-            self.group(offset, &header, done, visit)?;
+            for damage in torn.drain(..) {
+                done.damaged += u64::from(damage.entries);
+                visit.damage(damage.generation, damage.offset, &damage.bytes);
+            }
+            self.group(offset, &header, done, torn, visit)?;
             offset += header.extent();
             done.end = Position { generation: self.generation, offset, number: header.number + 1 };
             done.seen_ms = done.seen_ms.max(header.seen_ms);
@@ -175,6 +196,7 @@ impl Scan<'_> {
         offset: u64,
         header: &GroupHeader,
         done: &mut Replayed,
+        torn: &mut Vec<Torn>,
         visit: &mut dyn Visit,
     ) -> io::Result<()> {
         let mut payload = vec![0; usize::try_from(header.payload).unwrap_or(0)];
@@ -199,20 +221,20 @@ impl Scan<'_> {
                     length: u32::try_from(length).unwrap_or(u32::MAX),
                     seen_ms: header.seen_ms,
                 }),
-                Err(_) => {
-                    done.damaged += 1;
-                    visit.damage(self.generation, at, bytes);
-                }
+                Err(_) => torn.push(self.torn(at, 1, bytes)),
             }
             shown += 1;
             at += length as u64;
             rest = behind;
         }
         if shown < header.entries {
-            done.damaged += u64::from(header.entries - shown);
-            visit.damage(self.generation, at, rest);
+            torn.push(self.torn(at, header.entries - shown, rest));
         }
         Ok(())
+    }
+
+    fn torn(&self, offset: u64, entries: u32, bytes: &[u8]) -> Torn {
+        Torn { generation: self.generation, offset, entries, bytes: bytes.to_vec() }
     }
 
     fn set_aside(&self, begin: u64, end: u64, visit: &mut dyn Visit) {
@@ -224,5 +246,7 @@ impl Scan<'_> {
     }
 }
 
+/// So much of a segment is looked at to see that it was never written.
+const PROBE: u64 = 16 * BLOCK;
 /// Of a hole so much is kept for a person to look at.
 const ASIDE_BYTES: u64 = 1 << 20;

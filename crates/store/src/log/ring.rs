@@ -165,6 +165,9 @@ impl Ring {
         let payload: u64 = drafts.iter().map(Draft::bytes).sum();
         let placed = self.encode(drafts, payload, seen_ms);
         let extent = group::extent(payload);
+        // The first group of a segment is durable before another stands behind it: replay takes a
+        // segment that doesn't begin with its generation for one that wasn't begun.
+        let sync = sync || (self.at.offset == 0 && extent > BLOCK);
         let outcome = self.put(sync);
         if let Err(error) = outcome {
             let sequences =
@@ -188,7 +191,9 @@ impl Ring {
             return Ok(());
         }
         let next = self.at.generation + 1;
-        if !self.next_is_free() {
+        // What doesn't fit into an empty segment must not be written behind its end, where no
+        // replay looks.
+        if !self.next_is_free() || group::extent(payload) > self.geometry.segment_bytes {
             return Err(WriteError::NoRoom);
         }
         if self.sealed.is_none() && self.unsynced {
@@ -240,7 +245,7 @@ impl Ring {
             payload,
             entries: u32::try_from(drafts.len()).unwrap_or(u32::MAX),
         };
-        header.write(&self.salt, &mut self.buffer[..group::HEADER]);
+        header.write(&self.salt, self.at.offset, &mut self.buffer[..group::HEADER]);
         let extent = usize::try_from(header.extent()).unwrap_or(usize::MAX);
         self.buffer.resize(extent, 0);
         placed

@@ -32,11 +32,19 @@ pub(crate) fn open(disk: Arc<dyn Disk>, options: Options, on_durable: OnDurable)
     }
     let index = Index::new(options.cache_bytes);
     let identity = meta::identity(&*disk, &index)?;
+    // An index that is made begins where the log does: there may be one from before it was lost.
     let make = || {
-        Index::make(&*disk, |transaction| meta::fill(transaction, &identity, &Checkpoint::new(geometry)))?;
-        index.reopen(&*disk)
+        if !disk.has_index().map_err(io_error("the folder can't be read"))? {
+            let log =
+                ring::open_segments(&*disk, geometry).map_err(io_error("the intake log can't be opened"))?;
+            let position = replay::oldest(&log, geometry, &identity.salt);
+            let checkpoint = Checkpoint { position, ..Checkpoint::new(geometry) };
+            Index::make(&*disk, |transaction| meta::fill(transaction, &identity, &checkpoint))
+                .map_err(index_error)?;
+        }
+        index.reopen(&*disk).map_err(index_error)
     };
-    let rebuilt = match make().map_err(index_error).and_then(|()| meta::read_checkpoint(&index)) {
+    let rebuilt = match make().and_then(|()| meta::read_checkpoint(&index)) {
         Ok(_) => false,
         Err(error) if meta::is_damage(&error) => {
             tracing::error!(
@@ -46,25 +54,21 @@ pub(crate) fn open(disk: Arc<dyn Disk>, options: Options, on_durable: OnDurable)
             );
             index.close();
             disk.set_index_aside().map_err(io_error("the damaged index can't be moved away"))?;
-            make().map_err(index_error)?;
+            make()?;
             true
         }
         Err(error) => return Err(error),
     };
     let mut checkpoint = meta::read_checkpoint(&index)?;
-    if rebuilt {
-        let log =
-            ring::open_segments(&*disk, geometry).map_err(io_error("the intake log can't be opened"))?;
-        checkpoint.position = replay::oldest(&log, geometry, &identity.salt);
-    }
     let mut memory = Loaded::read(&index, &checkpoint)?;
     let old = ring::open_segments(&*disk, checkpoint.geometry)
         .map_err(io_error("the intake log can't be opened"))?;
     let replayed = memory.replay(&old, &checkpoint, &identity, &*disk)?;
-    if rebuilt {
+    if checkpoint.next_sequence == 1 {
+        // Nothing was ever folded into this index: what the log doesn't hold went with another.
         checkpoint.dropped = memory.state.first_unfolded() - 1;
-        memory.state.counters.damaged += 1;
     }
+    memory.state.counters.damaged += u64::from(rebuilt);
     if !options.deliver {
         let newest = memory.state.newest;
         memory.state.settled.insert_range(memory.state.settled.floor() + 1, newest);
@@ -169,7 +173,7 @@ impl Start {
             random: ::ring::rand::SystemRandom::new(),
             held: None,
             folding: false,
-            folded_floor: checkpoint.floor,
+            last_fold_at: (0, 0),
             stalled: false,
             fold_waiters: Vec::new(),
             last_fold: Instant::now(),

@@ -1,8 +1,11 @@
 //! Bytes that change by themselves cost their own record and no other.
 
-use super::{NOW, everything, item, open, small};
+use redb::ReadableTable as _;
+
+use super::{NOW, everything, item, open, small, waiting};
 use crate::Options;
 use crate::disk::simulated::SimulatedDisk;
+use crate::index::{Index, schema};
 
 fn filled() -> SimulatedDisk {
     let disk = SimulatedDisk::new();
@@ -28,6 +31,92 @@ fn a_damaged_block_costs_its_group_and_the_hole_is_counted() {
             let counters = store.health().counters;
             assert_eq!(counters.holes + counters.damaged, 1, "block {block} byte {byte}: {counters:?}");
             assert!(disk.set_aside_count() > 0);
+        }
+    }
+}
+
+#[test]
+fn zeros_in_place_of_the_first_group_of_a_segment_cost_that_group_alone() {
+    let disk = SimulatedDisk::new();
+    let options = Options { fold_records: 1000, fold_bytes: u64::MAX, ..small() };
+    let store = open(&disk, options.clone());
+    for number in 0..20 {
+        store.append_and_wait(vec![item(&format!("id-{number:02}"), number)], NOW).unwrap();
+    }
+    drop(store);
+    // Sixteen groups of a block fill the first segment.
+    disk.damage_log(2, 0, &[0; 4096]);
+    let store = open(&disk, options);
+    let all = everything(&store);
+    assert_eq!((all.len(), all.contains_key("id-16")), (19, false));
+    assert_eq!(store.health().counters.holes, 1);
+}
+
+#[test]
+fn a_group_that_a_power_cut_has_torn_is_no_damage() {
+    let disk = SimulatedDisk::new();
+    let options = Options { fold_records: 1000, ..small() };
+    let store = open(&disk, options.clone());
+    store.append_and_wait(vec![item("first", 1)], NOW).unwrap();
+    let many = (0..20).map(|number| item(&format!("a long one {number:03}"), number)).collect();
+    store.append_and_wait(many, NOW).unwrap();
+    drop(store);
+    disk.damage_log(1, 4096 * 3, &[0; 4096]);
+    let store = open(&disk, options.clone());
+    assert_eq!((store.health().counters.damaged, disk.set_aside_count()), (0, 0));
+    store.append_and_wait(vec![item("behind", 1)], NOW).unwrap();
+    drop(store);
+    let store = open(&disk, options);
+    assert!(store.health().counters.damaged > 0 && disk.set_aside_count() > 0);
+    assert!(everything(&store).contains_key("behind"));
+}
+
+#[test]
+fn a_record_that_is_lost_before_it_is_folded_holds_nothing_up() {
+    let disk = SimulatedDisk::new();
+    let store = open(&disk, Options { fold_records: 1000, ..small() });
+    for number in 0..8 {
+        store.append_and_wait(vec![item(&format!("id-{number}"), number)], NOW).unwrap();
+    }
+    disk.damage_log(1, 3 * 4096 + 100, b"damage");
+    store.fold().unwrap();
+    drop(store);
+    let store = open(&disk.after_kill(), small());
+    let left = waiting(&store);
+    assert_eq!(left.len(), 7);
+    assert_eq!(store.health().counters.damaged, 1);
+    store.settle(&left.iter().map(|record| record.sequence).collect::<Vec<_>>());
+    assert_eq!(store.pending(), 0);
+}
+
+#[test]
+fn a_damaged_block_of_the_index_costs_its_records_wherever_the_damage_is() {
+    for byte in [0, 1, 2, 3, 4, 9, 12, 19, 20, 27, 40] {
+        let disk = SimulatedDisk::new();
+        let store = open(&disk, Options { fold_records: 1000, ..small() });
+        for round in 0..3 {
+            for number in 0..4 {
+                store.append_and_wait(vec![item(&format!("id-{round}-{number}"), number)], NOW).unwrap();
+            }
+            store.fold().unwrap();
+        }
+        drop(store);
+        for (damaged, left) in [(1, 8), (9, 4)] {
+            let index = Index::new(1 << 20);
+            index.reopen(&disk).unwrap();
+            let transaction = index.begin_write().unwrap();
+            let mut blocks = transaction.open_table(schema::BLOCKS).unwrap();
+            let mut bytes = blocks.get(damaged).unwrap().unwrap().value().to_vec();
+            bytes[byte] ^= 0x80;
+            blocks.insert(damaged, bytes.as_slice()).unwrap();
+            drop(blocks);
+            transaction.commit().unwrap();
+            index.close();
+            let store = open(&disk, small());
+            assert_eq!(everything(&store).len(), left, "byte {byte}");
+            let found = waiting(&store);
+            assert_eq!((found.len(), store.pending()), (left, left as u64), "byte {byte}");
+            assert_eq!(store.health().counters.damaged, 4, "byte {byte}");
         }
     }
 }
@@ -66,6 +155,40 @@ fn a_damaged_index_costs_history_and_not_the_box() {
     drop(store);
     let again = everything(&open(&disk, Options { segments: 4, ..small() }));
     assert_eq!(again.len(), all.len() + 1, "the duplicate was recognised");
+}
+
+#[test]
+fn an_index_that_was_built_anew_or_is_gone_finds_the_log_again_before_any_fold() {
+    for gone in [false, true] {
+        let disk = SimulatedDisk::new();
+        let options = Options { segments: 4, fold_bytes: u64::MAX, ..small() };
+        let store = open(&disk, options.clone());
+        for number in 0..90 {
+            store.append_and_wait(vec![item(&format!("id-{number:02}"), number % 5)], NOW).unwrap();
+        }
+        store.fold().unwrap();
+        store.append_and_wait(vec![item("last", 1)], NOW).unwrap();
+        let newest = store.newest();
+        drop(store);
+        if gone {
+            crate::disk::Disk::set_index_aside(&disk).unwrap();
+        } else {
+            disk.damage_index(0, &[0; 64]);
+        }
+        let mut found = Vec::new();
+        let options = Options { fold_records: 1000, ..options };
+        for start in 0..3 {
+            let store = open(&disk, options.clone());
+            let all = everything(&store);
+            assert!(all.contains_key("last"), "start {start}, gone {gone}");
+            let first = all.values().map(|record| record.sequence).min().unwrap();
+            let oldest =
+                store.page(&crate::Query { after: None, limit: 1, bytes: 1 }, &|_| true).unwrap().oldest;
+            assert_eq!((store.newest(), oldest), (newest, first), "start {start}, gone {gone}");
+            found.push(all.len());
+        }
+        assert!(found[0] > 20 && found[1..].iter().all(|count| *count == found[0]), "{found:?}");
+    }
 }
 
 #[test]

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use model::Sequence;
+use redb::ReadableTable as _;
 
 use super::{NOW, everything, item, open, small, waiting};
 use crate::disk::simulated::{Fault, SimulatedDisk};
+use crate::index::{Index, schema};
 use crate::{OpenError, Options, Store};
 
 /// What the outside world was told.
@@ -63,6 +65,19 @@ fn check_duplicates(store: &Store, told: &Told) {
     assert_eq!(everything(store).len(), before);
 }
 
+/// Bytes of content that the checkpoint says there are, and that there are.
+fn content(disk: &SimulatedDisk) -> (u64, u64) {
+    let index = Index::new(1 << 20);
+    index.reopen(disk).unwrap();
+    let transaction = index.begin_read().unwrap();
+    let mut there = 0;
+    for table in [schema::BLOCKS, schema::DEAD] {
+        let rows = transaction.open_table(table).unwrap();
+        there += rows.iter().unwrap().map(|row| row.unwrap().1.value().len() as u64).sum::<u64>();
+    }
+    (schema::checkpoint(&transaction).unwrap().content_bytes, there)
+}
+
 fn operations_of_a_life() -> (u64, u64) {
     let disk = SimulatedDisk::new();
     let store = open(&disk, small());
@@ -117,6 +132,8 @@ fn an_error_at_every_operation_costs_that_group_and_the_store_goes_on() {
         live(&store, &mut told, 100, 110);
         assert!(told.refused <= 2);
         drop(store);
+        let (said, there) = content(&disk);
+        assert_eq!(said, there, "operation {at}");
         let store = open(&disk.after_power_cut(at), small());
         check(&store, &told);
         check_duplicates(&store, &told);

@@ -70,6 +70,7 @@ fn an_after_outside_of_what_is_kept_is_gone() {
         store.fold().unwrap();
     }
     let oldest = page(None).unwrap().oldest;
+    assert_eq!(store.health().records, everything(&store).len() as u64);
     assert!(oldest > Sequence(1) && oldest <= Sequence(41), "what isn't settled stays: {oldest}");
     assert_eq!(waiting(&store)[0].sequence, Sequence(41));
 }

@@ -6,7 +6,9 @@ use model::Sequence;
 
 use super::{NOW, everything, item, open, small, waiting};
 use crate::disk::simulated::SimulatedDisk;
-use crate::{Options, Store};
+use crate::index::Index;
+use crate::index::schema::{self, Checkpoint};
+use crate::{OpenError, Options, Store};
 
 #[test]
 fn sequences_go_on_where_they_were() {
@@ -65,6 +67,79 @@ fn another_cut_of_the_ring_keeps_everything() {
         disk = disk.after_power_cut(u64::from(segments));
     }
     assert_eq!(waiting(&open(&disk, small())).len(), count);
+}
+
+/// Changes a closed store's index behind its back.
+fn change(disk: &SimulatedDisk, name: &str, value: impl Fn(&Checkpoint) -> Vec<u8>) {
+    let index = Index::new(1 << 20);
+    index.reopen(disk).unwrap();
+    let now = schema::checkpoint(&index.begin_read().unwrap()).unwrap();
+    let transaction = index.begin_write().unwrap();
+    transaction.open_table(schema::META).unwrap().insert(name, value(&now).as_slice()).unwrap();
+    transaction.commit().unwrap();
+    index.close();
+}
+
+#[test]
+fn a_store_of_a_later_format_is_left_alone() {
+    let disk = SimulatedDisk::new();
+    drop(open(&disk, small()));
+    change(&disk, "format", |_| 2_u32.to_le_bytes().to_vec());
+    let opened = Store::open(Arc::new(disk), small(), Box::new(|_| {}));
+    assert!(matches!(opened.err(), Some(OpenError::TooNew { found: 2, known: 1 })));
+}
+
+#[test]
+fn an_event_is_remembered_for_eight_days_and_forgotten_after_ten() {
+    const DAY_MS: u64 = 24 * 3600 * 1000;
+    let disk = SimulatedDisk::new();
+    let store = open(&disk, small());
+    store.append_and_wait(vec![item("the first", 1)], NOW).unwrap();
+    store.fold().unwrap();
+    drop(store);
+    for day in 1..=12 {
+        // The log says what was seen last: it is folded, so only the checkpoint counts.
+        change(&disk, "checkpoint", |now| {
+            schema::to_bytes(&Checkpoint { seen_ms: day * DAY_MS + DAY_MS / 2, ..now.clone() })
+        });
+        let store = open(&disk, small());
+        let ours = format!("of day {day}");
+        store.append_and_wait(vec![item(&ours, 1)], NOW).unwrap();
+        store.fold().unwrap();
+        store.append_and_wait(vec![item(&ours, 1)], NOW).unwrap();
+        if day <= 9 {
+            store.append_and_wait(vec![item("the first", 1)], NOW).unwrap();
+        }
+        store.flush().unwrap();
+        assert_eq!(store.newest(), Sequence(day + 1), "on day {day}");
+        store.fold().unwrap();
+        drop(store);
+    }
+    let index = Index::new(1 << 20);
+    index.reopen(&disk).unwrap();
+    let days = schema::duplicate_days(&index.begin_read().unwrap()).unwrap();
+    assert_eq!(days, (3..=12).collect::<Vec<_>>());
+    index.close();
+    let store = open(&disk, small());
+    store.append_and_wait(vec![item("the first", 1)], NOW).unwrap();
+    assert_eq!(store.newest(), Sequence(14), "taken for a new one, so many days later");
+}
+
+#[test]
+fn an_index_in_a_folder_can_be_opened_again_under_its_readers() {
+    use crate::disk::FolderDisk;
+    let folder = tempfile::tempdir().unwrap();
+    let disk = FolderDisk::new(folder.path()).unwrap();
+    let disk = Arc::new(disk);
+    drop(Store::open(disk.clone(), small(), Box::new(|_| {})).unwrap());
+    let index = Index::new(1 << 20);
+    for _ in 0..3 {
+        index.reopen(&*disk).unwrap();
+        let held = index.begin_read().unwrap();
+        let _table = held.open_table(schema::BLOCKS).unwrap();
+        index.reopen(&*disk).unwrap();
+        index.begin_write().unwrap().commit().unwrap();
+    }
 }
 
 #[test]

@@ -44,7 +44,7 @@ impl Writer {
         if !batch.appends.is_empty() {
             let window = self.window();
             let deadline = Instant::now() + window;
-            while !window.is_zero() && self.held.is_none() && !batch.close {
+            while !window.is_zero() && self.held.is_none() && !batch.close && batch.bytes < GROUP_BYTES {
                 let left = deadline.saturating_duration_since(Instant::now());
                 match self.jobs.recv_timeout(left) {
                     Ok(job) => self.take(job, &mut batch),
@@ -56,7 +56,7 @@ impl Writer {
     }
 
     pub(super) fn take_waiting(&mut self, batch: &mut Batch) {
-        while self.held.is_none() && !batch.close {
+        while self.held.is_none() && !batch.close && batch.bytes < GROUP_BYTES {
             match self.jobs.try_recv() {
                 Ok(job) => self.take(job, batch),
                 Err(_) => break,
@@ -99,7 +99,7 @@ impl Writer {
     pub(super) fn idle(&self) -> Duration {
         let until =
             |since: Instant, after: Duration| (since + after).saturating_duration_since(Instant::now());
-        let mut idle = until(self.last_fold, FOLD_IDLE);
+        let mut idle = if self.folding { FOLD_IDLE } else { until(self.last_fold, FOLD_IDLE) };
         if let Some(since) = self.marks_since {
             idle = idle.min(until(since, self.options.sync_marks));
         }

@@ -6,7 +6,6 @@ use super::{FOLD_IDLE, Writer};
 use crate::duplicates;
 use crate::error::Refused;
 use crate::folder::{Done, Order};
-use crate::format::entry::Mark;
 use crate::index::fold::{Fold, Memory};
 use crate::state::FoldProblem;
 
@@ -56,10 +55,13 @@ impl Writer {
         self.last_fold = Instant::now();
         self.day = fold.day;
         self.ring.set_folded(fold.position);
-        self.duplicates.folded(&fold.duplicates);
-        self.contacts.folded(&fold.contacts);
-        if let Err(error) = self.refresh() {
-            tracing::error!(%error, "the index can't be read after a fold");
+        match self.refresh() {
+            Ok(()) => {
+                self.duplicates.folded(&fold.duplicates);
+                self.contacts.folded(&fold.contacts);
+            }
+            // What was folded stays in memory too: the old readers don't know it.
+            Err(error) => tracing::error!(%error, "the index can't be read after a fold"),
         }
         let mut state = self.shared.lock();
         state.folded(fold.next_sequence - 1);
@@ -79,11 +81,6 @@ impl Writer {
                 "the budget is used up: delivered history went early"
             );
         }
-        if !folded.lost.is_empty() {
-            tracing::error!(records = folded.lost.len(), "records in the log can't be read any more");
-            state.counters.damaged += folded.lost.len() as u64;
-            state.apply(&Mark::Settled(folded.lost));
-        }
         let clean = state.tail.is_empty() && state.dead.is_empty();
         drop(state);
         self.oldest_unfolded = (!clean).then(Instant::now);
@@ -102,9 +99,11 @@ impl Writer {
         let due = {
             let state = self.shared.lock();
             let many = state.tail.len().max(state.dead.len()) >= self.options.fold_records;
-            // Only what was settled since the last fold can make a difference to this one.
-            let crowded =
-                state.live_bytes() >= self.options.max_bytes && state.settled.floor() > self.folded_floor;
+            // Where nothing came and nothing was settled since the last fold, another makes no room.
+            let floor = state.settled.floor();
+            let crowded = state.live_bytes() >= self.options.max_bytes
+                && floor > state.dropped
+                && self.last_fold_at != (floor, state.newest + 1);
             many || crowded
         };
         let old = self.oldest_unfolded.is_some_and(|since| since.elapsed() >= self.options.fold_every);
@@ -124,7 +123,7 @@ impl Writer {
         let memory =
             Memory { state: &mut self.shared.lock(), duplicates: &self.duplicates, contacts: &self.contacts };
         let fold = Fold::take(memory, self.ring.position(), seen_ms, day, day != self.day);
-        self.folded_floor = fold.floor;
+        self.last_fold_at = (fold.floor, fold.next_sequence);
         self.folding = self.orders.try_send(Order::Fold(Box::new(fold))).is_ok();
     }
 

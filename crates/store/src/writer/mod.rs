@@ -81,8 +81,8 @@ pub(crate) struct Writer {
     pub(crate) random: ring::rand::SystemRandom,
     pub(crate) held: Option<Job>,
     pub(crate) folding: bool,
-    /// Up to where records were settled when the last fold was ordered.
-    pub(crate) folded_floor: u64,
+    /// Floor and next sequence of the last fold that was ordered.
+    pub(crate) last_fold_at: (u64, u64),
     /// A wait for a free segment was in vain, and no fold has come through since.
     pub(crate) stalled: bool,
     pub(crate) fold_waiters: Vec<Answer>,
