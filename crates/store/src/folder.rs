@@ -39,6 +39,8 @@ pub(crate) struct Folder {
     pub(crate) wake: Box<dyn Fn() + Send>,
     pub(crate) history: Duration,
     pub(crate) max_bytes: u64,
+    /// A fold has come through since the start: the index can be read and written.
+    pub(crate) proved: bool,
 }
 
 impl Folder {
@@ -47,6 +49,11 @@ impl Folder {
             let Some(folded) = self.fold_until_done(&fold) else { return };
             self.checkpoint = folded.checkpoint.clone();
             self.set_aside(&folded);
+            if !std::mem::replace(&mut self.proved, true)
+                && let Err(error) = self.disk.forget_index_panics()
+            {
+                tracing::debug!(%error, "the count of panics stays");
+            }
             if self.done.send(Done { fold, folded }).is_err() {
                 return;
             }

@@ -44,7 +44,7 @@ mod view;
 mod writer;
 
 pub use dead::DeadLetter;
-pub use disk::FolderDisk;
+pub use disk::{FolderDisk, note_index_panic};
 pub use error::{OpenError, ReadError, Refused};
 pub use health::Health;
 pub use options::{Options, SEGMENT_BYTES_MIN};

@@ -116,8 +116,8 @@ impl Store {
     fn send(&self, job: Job) {
         match self.jobs.try_send(job) {
             Ok(()) => {}
-            Err(TrySendError::Full(job)) => refuse(job, Refused::Busy),
-            Err(TrySendError::Disconnected(job)) => refuse(job, Refused::Closed),
+            Err(TrySendError::Full(job)) => job.refuse(Refused::Busy),
+            Err(TrySendError::Disconnected(job)) => job.refuse(Refused::Closed),
         }
     }
 
@@ -232,15 +232,6 @@ fn bytes_of(item: &Item) -> usize {
     let account = [&item.account.waba_id, &item.account.phone_number_id, &item.account.phone, &item.group];
     let texts: usize = contact.chain(account).flatten().map(String::len).sum();
     item.raw.len() + item.source.len() + item.id.len() + item.field.len() + texts + OVERHEAD_BYTES
-}
-
-fn refuse(job: Job, refused: Refused) {
-    match job {
-        Job::Append { answer, .. } | Job::MarkNow(_, answer) | Job::Flush(answer) | Job::Fold(answer) => {
-            answer(Err(refused));
-        }
-        Job::Mark(_) | Job::Wake | Job::Close => {}
-    }
 }
 
 /// One answer for `parts` jobs: called when the last of them is, with the worst.

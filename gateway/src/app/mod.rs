@@ -9,6 +9,7 @@ mod alarms;
 mod delivery;
 mod journal;
 mod metrics;
+mod panics;
 pub(crate) mod secrets;
 pub mod snapshot;
 
@@ -218,6 +219,7 @@ async fn open_store(config: &Config) -> anyhow::Result<(Arc<StoreJournal>, Arc<S
         deliver: !config.crm.endpoints.is_empty(),
         ..store::Options::default()
     };
+    panics::note_those_of_the_index(config.store.path.clone());
     let path = config.store.path.clone();
     let (tail, on_durable) = journal::tail();
     let store = tokio::task::spawn_blocking(move || {

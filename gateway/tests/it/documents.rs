@@ -96,6 +96,7 @@ fn what_is_left_out_is_as_the_contract_shows_it() {
     assert_eq!(defaults.store.max_size, 4 << 30);
     assert_eq!(defaults.store.history, Duration::from_secs(180 * 86_400));
     assert_eq!((defaults.store.log_segment, defaults.store.log_segments), (16 << 20, 4));
+    assert_eq!(5 << 20, store::SEGMENT_BYTES_MIN, "the least that `store.log_segment` may be");
     assert_eq!(defaults.webhook.client_auth.mode, ClientAuthMode::Off);
     assert_eq!(defaults.api.listen, "127.0.0.1:8080".parse::<SocketAddr>().unwrap());
     let limits = defaults.numbers[0].limits;

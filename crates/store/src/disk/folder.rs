@@ -85,6 +85,22 @@ fn prepare(root: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(false).mode(MODE_FILE).open(root.join("lock"))
 }
 
+/// A byte for each time that redb panicked.
+const PANICS: &str = "index.panics";
+
+/// Notes, for the next start, that redb has panicked over the index of the store in `root`: it does
+/// on pages that a checksum would have told were damaged. A program that ends on a panic calls this
+/// from its panic hook; after the second time the index is set aside and built anew, since starting
+/// again and again would help nobody.
+///
+/// # Errors
+/// What the system says.
+pub fn note_index_panic(root: &Path) -> io::Result<()> {
+    let mut file = OpenOptions::new().append(true).create(true).mode(MODE_FILE).open(root.join(PANICS))?;
+    file.write_all(b"!")?;
+    file.sync_all()
+}
+
 impl Disk for FolderDisk {
     fn segment(&self, slot: u32, bytes: u64) -> io::Result<Arc<dyn Segment>> {
         let folder = self.root.join("log");
@@ -113,6 +129,21 @@ impl Disk for FolderDisk {
         write_file(&unfinished, bytes)?;
         fs::rename(&unfinished, self.root.join("identity"))?;
         sync_folder(&self.root)
+    }
+
+    fn index_panics(&self) -> io::Result<u64> {
+        match fs::metadata(self.root.join(PANICS)) {
+            Ok(known) => Ok(known.len()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn forget_index_panics(&self) -> io::Result<()> {
+        match fs::remove_file(self.root.join(PANICS)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => sync_folder(&self.root),
+        }
     }
 
     fn set_index_aside(&self) -> io::Result<()> {

@@ -11,7 +11,7 @@ use std::fmt::Debug;
 use std::io;
 use std::sync::Arc;
 
-pub use folder::FolderDisk;
+pub use folder::{FolderDisk, note_index_panic};
 
 /// What a store lies on.
 pub trait Disk: Debug + Send + Sync + 'static {
@@ -33,6 +33,19 @@ pub trait Disk: Debug + Send + Sync + 'static {
     /// # Errors
     /// What the system says.
     fn keep_identity(&self, bytes: &[u8]) -> io::Result<()>;
+
+    /// How often reading the index has ended in a panic since the last fold that came through; see
+    /// [`crate::note_index_panic`].
+    ///
+    /// # Errors
+    /// What the system says.
+    fn index_panics(&self) -> io::Result<u64>;
+
+    /// Starts that count again.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn forget_index_panics(&self) -> io::Result<()>;
 
     /// Moves an index that can't be read out of the way, for a person to look at.
     ///

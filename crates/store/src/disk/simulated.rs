@@ -115,6 +115,7 @@ struct Inner {
     made: AtomicBool,
     /// Written atomically.
     identity: Mutex<Option<Vec<u8>>>,
+    pub(crate) panics: AtomicU64,
     operations: AtomicU64,
     fault: Mutex<Option<(u64, Fault)>>,
     reserve: Mutex<bool>,
@@ -147,6 +148,7 @@ impl SimulatedDisk {
             index: Arc::new(Mutex::new(File::new(0, SECTOR, false))),
             made: AtomicBool::new(false),
             identity: Mutex::new(None),
+            panics: AtomicU64::new(0),
             operations: AtomicU64::new(0),
             fault: Mutex::new(None),
             reserve: Mutex::new(false),
@@ -203,6 +205,10 @@ impl SimulatedDisk {
         found.0.identity.lock().unwrap().clone_from(&self.0.identity.lock().unwrap());
     }
 
+    pub(crate) fn note_panic(&self) {
+        self.0.panics.fetch_add(1, Ordering::SeqCst);
+    }
+
     pub(crate) fn lose_identity(&self) {
         *self.0.identity.lock().unwrap() = None;
     }
@@ -254,6 +260,15 @@ impl Disk for SimulatedDisk {
     fn keep_identity(&self, bytes: &[u8]) -> io::Result<()> {
         self.0.step(true)?;
         *self.0.identity.lock().unwrap() = Some(bytes.to_vec());
+        Ok(())
+    }
+
+    fn index_panics(&self) -> io::Result<u64> {
+        Ok(self.0.panics.load(Ordering::SeqCst))
+    }
+
+    fn forget_index_panics(&self) -> io::Result<()> {
+        self.0.panics.store(0, Ordering::SeqCst);
         Ok(())
     }
 

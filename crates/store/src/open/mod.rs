@@ -11,6 +11,7 @@ use self::load::Loaded;
 use crate::disk::{Disk, Segment};
 use crate::error::{OpenError, index_error, io_error, read_error};
 use crate::folder::Folder;
+use crate::format::Unreadable;
 use crate::index::fold::{self, Fold, Keep, Log};
 use crate::index::schema::{Checkpoint, Identity};
 use crate::index::{Index, retention};
@@ -21,6 +22,10 @@ use crate::log::{Geometry, Position};
 use crate::options::{BLOCK, JOBS_MAX, Options};
 use crate::store::{OnDurable, Shared, Store};
 use crate::writer::{Job, Writer};
+
+/// So many panics of redb without a fold between them, and its file is taken for damaged. One may
+/// have been something else.
+const INDEX_PANICS_MAX: u64 = 2;
 
 pub(crate) fn open(disk: Arc<dyn Disk>, options: Options, on_durable: OnDurable) -> Result<Store, OpenError> {
     let geometry = Geometry { segments: options.segments, segment_bytes: options.segment_bytes };
@@ -44,7 +49,13 @@ pub(crate) fn open(disk: Arc<dyn Disk>, options: Options, on_durable: OnDurable)
         }
         index.reopen(&*disk).map_err(index_error)
     };
-    let rebuilt = match make().and_then(|()| meta::read_checkpoint(&index)) {
+    let panics = disk.index_panics().map_err(io_error("the folder can't be read"))?;
+    let known = if panics >= INDEX_PANICS_MAX && disk.has_index().unwrap_or(false) {
+        Err(OpenError::Damaged(Unreadable("reading it has ended in a panic again and again")))
+    } else {
+        make().and_then(|()| meta::read_checkpoint(&index))
+    };
+    let rebuilt = match known {
         Ok(_) => false,
         Err(error) if meta::is_damage(&error) => {
             tracing::error!(
@@ -54,6 +65,7 @@ pub(crate) fn open(disk: Arc<dyn Disk>, options: Options, on_durable: OnDurable)
             );
             index.close();
             disk.set_index_aside().map_err(io_error("the damaged index can't be moved away"))?;
+            disk.forget_index_panics().map_err(io_error("the folder can't be written"))?;
             make()?;
             true
         }
@@ -152,6 +164,7 @@ impl Start {
             wake: Box::new(move || drop(wake.try_send(Job::Wake))),
             history: options.history,
             max_bytes: options.max_bytes,
+            proved: false,
         };
         let (newest, seen_ms, tail_is_empty) = {
             let state = shared.lock();

@@ -198,3 +198,18 @@ fn a_lost_identity_is_read_from_the_index() {
     assert_eq!(everything(&open(&disk, small())).len(), 8);
     assert_eq!(everything(&open(&disk.after_kill(), small())).len(), 8);
 }
+
+#[test]
+fn an_index_that_panics_again_and_again_is_set_aside_and_once_is_not_enough() {
+    let disk = filled();
+    disk.note_panic();
+    drop(open(&disk, small()));
+    assert_eq!(disk.set_aside_count(), 0);
+    disk.note_panic();
+    let store = open(&disk, small());
+    assert_eq!(disk.set_aside_count(), 1);
+    assert_eq!(everything(&store).len(), 8, "the log is read again");
+    drop(store);
+    drop(open(&disk, small()));
+    assert_eq!(disk.set_aside_count(), 1, "the count began anew");
+}

@@ -64,6 +64,21 @@ pub(crate) enum Job {
     Close,
 }
 
+impl Job {
+    /// Answers who waits that nothing came of it.
+    pub(crate) fn refuse(self, refused: Refused) {
+        match self {
+            Self::Append { answer, .. }
+            | Self::MarkNow(_, answer)
+            | Self::Flush(answer)
+            | Self::Fold(answer) => {
+                answer(Err(refused));
+            }
+            Self::Mark(_) | Self::Wake | Self::Close => {}
+        }
+    }
+}
+
 pub(crate) struct Writer {
     pub(crate) shared: Arc<Shared>,
     pub(crate) options: Options,
@@ -102,6 +117,9 @@ impl Writer {
             self.fold_if_due();
             self.sync_marks_if_due(close);
             if close {
+                while let Ok(job) = self.jobs.try_recv() {
+                    job.refuse(Refused::Closed);
+                }
                 // The folder stops by itself when this end of its channel is gone.
                 let _ = self.orders.try_send(Order::Close);
                 return;

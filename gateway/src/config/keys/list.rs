@@ -27,9 +27,9 @@ pub static KEYS: &[Key] = &[
     ),
     key(
         "store.log_segment",
-        Size("64KiB", "1GiB"),
+        Size("5MiB", "1GiB"),
         Is(r#""16MiB""#),
-        "size of a segment of the intake log, a multiple of 4 KiB; smaller only for very small file systems",
+        "size of a segment of the intake log, a multiple of 4 KiB; smaller only for very small file systems, and never smaller than the largest webhook",
     ),
     key(
         "store.log_segments",
