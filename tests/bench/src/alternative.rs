@@ -88,6 +88,9 @@ impl Alternative {
         let fresh = !folder.join("index.redb").exists();
         fs::create_dir_all(folder.join("log"))?;
         let database = Database::builder().set_cache_size(CACHE_BYTES).create(folder.join("index.redb"))?;
+        if fresh {
+            write_fold(&database, &Fold { position: [1, 1, 0, 1], ..Fold::default() })?;
+        }
         let mut recent = HashSet::new();
         let [mut next_sequence, mut generation, mut offset, mut group] = [1, 1, 0, 1];
         let mut runs = 0;
@@ -351,38 +354,38 @@ impl Helper {
                         .and_then(|()| open_segment(&self.folder, generation));
                     self.made.send(made).is_ok()
                 }
-                Order::Fold(fold) => self.done.send(self.fold(&fold)).is_ok(),
+                Order::Fold(fold) => self.done.send(write_fold(&self.database, &fold)).is_ok(),
             };
             if !told {
                 return;
             }
         }
     }
+}
 
-    fn fold(&self, fold: &Fold) -> Result<(), redb::Error> {
-        let mut transaction = self.database.begin_write()?;
-        transaction.set_quick_repair(true);
-        {
-            let mut runs = transaction.open_table(RUNS)?;
-            if fold.into_tree {
-                let mut seen = transaction.open_table(SEEN)?;
-                for hash in &fold.hashes {
-                    seen.insert(hash, ())?;
-                }
-                runs.retain(|_, _| false)?;
-            } else {
-                runs.insert(fold.run, fold.hashes.as_flattened())?;
+fn write_fold(database: &Database, fold: &Fold) -> Result<(), redb::Error> {
+    let mut transaction = database.begin_write()?;
+    transaction.set_quick_repair(true);
+    {
+        let mut runs = transaction.open_table(RUNS)?;
+        if fold.into_tree {
+            let mut seen = transaction.open_table(SEEN)?;
+            for hash in &fold.hashes {
+                seen.insert(hash, ())?;
             }
-            let mut places = transaction.open_table(PLACES)?;
-            for (sequence, place) in &fold.places {
-                places.insert(sequence, place)?;
-            }
-            let position: Vec<u8> = fold.position.iter().flat_map(|word| word.to_le_bytes()).collect();
-            transaction.open_table(META)?.insert("position", position.as_slice())?;
+            runs.retain(|_, _| false)?;
+        } else if !fold.hashes.is_empty() {
+            runs.insert(fold.run, fold.hashes.as_flattened())?;
         }
-        transaction.commit()?;
-        Ok(())
+        let mut places = transaction.open_table(PLACES)?;
+        for (sequence, place) in &fold.places {
+            places.insert(sequence, place)?;
+        }
+        let position: Vec<u8> = fold.position.iter().flat_map(|word| word.to_le_bytes()).collect();
+        transaction.open_table(META)?.insert("position", position.as_slice())?;
     }
+    transaction.commit()?;
+    Ok(())
 }
 
 fn segment_path(folder: &Path, generation: u64) -> PathBuf {
