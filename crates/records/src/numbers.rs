@@ -6,7 +6,8 @@ use model::Account;
 
 /// The configured numbers: `phone_number_id` to the phone in E.164, `+85291234567`.
 ///
-/// They decide `account.configured`, and fill `account.phone` where the payload doesn't tell.
+/// A number that is configured without its phone has an empty one. They decide
+/// `account.configured`, and fill `account.phone` where the payload doesn't tell.
 #[derive(Debug, Clone, Default)]
 pub struct Numbers(BTreeMap<String, String>);
 

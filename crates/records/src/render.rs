@@ -175,7 +175,7 @@ fn account<'a>(item: &'a Item, numbers: &'a Numbers) -> Account<'a> {
     Account {
         waba_id: account.waba_id.as_deref(),
         phone_number_id: account.phone_number_id.as_deref(),
-        phone: account.phone.as_deref().or(configured),
+        phone: account.phone.as_deref().or(configured.filter(|phone| !phone.is_empty())),
         configured: configured.is_some(),
     }
 }

@@ -27,6 +27,9 @@ pub enum OpenError {
         /// The newest format that this version reads.
         known: u32,
     },
+    /// The index's bytes aren't what was written.
+    #[error("the index is damaged: {0}")]
+    Damaged(crate::format::Unreadable),
     /// redb refused the file.
     #[error("the index can't be opened: {0}")]
     Index(Box<redb::Error>),
@@ -91,3 +94,27 @@ macro_rules! from_redb {
 }
 
 from_redb!(redb::Error, redb::StorageError, redb::TableError, redb::TransactionError, redb::CommitError);
+
+pub(crate) fn io_error(what: &'static str) -> impl Fn(io::Error) -> OpenError {
+    move |source| OpenError::Io { what: what.to_owned(), source }
+}
+
+pub(crate) fn index_error(error: redb::Error) -> OpenError {
+    if matches!(error, redb::Error::DatabaseAlreadyOpen) {
+        OpenError::InUse
+    } else {
+        OpenError::Index(Box::new(error))
+    }
+}
+
+pub(crate) fn read_error(error: ReadError) -> OpenError {
+    let what = |what: &str| what.to_owned();
+    match error {
+        ReadError::Index(error) => index_error(*error),
+        ReadError::Log(source) => OpenError::Io { what: what("the intake log can't be read"), source },
+        ReadError::Gone { .. } | ReadError::Damaged(_) | ReadError::Reopening => OpenError::Io {
+            what: what("the index can't be read"),
+            source: io::Error::other(error.to_string()),
+        },
+    }
+}

@@ -93,10 +93,8 @@ impl Folder {
         let full = is_disk_full(error);
         self.set_problem(Some(if full { FoldProblem::DiskFull } else { FoldProblem::Failed }));
         tracing::error!(%error, full, "the log can't be folded into the index; trying again");
-        if full {
-            if let Err(error) = self.disk.release_reserve() {
-                tracing::warn!(%error, "the reserve can't be released");
-            }
+        if full && let Err(error) = self.disk.release_reserve() {
+            tracing::warn!(%error, "the reserve can't be released");
         }
         if let Err(error) = self.shared.index.reopen(&*self.disk) {
             tracing::error!(%error, "the index can't be opened again");
@@ -143,13 +141,11 @@ impl Folder {
 }
 
 fn is_disk_full(error: &ReadError) -> bool {
-    match error {
-        ReadError::Index(error) => match &**error {
-            redb::Error::Io(error) => {
-                matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
-            }
-            _ => false,
-        },
-        _ => false,
+    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+    if let ReadError::Index(error) = error
+        && let redb::Error::Io(error) = &**error
+    {
+        return matches!(error.kind(), StorageFull | QuotaExceeded);
     }
+    false
 }

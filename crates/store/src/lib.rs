@@ -14,7 +14,7 @@
 //! - Memory and the time to open don't grow with the backlog: the tail is bounded by the next fold.
 //!
 //! The crate is synchronous and knows no clock but the monotonic one; wall time is handed in. Start
-//! reading at [`Store`], then `writer.rs`, `log/` and `index/fold.rs`; the formats are described in
+//! reading at [`Store`], then `writer/`, `log/` and `index/fold.rs`; the formats are described in
 //! `docs/formats/`.
 
 mod contacts;
@@ -24,11 +24,14 @@ mod duplicates;
 mod error;
 mod folder;
 mod format;
+mod health;
 mod index;
 mod keyed;
+mod letters;
 mod log;
 mod open;
 mod options;
+mod reading;
 mod settled;
 mod state;
 mod store;
@@ -41,7 +44,9 @@ mod writer;
 pub use dead::DeadLetter;
 pub use disk::FolderDisk;
 pub use error::{OpenError, ReadError, Refused};
+pub use health::Health;
 pub use options::{Options, SEGMENT_BYTES_MIN};
+pub use reading::{Backlog, Page, Query};
 pub use state::Counters;
-pub use store::{Backlog, Health, OnDurable, Page, Query, Store};
+pub use store::{OnDurable, Store};
 pub use writer::Answer;

@@ -7,8 +7,13 @@ use serde_json::{Map, Value};
 use store::{ReadError, Refused};
 
 /// An `application/problem+json` answer.
+///
+/// Boxed, since it is the rare side of every result here.
 #[derive(Debug)]
-pub(crate) struct Problem {
+pub(crate) struct Problem(Box<Said>);
+
+#[derive(Debug)]
+struct Said {
     status: StatusCode,
     detail: String,
     extra: Map<String, Value>,
@@ -17,7 +22,7 @@ pub(crate) struct Problem {
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), extra: Map::new(), header: None }
+        Self(Box::new(Said { status, detail: detail.into(), extra: Map::new(), header: None }))
     }
 
     pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
@@ -35,33 +40,33 @@ impl Problem {
     pub(crate) fn unauthorized() -> Self {
         let mut problem =
             Self::new(StatusCode::UNAUTHORIZED, "send the API token as `Authorization: Bearer …`");
-        problem.header = Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
+        problem.0.header = Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
         problem
     }
 
     /// A member beside the standard ones.
     pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.extra.insert(name.to_owned(), value.into());
+        self.0.extra.insert(name.to_owned(), value.into());
         self
     }
 
     fn later(detail: impl Into<String>) -> Self {
         let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, detail);
-        problem.header = Some((header::RETRY_AFTER, HeaderValue::from_static("1")));
+        problem.0.header = Some((header::RETRY_AFTER, HeaderValue::from_static("1")));
         problem
     }
 }
 
 impl From<ReadError> for Problem {
     fn from(error: ReadError) -> Self {
-        match error {
+        match &error {
             ReadError::Gone { oldest, newest } => {
                 Self::new(StatusCode::GONE, format!("only records {oldest} to {newest} are kept"))
                     .with("oldest", oldest.to_string())
                     .with("newest", newest.to_string())
             }
-            other => {
-                tracing::warn!(error = %other, "the store couldn't be read for the API");
+            ReadError::Index(_) | ReadError::Log(_) | ReadError::Damaged(_) | ReadError::Reopening | _ => {
+                tracing::warn!(%error, "the store couldn't be read for the API");
                 Self::later("the store can't be read just now")
             }
         }
@@ -83,16 +88,18 @@ impl From<tokio::task::JoinError> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        let Said { status, detail, extra, header } = *self.0;
         let mut body = Map::new();
         body.insert("type".to_owned(), "about:blank".into());
-        body.insert("title".to_owned(), self.status.canonical_reason().unwrap_or("Error").into());
-        body.insert("status".to_owned(), self.status.as_u16().into());
-        body.insert("detail".to_owned(), self.detail.into());
-        body.extend(self.extra);
-        let mut response = (self.status, Json(Value::Object(body))).into_response();
+        body.insert("title".to_owned(), status.canonical_reason().unwrap_or("Error").into());
+        body.insert("status".to_owned(), status.as_u16().into());
+        body.insert("detail".to_owned(), detail.into());
+        body.extend(extra);
+        let mut response = (status, Json(Value::Object(body))).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if let Some((name, value)) = self.header {
+        headers
+            .insert(axum::http::header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some((name, value)) = header {
             headers.insert(name, value);
         }
         response

@@ -60,6 +60,6 @@ const fn refusal(refused: Refused) -> Refusal {
     match refused {
         Refused::Full => Refusal { reason: Reason::Full, retry_after: FULL_RETRY },
         Refused::Busy => Refusal { reason: Reason::Busy, retry_after: BUSY_RETRY },
-        _ => Refusal { reason: Reason::Broken, retry_after: BUSY_RETRY },
+        Refused::Disk | Refused::Closed | _ => Refusal { reason: Reason::Broken, retry_after: BUSY_RETRY },
     }
 }

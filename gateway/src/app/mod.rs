@@ -159,7 +159,7 @@ impl App {
         match self.loaded.reload_secrets(&config::system_env) {
             Ok(config) => self.secrets.replace(&config),
             Err(problems) => {
-                tracing::error!(%problems, "the secrets couldn't be read again; the old ones stay")
+                tracing::error!(%problems, "the secrets couldn't be read again; the old ones stay");
             }
         }
         self.secrets.reload_certificate();
@@ -178,13 +178,14 @@ impl App {
     pub async fn stop(mut self) -> anyhow::Result<()> {
         tracing::info!("draining");
         self.stop.send_replace(true);
+        // Both sides drain at the same time, so that one deadline holds for all.
+        let delivery = self.delivery.take();
+        let delivery = tokio::task::spawn_blocking(move || delivery.map_or(Ok(()), DeliveryThread::stop));
         let mut panicked = false;
         for task in self.tasks.drain(..) {
             panicked |= task.await.is_err();
         }
-        if let Some(delivery) = self.delivery.take() {
-            panicked |= tokio::task::spawn_blocking(move || delivery.stop()).await?.is_err();
-        }
+        panicked |= delivery.await?.is_err();
         let store = Arc::clone(&self.store);
         tokio::task::spawn_blocking(move || store.close()).await?;
         tracing::info!("stopped");

@@ -124,7 +124,7 @@ impl Shown {
             version: env!("CARGO_PKG_VERSION"),
             store: self.store.id().to_owned(),
             now: clock::now().rfc3339_millis(),
-            alarms: self.alarms(&health, delivery.as_ref()),
+            alarms: self.alarms(&health, delivery.as_ref(), backlog.dead_letters),
             backlog,
             records: Records {
                 newest: self.store.newest().to_string(),
@@ -180,7 +180,7 @@ impl Shown {
     }
 
     /// What a person should see to, in words, the gravest first.
-    fn alarms(&self, health: &Health, delivery: Option<&Delivery>) -> Vec<String> {
+    fn alarms(&self, health: &Health, delivery: Option<&Delivery>, dead_letters: u64) -> Vec<String> {
         let mut alarms = Vec::new();
         let mut raise = |when: bool, what: &str| {
             if when {
@@ -201,6 +201,7 @@ impl Shown {
             health.counters.holes + health.counters.damaged > 0,
             "damage was found in the store: see the folder `damaged` in it",
         );
+        raise(dead_letters > 0, "the CRM has refused records for good: see `wagate deadletters`");
         raise(health.counters.dropped_early > 0, "history went before its time for want of room");
         let unauthorized = self.delivery.as_ref().is_some_and(|status| status.borrow().paused_by_auth());
         raise(unauthorized, "the CRM answers 401 or 403: see to its credentials; one trial a minute goes on");

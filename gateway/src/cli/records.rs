@@ -27,19 +27,24 @@ async fn show(args: &Records, client: &Client) -> anyhow::Result<()> {
         return Ok(out::json(&page)?);
     }
     print(args, &page)?;
+    if args.follow { follow(args, client, &page).await } else { Ok(()) }
+}
+
+/// Prints what arrives behind `page`, until somebody has seen enough.
+async fn follow(args: &Records, client: &Client, page: &Value) -> anyhow::Result<()> {
     let mut next = page["next"].as_str().unwrap_or_default().to_owned();
-    while args.follow {
-        query.retain(|(name, _)| ["contact", "type"].contains(name));
-        query.extend([
+    loop {
+        let mut query = vec![
             ("after", next.clone()),
             ("limit", FOLLOW_LIMIT.to_owned()),
             ("wait", FOLLOW_WAIT.to_owned()),
-        ]);
+        ];
+        query.extend(args.contact.clone().map(|contact| ("contact", contact)));
+        query.extend(args.type_.clone().map(|type_| ("type", type_)));
         let page = client.get("/v1/records", &query).await?;
         print(args, &page)?;
         next = page["next"].as_str().unwrap_or(&next).to_owned();
     }
-    Ok(())
 }
 
 fn print(args: &Records, page: &Value) -> std::io::Result<()> {

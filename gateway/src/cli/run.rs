@@ -7,6 +7,9 @@ use crate::app::App;
 use crate::config::accepted;
 use crate::{config, out, telemetry};
 
+/// Threads for what blocks on the disk (readings for the API, start and stop); more than that waits.
+const BLOCKING_THREADS: usize = 16;
+
 pub(super) fn run(args: &ConfigArgs) -> anyhow::Result<Exit> {
     let start = match accepted::start(&args.config, &config::system_env) {
         Ok(start) => start,
@@ -19,7 +22,10 @@ pub(super) fn run(args: &ConfigArgs) -> anyhow::Result<Exit> {
     for warning in &start.loaded.warnings.list {
         tracing::warn!("{}", start.loaded.warnings.line(warning));
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .build()?;
     let exit = runtime.block_on(serve(start));
     runtime.shutdown_background();
     exit

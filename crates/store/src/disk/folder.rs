@@ -59,6 +59,13 @@ impl FolderDisk {
         self.root.join("index.new")
     }
 
+    fn damaged_folder(&self) -> io::Result<PathBuf> {
+        let folder = self.root.join("damaged");
+        fs::create_dir_all(&folder)?;
+        fs::set_permissions(&folder, Permissions::from_mode(MODE_FOLDER))?;
+        Ok(folder)
+    }
+
     fn reserve_path(&self) -> PathBuf {
         self.root.join("reserve")
     }
@@ -91,6 +98,30 @@ impl Disk for FolderDisk {
         }
         let file = OpenOptions::new().read(true).write(true).open(&path)?;
         Ok(Arc::new(FileSegment(file)))
+    }
+
+    fn identity(&self) -> io::Result<Option<Vec<u8>>> {
+        match fs::read(self.root.join("identity")) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn keep_identity(&self, bytes: &[u8]) -> io::Result<()> {
+        let unfinished = self.root.join("identity.new");
+        write_file(&unfinished, bytes)?;
+        fs::rename(&unfinished, self.root.join("identity"))?;
+        sync_folder(&self.root)
+    }
+
+    fn set_index_aside(&self) -> io::Result<()> {
+        let folder = self.damaged_folder()?;
+        let place =
+            (0..).map(|number| folder.join(format!("index-{number}.redb"))).find(|path| !path.exists());
+        fs::rename(self.index_path(), place.ok_or(io::ErrorKind::AlreadyExists)?)?;
+        sync_folder(&folder)?;
+        sync_folder(&self.root)
     }
 
     fn has_index(&self) -> io::Result<bool> {
@@ -148,19 +179,19 @@ impl Disk for FolderDisk {
     }
 
     fn set_aside(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let folder = self.root.join("damaged");
-        fs::create_dir_all(&folder)?;
-        fs::set_permissions(&folder, Permissions::from_mode(MODE_FOLDER))?;
+        let folder = self.damaged_folder()?;
         if fs::read_dir(&folder)?.count() >= ASIDE_MAX {
             return Ok(());
         }
-        let path = folder.join(name);
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(MODE_FILE).open(path)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
+        write_file(&folder.join(name), bytes)?;
         sync_folder(&folder)
     }
+}
+
+fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(MODE_FILE).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }
 
 /// Real zeros, not a hole: overwriting them later changes no metadata, so that a sync is one write.

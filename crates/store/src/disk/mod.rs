@@ -4,6 +4,7 @@
 
 mod folder;
 #[cfg(test)]
+#[allow(clippy::cast_possible_truncation, reason = "test sizes are small")]
 pub(crate) mod simulated;
 
 use std::fmt::Debug;
@@ -20,6 +21,24 @@ pub trait Disk: Debug + Send + Sync + 'static {
     /// # Errors
     /// What the system says.
     fn segment(&self, slot: u32, bytes: u64) -> io::Result<Arc<dyn Segment>>;
+
+    /// What was kept with [`Disk::keep_identity`]; `None` in a folder without a store.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn identity(&self) -> io::Result<Option<Vec<u8>>>;
+
+    /// Keeps the store's identity beside the index, so that the log can be read without one.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn keep_identity(&self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Moves an index that can't be read out of the way, for a person to look at.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn set_index_aside(&self) -> io::Result<()>;
 
     /// Whether there is an index that was made to the end.
     ///

@@ -113,6 +113,8 @@ struct Inner {
     index: Arc<Mutex<File>>,
     /// The index was put in its place (renamed, and the folder synced).
     made: AtomicBool,
+    /// Written atomically.
+    identity: Mutex<Option<Vec<u8>>>,
     operations: AtomicU64,
     fault: Mutex<Option<(u64, Fault)>>,
     reserve: Mutex<bool>,
@@ -144,6 +146,7 @@ impl SimulatedDisk {
             segments: Mutex::default(),
             index: Arc::new(Mutex::new(File::new(0, SECTOR, false))),
             made: AtomicBool::new(false),
+            identity: Mutex::new(None),
             operations: AtomicU64::new(0),
             fault: Mutex::new(None),
             reserve: Mutex::new(false),
@@ -176,7 +179,7 @@ impl SimulatedDisk {
         index.live.clone_from(&bytes);
         index.durable = bytes;
         drop(index);
-        found.0.made.store(self.0.made.load(Ordering::SeqCst), Ordering::SeqCst);
+        self.put_small_files(&found);
         found
     }
 
@@ -191,8 +194,24 @@ impl SimulatedDisk {
         index.live.clone_from(&bytes);
         index.durable = bytes;
         drop(index);
-        found.0.made.store(self.0.made.load(Ordering::SeqCst), Ordering::SeqCst);
+        self.put_small_files(&found);
         found
+    }
+
+    fn put_small_files(&self, found: &Self) {
+        found.0.made.store(self.0.made.load(Ordering::SeqCst), Ordering::SeqCst);
+        found.0.identity.lock().unwrap().clone_from(&self.0.identity.lock().unwrap());
+    }
+
+    pub(crate) fn lose_identity(&self) {
+        *self.0.identity.lock().unwrap() = None;
+    }
+
+    /// Changes bytes of the index behind everybody's back.
+    pub(crate) fn damage_index(&self, offset: usize, bytes: &[u8]) {
+        let mut file = self.0.index.lock().unwrap();
+        file.live[offset..offset + bytes.len()].copy_from_slice(bytes);
+        file.durable[offset..offset + bytes.len()].copy_from_slice(bytes);
     }
 
     fn put_segment(&self, slot: u32, bytes: Vec<u8>) {
@@ -226,6 +245,23 @@ impl Disk for SimulatedDisk {
             file
         });
         Ok(Arc::new(SimulatedSegment { file, inner: Arc::clone(&self.0) }))
+    }
+
+    fn identity(&self) -> io::Result<Option<Vec<u8>>> {
+        Ok(self.0.identity.lock().unwrap().clone())
+    }
+
+    fn keep_identity(&self, bytes: &[u8]) -> io::Result<()> {
+        self.0.step(true)?;
+        *self.0.identity.lock().unwrap() = Some(bytes.to_vec());
+        Ok(())
+    }
+
+    fn set_index_aside(&self) -> io::Result<()> {
+        self.0.step(true)?;
+        self.0.aside.fetch_add(1, Ordering::SeqCst);
+        self.0.made.store(false, Ordering::SeqCst);
+        Ok(())
     }
 
     fn has_index(&self) -> io::Result<bool> {
@@ -295,7 +331,7 @@ impl Segment for SimulatedSegment {
 
     fn write_at(&self, data: &[u8], offset: u64) -> io::Result<()> {
         let outcome = self.inner.step(false);
-        if outcome.is_ok() || self.inner.operations.load(Ordering::SeqCst) % 2 == 0 {
+        if outcome.is_ok() || self.inner.operations.load(Ordering::SeqCst).is_multiple_of(2) {
             // A failed write may have got through or not.
             self.file.lock().unwrap().write(offset as usize, data);
         }

@@ -99,11 +99,14 @@ pub(crate) fn info(mut bytes: &[u8]) -> Result<BlockInfo, Unreadable> {
     Ok(BlockInfo { last: u64::from_le_bytes(take(bytes)?), seen_ms: u64::from_le_bytes(take(bytes)?) })
 }
 
+/// A record of a block, under its sequence.
+pub(crate) type Slot = (u64, Result<Arc<Record>, Unreadable>);
+
 /// Unpacks a block. A record in it that can't be read is `Err` in its place and costs only itself.
-pub(crate) fn records(bytes: &[u8]) -> Result<Vec<(u64, Result<Arc<Record>, Unreadable>)>, Unreadable> {
+pub(crate) fn records(bytes: &[u8]) -> Result<Vec<Slot>, Unreadable> {
     let mut records = Vec::new();
     each(bytes, |sequence, record| {
-        records.push((sequence, record_v1::from_bytes(Sequence(sequence), record)))
+        records.push((sequence, record_v1::from_bytes(Sequence(sequence), record)));
     })?;
     Ok(records)
 }

@@ -53,8 +53,9 @@ pub(crate) fn duplicate_days(transaction: &ReadTransaction) -> Result<Vec<u64>, 
     Ok(days)
 }
 
-/// What a store is given once, when it is made.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What a store is given once, when it is made; in a file of its own, too, since the log can't be
+/// read without it and the index may be lost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Identity {
     /// The store's id, as the API shows it.
     pub(crate) store: String,

@@ -76,10 +76,25 @@ pub(crate) fn replay(
     Ok(done)
 }
 
+/// Where the oldest groups in the ring begin: for a log without an index that says what is folded.
+pub(crate) fn oldest(segments: &[Arc<dyn Segment>], geometry: Geometry, salt: &Salt) -> Position {
+    let mut block = [0; FIRST_BYTES];
+    let firsts = segments.iter().enumerate().filter_map(|(slot, segment)| {
+        segment.read_at(&mut block, 0).ok()?;
+        let header = GroupHeader::read(salt, &block).ok()?;
+        let placed = geometry.slot(header.generation) as usize == slot;
+        placed.then_some(Position { generation: header.generation, offset: 0, number: header.number })
+    });
+    firsts.min().unwrap_or(Position::START)
+}
+
+/// The first block of a segment.
+const FIRST_BYTES: usize = 4096;
+
 /// Whether a segment may hold groups of `generation`: not where it begins with a group of an
 /// earlier one, or with the zeros it was made of. Its first group was durable before any later one.
 fn may_hold(segments: &[Arc<dyn Segment>], geometry: Geometry, salt: &Salt, generation: u64) -> bool {
-    let mut block = [0; BLOCK as usize];
+    let mut block = [0; FIRST_BYTES];
     if segments[geometry.slot(generation) as usize].read_at(&mut block, 0).is_err() {
         return true;
     }
@@ -91,7 +106,7 @@ fn may_hold(segments: &[Arc<dyn Segment>], geometry: Geometry, salt: &Salt, gene
 
 /// What the first group of `generation` says about the ends of those before: it begins with that.
 fn seals(segment: &dyn Segment, geometry: Geometry, salt: &Salt, generation: u64) -> Vec<(u64, u64)> {
-    let mut block = [0; BLOCK as usize];
+    let mut block = [0; FIRST_BYTES];
     let mut seals = Vec::new();
     let Some(header) =
         segment.read_at(&mut block, 0).ok().and_then(|()| GroupHeader::read(salt, &block).ok())

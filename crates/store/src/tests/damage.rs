@@ -41,3 +41,37 @@ fn bytes_that_look_like_a_group_of_another_store_are_none() {
     assert_eq!(everything(&store).len(), 8);
     assert_eq!(store.health().counters.holes, 0, "nothing valid stands behind it");
 }
+
+#[test]
+fn a_damaged_index_costs_history_and_not_the_box() {
+    let disk = SimulatedDisk::new();
+    let store = open(&disk, Options { segments: 4, ..small() });
+    for number in 0..60 {
+        store.append_and_wait(vec![item(&format!("id-{number:02}"), number % 5)], NOW).unwrap();
+    }
+    store.fold().unwrap();
+    store.append_and_wait(vec![item("last", 1)], NOW).unwrap();
+    let newest = store.newest();
+    drop(store);
+    disk.damage_index(0, &[0; 64]);
+    let store = open(&disk, Options { segments: 4, ..small() });
+    let all = everything(&store);
+    assert!(all.contains_key("last"));
+    assert!(all.len() > 20, "what the ring still holds is back: {}", all.len());
+    assert_eq!(store.newest(), newest, "sequences go on");
+    assert_eq!(store.pending(), all.len() as u64);
+    assert!(store.health().counters.damaged > 0);
+    store.append_and_wait(vec![item("last", 1), item("new", 1)], NOW).unwrap();
+    store.fold().unwrap();
+    drop(store);
+    let again = everything(&open(&disk, Options { segments: 4, ..small() }));
+    assert_eq!(again.len(), all.len() + 1, "the duplicate was recognised");
+}
+
+#[test]
+fn a_lost_identity_is_read_from_the_index() {
+    let disk = filled();
+    disk.lose_identity();
+    assert_eq!(everything(&open(&disk, small())).len(), 8);
+    assert_eq!(everything(&open(&disk.after_kill(), small())).len(), 8);
+}

@@ -1,0 +1,149 @@
+//! What the index and the log's tail say when a store is opened.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use redb::ReadableTable as _;
+
+use crate::contacts::Contacts;
+use crate::disk::{Disk, Segment};
+use crate::duplicates::Duplicates;
+use crate::error::{OpenError, io_error, read_error};
+use crate::format::entry::{EntryKind, Mark};
+use crate::format::record_v1;
+use crate::index::Index;
+use crate::index::fold::Memory;
+use crate::index::schema::{self, Checkpoint, Identity};
+use crate::keyed::HashKey;
+use crate::log::replay::{self, Found, Replayed, Visit};
+use crate::settled::Settled;
+use crate::state::{State, TailEntry};
+use crate::store::event_hash;
+
+/// What the index and the tail say when the store is opened.
+pub(super) struct Loaded {
+    pub(super) state: State,
+    pub(super) duplicates: Duplicates,
+    pub(super) contacts: Contacts,
+}
+
+impl Loaded {
+    pub(super) fn read(index: &Index, checkpoint: &Checkpoint) -> Result<Self, OpenError> {
+        let mut settled = Settled::new(checkpoint.floor);
+        let mut duplicates = Duplicates::default();
+        let mut joined = HashMap::new();
+        let transaction = index.begin_read().map_err(read_error)?;
+        let mut load = || -> Result<(), redb::Error> {
+            for entry in transaction.open_table(schema::SETTLED)?.iter()? {
+                let (chunk, bytes) = entry?;
+                settled.load(chunk.value(), bytes.value());
+            }
+            for entry in transaction.open_table(schema::JOINED)?.iter()? {
+                let (from, to) = entry?;
+                joined.insert(from.value(), to.value());
+            }
+            for entry in transaction.open_table(schema::RUNS)?.iter()? {
+                duplicates.load(entry?.1.value());
+            }
+            Ok(())
+        };
+        load().map_err(|error| OpenError::Index(Box::new(error)))?;
+        let state = State {
+            settled,
+            pending: checkpoint.pending,
+            newest: checkpoint.next_sequence - 1,
+            seen_ms: checkpoint.seen_ms,
+            joined,
+            ..State::default()
+        };
+        let mut loaded = Self { state, duplicates, contacts: Contacts::default() };
+        loaded.refresh(index)?;
+        Ok(loaded)
+    }
+
+    pub(super) fn refresh(&mut self, index: &Index) -> Result<(), OpenError> {
+        let transaction = index.begin_read().map_err(read_error)?;
+        self.duplicates
+            .refresh(&transaction)
+            .and_then(|()| self.contacts.refresh(&transaction))
+            .map_err(|error| OpenError::Index(Box::new(error)))
+    }
+
+    pub(super) fn memory(&mut self) -> Memory<'_> {
+        Memory { state: &mut self.state, duplicates: &self.duplicates, contacts: &self.contacts }
+    }
+
+    pub(super) fn replay(
+        &mut self,
+        segments: &[Arc<dyn Segment>],
+        checkpoint: &Checkpoint,
+        identity: &Identity,
+        disk: &dyn Disk,
+    ) -> Result<Replayed, OpenError> {
+        let key = HashKey::new(&identity.hash_key);
+        let mut visitor = Replay { loaded: self, key: &key, disk, damaged: 0 };
+        let replayed =
+            replay::replay(segments, checkpoint.geometry, &identity.salt, checkpoint.position, &mut visitor)
+                .map_err(io_error("the intake log can't be read"))?;
+        let damaged = visitor.damaged + replayed.damaged;
+        if replayed.holes > 0 || damaged > 0 {
+            tracing::error!(
+                holes = replayed.holes,
+                damaged,
+                "the intake log has damage: acknowledged records may be missing; see the folder `damaged`"
+            );
+        }
+        self.state.counters.holes = replayed.holes;
+        self.state.counters.damaged = damaged;
+        self.state.seen_ms = self.state.seen_ms.max(replayed.seen_ms);
+        // What was read back may still be in the page cache only: a process that was killed had
+        // written it and not yet synced. Nothing is shown before it is durable.
+        for generation in checkpoint.position.generation..=replayed.end.generation {
+            let slot = checkpoint.geometry.slot(generation) as usize;
+            segments[slot].sync().map_err(io_error("the intake log can't be synced"))?;
+        }
+        Ok(replayed)
+    }
+}
+
+struct Replay<'a> {
+    loaded: &'a mut Loaded,
+    key: &'a HashKey,
+    disk: &'a dyn Disk,
+    damaged: u64,
+}
+
+impl Visit for Replay<'_> {
+    fn entry(&mut self, found: &Found<'_>) {
+        let state = &mut self.loaded.state;
+        match found.entry.kind {
+            EntryKind::Mark => match Mark::from_bytes(&found.entry.body) {
+                Ok(mark) => state.apply(&mark),
+                Err(_) => self.damaged += 1,
+            },
+            EntryKind::Record => match record_v1::identity(&found.entry.body) {
+                Ok((source, id, lesson)) if found.entry.sequence > state.newest => {
+                    self.loaded.duplicates.insert(event_hash(self.key, source, id));
+                    self.loaded.contacts.learn(&lesson);
+                    state.joined.extend(lesson.joined.iter().map(|from| (*from, lesson.contact)));
+                    let entry = TailEntry {
+                        sequence: found.entry.sequence,
+                        generation: found.generation,
+                        offset: found.offset,
+                        length: found.length,
+                        seen_ms: found.seen_ms,
+                    };
+                    state.add(entry, false);
+                }
+                Ok(_) => {}
+                Err(_) => self.damaged += 1,
+            },
+        }
+    }
+
+    fn damage(&mut self, generation: u64, offset: u64, bytes: &[u8]) {
+        if let Err(error) = self.disk.set_aside(&format!("log-{generation}-{offset}"), bytes) {
+            tracing::warn!(%error, "damaged bytes can't be set aside");
+        }
+    }
+}

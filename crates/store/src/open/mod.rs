@@ -1,0 +1,191 @@
+//! Opening a store: redb in milliseconds, then the log's tail.
+
+mod load;
+mod meta;
+
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use self::load::Loaded;
+use crate::disk::{Disk, Segment};
+use crate::error::{OpenError, index_error, io_error, read_error};
+use crate::folder::Folder;
+use crate::index::fold::{self, Fold, Keep, Log};
+use crate::index::schema::{Checkpoint, Identity};
+use crate::index::{Index, retention};
+use crate::keyed::HashKey;
+use crate::log::replay::{self, Replayed};
+use crate::log::ring::{self, Ring};
+use crate::log::{Geometry, Position};
+use crate::options::{BLOCK, JOBS_MAX, Options};
+use crate::store::{OnDurable, Shared, Store};
+use crate::writer::{Job, Writer};
+
+pub(crate) fn open(disk: Arc<dyn Disk>, options: Options, on_durable: OnDurable) -> Result<Store, OpenError> {
+    let geometry = Geometry { segments: options.segments, segment_bytes: options.segment_bytes };
+    if options.segments < 2
+        || options.segment_bytes < 2 * BLOCK
+        || !options.segment_bytes.is_multiple_of(BLOCK)
+    {
+        return Err(OpenError::Options("the log needs two segments or more, of whole blocks"));
+    }
+    let index = Index::new(options.cache_bytes);
+    let identity = meta::identity(&*disk, &index)?;
+    let make = || {
+        Index::make(&*disk, |transaction| meta::fill(transaction, &identity, &Checkpoint::new(geometry)))?;
+        index.reopen(&*disk)
+    };
+    let rebuilt = match make().map_err(index_error).and_then(|()| meta::read_checkpoint(&index)) {
+        Ok(_) => false,
+        Err(error) if meta::is_damage(&error) => {
+            tracing::error!(
+                %error,
+                "the index is damaged: it is set aside and built anew from the intake log; older records are in the file \
+                 in the folder `damaged` only"
+            );
+            index.close();
+            disk.set_index_aside().map_err(io_error("the damaged index can't be moved away"))?;
+            make().map_err(index_error)?;
+            true
+        }
+        Err(error) => return Err(error),
+    };
+    let mut checkpoint = meta::read_checkpoint(&index)?;
+    if rebuilt {
+        let log =
+            ring::open_segments(&*disk, geometry).map_err(io_error("the intake log can't be opened"))?;
+        checkpoint.position = replay::oldest(&log, geometry, &identity.salt);
+    }
+    let mut memory = Loaded::read(&index, &checkpoint)?;
+    let old = ring::open_segments(&*disk, checkpoint.geometry)
+        .map_err(io_error("the intake log can't be opened"))?;
+    let replayed = memory.replay(&old, &checkpoint, &identity, &*disk)?;
+    if rebuilt {
+        checkpoint.dropped = memory.state.first_unfolded() - 1;
+        memory.state.counters.damaged += 1;
+    }
+    if !options.deliver {
+        let newest = memory.state.newest;
+        memory.state.settled.insert_range(memory.state.settled.floor() + 1, newest);
+        memory.state.pending = 0;
+    }
+    let mut start = Start { index, identity, checkpoint, memory, replayed };
+    if start.checkpoint.geometry != geometry {
+        start.recut(&old, geometry, &options)?;
+    }
+    drop(old);
+    start.run(disk, options, on_durable)
+}
+
+struct Start {
+    index: Index,
+    identity: Identity,
+    checkpoint: Checkpoint,
+    memory: Loaded,
+    replayed: Replayed,
+}
+
+impl Start {
+    /// Moves to a ring of another cut: everything is folded, and the log begins anew.
+    fn recut(
+        &mut self,
+        old: &[Arc<dyn Segment>],
+        geometry: Geometry,
+        options: &Options,
+    ) -> Result<(), OpenError> {
+        let end = self.replayed.end;
+        let position = Position { generation: end.generation + 1, offset: 0, number: end.number + 1 };
+        let seen_ms = self.memory.state.seen_ms;
+        let fold = Fold::take(self.memory.memory(), position, seen_ms, self.checkpoint.day, false);
+        let log = Log { segments: old, geometry: self.checkpoint.geometry, salt: &self.identity.salt };
+        let keep = Keep { history: options.history, target_bytes: retention::target(options.max_bytes) };
+        self.checkpoint.geometry = geometry;
+        let folded = fold::fold(&self.index, &log, &fold, &self.checkpoint, keep).map_err(read_error)?;
+        self.memory.state.folded(fold.next_sequence - 1);
+        self.memory.state.dead.clear();
+        self.memory.duplicates.folded(&fold.duplicates);
+        self.memory.contacts.folded(&fold.contacts);
+        self.memory.refresh(&self.index)?;
+        self.checkpoint = folded.checkpoint;
+        self.replayed.end = position;
+        Ok(())
+    }
+
+    fn run(self, disk: Arc<dyn Disk>, options: Options, on_durable: OnDurable) -> Result<Store, OpenError> {
+        let Self { index, identity, checkpoint, memory, replayed } = self;
+        let ring = Ring::open(&*disk, checkpoint.geometry, identity.salt, replayed.end, checkpoint.position)
+            .map_err(io_error("the intake log can't be opened"))?;
+        if let Err(error) = disk.keep_reserve() {
+            tracing::warn!(%error, "no room for the reserve that a full disk is cleared with");
+        }
+        let mut state = memory.state;
+        state.content_bytes = checkpoint.content_bytes;
+        state.records = checkpoint.records;
+        state.dropped = checkpoint.dropped;
+        let shared = Arc::new(Shared {
+            segments: ring.segments(),
+            geometry: checkpoint.geometry,
+            salt: identity.salt,
+            id: identity.store,
+            state: Mutex::new(state),
+            index,
+            disk: Arc::clone(&disk),
+            max_bytes: options.max_bytes,
+            on_durable,
+        });
+        let (jobs, job_queue) = sync_channel(JOBS_MAX);
+        let (orders, order_queue) = sync_channel(1);
+        let (done, done_queue) = sync_channel(1);
+        let wake = jobs.clone();
+        let folder = Folder {
+            shared: Arc::clone(&shared),
+            disk,
+            checkpoint: checkpoint.clone(),
+            orders: order_queue,
+            done,
+            // A full queue needs no waking.
+            wake: Box::new(move || drop(wake.try_send(Job::Wake))),
+            history: options.history,
+            max_bytes: options.max_bytes,
+        };
+        let (newest, seen_ms, tail_is_empty) = {
+            let state = shared.lock();
+            (state.newest, state.seen_ms, state.tail.is_empty())
+        };
+        let writer = Writer {
+            next_sequence: newest + 1,
+            seen_before_ms: seen_ms,
+            day: checkpoint.day,
+            shared: Arc::clone(&shared),
+            options,
+            jobs: job_queue,
+            orders,
+            done: done_queue,
+            ring,
+            duplicates: memory.duplicates,
+            contacts: memory.contacts,
+            opened: Instant::now(),
+            random: ::ring::rand::SystemRandom::new(),
+            held: None,
+            folding: false,
+            folded_floor: checkpoint.floor,
+            stalled: false,
+            fold_waiters: Vec::new(),
+            last_fold: Instant::now(),
+            oldest_unfolded: (!tail_is_empty).then(Instant::now),
+            marks_since: None,
+            failures: 0,
+        };
+        let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
+        let threads = vec![
+            thread("store-folder")
+                .spawn(move || folder.run())
+                .map_err(io_error("a thread can't be started"))?,
+            thread("store-writer")
+                .spawn(move || writer.run())
+                .map_err(io_error("a thread can't be started"))?,
+        ];
+        Ok(Store::assemble(shared, jobs, HashKey::new(&identity.hash_key), threads))
+    }
+}

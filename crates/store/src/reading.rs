@@ -1,0 +1,167 @@
+//! Reading the journal: pages for who pulls, what is undelivered for who delivers.
+
+use std::sync::Arc;
+
+use model::{Record, Sequence, WallTime};
+
+use crate::Store;
+use crate::error::ReadError;
+use crate::store::OVERHEAD_BYTES;
+use crate::view::{self, Flow, Seen};
+
+/// What a page of the journal is to hold.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Query {
+    /// Only records behind this one; from the oldest on where it is `None`.
+    pub after: Option<Sequence>,
+    /// At most so many records.
+    pub limit: usize,
+    /// At most about so many bytes.
+    pub bytes: usize,
+}
+
+/// A page of the journal.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// The records, in order.
+    pub records: Vec<Arc<Record>>,
+    /// Where the next page begins; never behind a record that may still appear.
+    pub next: Sequence,
+    /// The oldest record that is kept, or the place of the next where there is none.
+    pub oldest: Sequence,
+    /// The newest durable record; 0 where there is none.
+    pub newest: Sequence,
+}
+
+/// How much waits, and since when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Backlog {
+    /// Records that aren't settled.
+    pub pending: u64,
+    /// When the oldest of them was received, by the box's clock then.
+    pub oldest_received_at: Option<WallTime>,
+}
+
+/// Records that one look at the journal goes through at most when it filters.
+const SCAN_MAX: usize = 10_000;
+
+impl Store {
+    /// A page of the journal: the records that `wanted` takes.
+    ///
+    /// # Errors
+    /// [`ReadError::Gone`] where `after` is outside of what is kept, or what the disk says.
+    pub fn page(&self, query: &Query, wanted: &dyn Fn(&Record) -> bool) -> Result<Page, ReadError> {
+        let (dropped, newest) = {
+            let state = self.shared.lock();
+            (state.dropped, state.newest)
+        };
+        let oldest = Sequence(dropped + 1);
+        let after = query.after.unwrap_or(Sequence(dropped));
+        if after.0 < dropped || after.0 > newest {
+            return Err(ReadError::Gone { oldest, newest: Sequence(newest) });
+        }
+        let mut page = Page { records: Vec::new(), next: after, oldest, newest: Sequence(newest) };
+        let mut bytes = 0;
+        let mut looked = 0;
+        view::scan(&self.shared, after.0, &|_, _| true, &mut |seen| {
+            looked += 1;
+            match seen {
+                Seen::Record(record) => {
+                    if wanted(record) {
+                        bytes += record.item.raw.len() + OVERHEAD_BYTES;
+                        if !page.records.is_empty() && bytes > query.bytes {
+                            return Flow::Stop;
+                        }
+                        page.records.push(Arc::clone(record));
+                    }
+                    page.next = record.sequence;
+                }
+                Seen::Damaged { last, .. } => page.next = Sequence(last),
+            }
+            if page.records.len() >= query.limit || looked >= SCAN_MAX { Flow::Stop } else { Flow::On }
+        })?;
+        Ok(page)
+    }
+
+    /// Records behind `after` that aren't settled, in order: at most `limit` and about `bytes`.
+    ///
+    /// # Errors
+    /// What the disk says. Records that can't be read are set aside, counted and settled; they are
+    /// no error.
+    pub fn undelivered(
+        &self,
+        after: Sequence,
+        limit: usize,
+        bytes: usize,
+    ) -> Result<Vec<Arc<Record>>, ReadError> {
+        let floor = self.shared.lock().settled.floor();
+        let mut records = Vec::new();
+        let mut taken = 0;
+        let mut lost = Vec::new();
+        let wanted = |first, last| {
+            let state = self.shared.lock();
+            (first..=last).any(|sequence| !state.settled.contains(sequence))
+        };
+        view::scan(&self.shared, after.0.max(floor), &wanted, &mut |seen| {
+            match seen {
+                Seen::Record(record) => {
+                    if self.shared.lock().settled.contains(record.sequence.0) {
+                        return Flow::On;
+                    }
+                    taken += record.item.raw.len() + OVERHEAD_BYTES;
+                    if !records.is_empty() && taken > bytes {
+                        return Flow::Stop;
+                    }
+                    records.push(Arc::clone(record));
+                }
+                Seen::Damaged { first, last, bytes } => {
+                    let state = self.shared.lock();
+                    lost.extend(
+                        (first..=last).filter(|sequence| !state.settled.contains(*sequence)).map(Sequence),
+                    );
+                    drop(state);
+                    if let Err(error) = self.shared.disk.set_aside(&format!("record-{first}"), bytes) {
+                        tracing::warn!(%error, "damaged bytes can't be set aside");
+                    }
+                }
+            }
+            if records.len() >= limit { Flow::Stop } else { Flow::On }
+        })?;
+        if !lost.is_empty() {
+            tracing::error!(records = lost.len(), "records can't be read any more; see the folder `damaged`");
+            self.shared.lock().counters.damaged += lost.len() as u64;
+            self.settle(&lost);
+        }
+        Ok(records)
+    }
+
+    /// How much waits, and since when.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn backlog(&self) -> Result<Backlog, ReadError> {
+        let pending = self.shared.lock().pending;
+        if pending == 0 {
+            return Ok(Backlog::default());
+        }
+        let oldest = self.undelivered(Sequence::START, 1, 1)?;
+        Ok(Backlog { pending, oldest_received_at: oldest.first().map(|record| record.received_at) })
+    }
+
+    /// One record, wherever it is.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub fn record(&self, sequence: Sequence) -> Result<Option<Arc<Record>>, ReadError> {
+        let mut found = None;
+        view::scan(&self.shared, sequence.0.saturating_sub(1), &|_, _| true, &mut |seen| {
+            if let Seen::Record(record) = seen
+                && record.sequence == sequence
+            {
+                found = Some(Arc::clone(record));
+            }
+            Flow::Stop
+        })?;
+        Ok(found)
+    }
+}

@@ -1,0 +1,144 @@
+//! The writer's side of a fold: when one is due, and what changes when it is done.
+
+use std::time::{Duration, Instant};
+
+use super::{FOLD_IDLE, Writer};
+use crate::duplicates;
+use crate::error::Refused;
+use crate::folder::{Done, Order};
+use crate::format::entry::Mark;
+use crate::index::fold::{Fold, Memory};
+use crate::state::FoldProblem;
+
+impl Writer {
+    /// Waits a bounded time for a segment to be folded, where none is free.
+    pub(super) fn wait_for_room(&mut self, bytes: u64) -> Result<(), Refused> {
+        if self.ring.has_room(bytes) {
+            return Ok(());
+        }
+        self.order_fold();
+        self.collect_fold();
+        // Who comes after a wait that was in vain isn't kept waiting again.
+        let wait = if self.stalled { Duration::ZERO } else { self.options.fold_wait };
+        let deadline = Instant::now() + wait;
+        while !self.ring.has_room(bytes) {
+            self.order_fold();
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.done.recv_timeout(left) {
+                Ok(done) => self.take_fold(done),
+                Err(_) => {
+                    self.stalled = true;
+                    return Err(self.no_room());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn no_room(&self) -> Refused {
+        match self.shared.lock().problem {
+            Some(FoldProblem::DiskFull) => Refused::Full,
+            Some(FoldProblem::Failed) => Refused::Disk,
+            None => Refused::Busy,
+        }
+    }
+
+    pub(super) fn collect_fold(&mut self) {
+        while let Ok(done) = self.done.try_recv() {
+            self.take_fold(done);
+        }
+    }
+
+    pub(super) fn take_fold(&mut self, done: Done) {
+        let Done { fold, folded } = done;
+        self.folding = false;
+        self.stalled = false;
+        self.last_fold = Instant::now();
+        self.day = fold.day;
+        self.ring.set_folded(fold.position);
+        self.duplicates.folded(&fold.duplicates);
+        self.contacts.folded(&fold.contacts);
+        if let Err(error) = self.refresh() {
+            tracing::error!(%error, "the index can't be read after a fold");
+        }
+        let mut state = self.shared.lock();
+        state.folded(fold.next_sequence - 1);
+        for (sequence, change) in &fold.dead {
+            if state.dead.get(sequence) == Some(change) {
+                state.dead.remove(sequence);
+            }
+        }
+        state.content_bytes = folded.checkpoint.content_bytes;
+        state.records = folded.checkpoint.records;
+        state.dropped = state.dropped.max(folded.checkpoint.dropped);
+        state.counters.folds += 1;
+        state.counters.dropped_early += folded.dropped.early;
+        if folded.dropped.early > 0 {
+            tracing::warn!(
+                blocks = folded.dropped.early,
+                "the budget is used up: delivered history went early"
+            );
+        }
+        if !folded.lost.is_empty() {
+            tracing::error!(records = folded.lost.len(), "records in the log can't be read any more");
+            state.counters.damaged += folded.lost.len() as u64;
+            state.apply(&Mark::Settled(folded.lost));
+        }
+        let clean = state.tail.is_empty() && state.dead.is_empty();
+        drop(state);
+        self.oldest_unfolded = (!clean).then(Instant::now);
+        // Who waits for a fold waits for one that began after the question.
+        if self.fold_waiters.is_empty() || clean {
+            for answer in self.fold_waiters.drain(..) {
+                answer(Ok(()));
+            }
+        }
+    }
+
+    pub(super) fn fold_if_due(&mut self) {
+        if self.folding {
+            return;
+        }
+        let due = {
+            let state = self.shared.lock();
+            let many = state.tail.len().max(state.dead.len()) >= self.options.fold_records;
+            // Only what was settled since the last fold can make a difference to this one.
+            let crowded =
+                state.live_bytes() >= self.options.max_bytes && state.settled.floor() > self.folded_floor;
+            many || crowded
+        };
+        let old = self.oldest_unfolded.is_some_and(|since| since.elapsed() >= self.options.fold_every);
+        let long = self.ring.unfolded_bytes() >= self.options.fold_bytes;
+        let idle = self.last_fold.elapsed() >= FOLD_IDLE;
+        if due || old || long || idle || !self.fold_waiters.is_empty() {
+            self.order_fold();
+        }
+    }
+
+    pub(super) fn order_fold(&mut self) {
+        if self.folding {
+            return;
+        }
+        let seen_ms = self.seen_ms();
+        let day = duplicates::day_of(seen_ms);
+        let memory =
+            Memory { state: &mut self.shared.lock(), duplicates: &self.duplicates, contacts: &self.contacts };
+        let fold = Fold::take(memory, self.ring.position(), seen_ms, day, day != self.day);
+        self.folded_floor = fold.floor;
+        self.folding = self.orders.try_send(Order::Fold(Box::new(fold))).is_ok();
+    }
+
+    pub(super) fn sync_marks_if_due(&mut self, close: bool) {
+        let due = self.marks_since.is_some_and(|since| close || since.elapsed() >= self.options.sync_marks);
+        if !due {
+            return;
+        }
+        self.marks_since = None;
+        let seen_ms = self.seen_ms();
+        if let Err(error) = self.ring.sync_marks(seen_ms) {
+            // They are in memory and go into redb with the next fold; a power cut before it costs
+            // repeats, which are allowed.
+            tracing::warn!(?error, "delivered marks couldn't be synced");
+        }
+    }
+}
