@@ -188,7 +188,7 @@ fn measure_overhead(folder: &Path) -> anyhow::Result<usize> {
 pub(crate) fn measure(folder: &Path, smoke: bool) -> anyhow::Result<()> {
     let scale = if smoke { 64 } else { 1 };
     let patterns = [
-        Pattern { name: "1 a group, folded every 600 (1/s)", group: 1, groups: 8_192, fold_after: Some(600) },
+        Pattern { name: "1 a group, folded every 600", group: 1, groups: 8_192, fold_after: Some(600) },
         Pattern { name: "1 a group", group: 1, groups: 16_384, fold_after: None },
         Pattern { name: "8 a group", group: 8, groups: 8_192, fold_after: None },
         Pattern { name: "64 a group", group: 64, groups: 2_048, fold_after: None },

@@ -11,6 +11,7 @@ mod alternative;
 mod designs;
 mod disk;
 mod gateway;
+mod parts;
 mod path;
 mod table;
 
@@ -45,6 +46,8 @@ enum Command {
     Path,
     /// The store as built beside sealed log segments that are themselves the history.
     StoreDesigns,
+    /// The parts of the path that are computation alone, one call after another.
+    Parts,
     /// Fills a store and dies without a farewell; used by `store-designs`.
     #[command(hide = true)]
     Fill {
@@ -73,6 +76,7 @@ fn main() -> anyhow::Result<()> {
             path::measure(&plan)
         }
         Command::StoreDesigns => designs::measure(&folder, args.smoke),
+        Command::Parts => parts::measure(args.smoke),
         Command::Fill { design, folder, records, folding } => {
             designs::fill(design, &folder, records, folding)
         }
