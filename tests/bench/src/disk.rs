@@ -1,6 +1,7 @@
 //! Where stores lie while they are measured, and what reached the device.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -23,6 +24,8 @@ pub(crate) struct Image {
 impl Image {
     /// Makes and mounts one in `folder`. Needs root.
     pub(crate) fn new(folder: &Path) -> anyhow::Result<Self> {
+        // A process's own folder in /proc belongs to whom it runs as.
+        anyhow::ensure!(fs::metadata("/proc/self")?.uid() == 0, "only root can mount one");
         let folder = TempDir::new_in(folder)?;
         let file = folder.path().join("image");
         // Not zeros: some disks keep a hole instead.
