@@ -32,11 +32,11 @@ pub mod hub {
         /// The header's value for `body`.
         #[must_use]
         pub fn sign(&self, body: &[u8]) -> String {
-            let mut header = String::from(PREFIX);
-            for byte in hmac::sign(&self.0, body).as_ref() {
-                header.push_str(&format!("{byte:02x}"));
-            }
-            header
+            const DIGITS: &[u8; 16] = b"0123456789abcdef";
+            let tag = hmac::sign(&self.0, body);
+            let digits = tag.as_ref().iter().flat_map(|byte| [byte >> 4, byte & 15]);
+            let digits = digits.map(|digit| char::from(DIGITS[usize::from(digit)]));
+            PREFIX.chars().chain(digits).collect()
         }
 
         /// Whether `signature` was made over `body` with this secret, in constant time.
