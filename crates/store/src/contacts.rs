@@ -65,7 +65,7 @@ impl Contacts {
         &mut self,
         aliases: &[HashedAlias],
         group: &GroupLessons,
-        fresh: u128,
+        fresh: impl FnOnce() -> u128,
     ) -> Result<Lesson, redb::Error> {
         let mut known = Vec::with_capacity(aliases.len());
         for alias in aliases {
@@ -78,7 +78,7 @@ impl Contacts {
         let oldest = by_strong().min();
         let only_username = !aliases.iter().any(strong);
         let by_username = || known.iter().flatten().copied().min().filter(|_| only_username);
-        let contact = oldest.or_else(by_username).unwrap_or(fresh);
+        let contact = oldest.or_else(by_username).unwrap_or_else(fresh);
         let mut joined: Vec<u128> = by_strong().filter(|id| *id != contact).collect();
         joined.sort_unstable();
         joined.dedup();
@@ -207,7 +207,7 @@ mod tests {
     impl People {
         fn see(&mut self, aliases: &[HashedAlias]) -> Lesson {
             let fresh = self.next + 1;
-            let lesson = self.contacts.resolve(aliases, &GroupLessons::default(), fresh).unwrap();
+            let lesson = self.contacts.resolve(aliases, &GroupLessons::default(), || fresh).unwrap();
             self.next = self.next.max(lesson.contact);
             self.contacts.learn(&lesson);
             lesson
@@ -234,10 +234,10 @@ mod tests {
         let mut contacts = Contacts::default();
         let aliases = [alias(AliasKind::UserId, "HK.1")];
         let mut group = GroupLessons::default();
-        group.add(&contacts.resolve(&aliases, &group, 1).unwrap());
-        assert_eq!(contacts.resolve(&aliases, &group, 2).unwrap().contact, 1);
+        group.add(&contacts.resolve(&aliases, &group, || 1).unwrap());
+        assert_eq!(contacts.resolve(&aliases, &group, || 2).unwrap().contact, 1);
         // The group was refused: the next one begins without it.
-        let lesson = contacts.resolve(&aliases, &GroupLessons::default(), 3).unwrap();
+        let lesson = contacts.resolve(&aliases, &GroupLessons::default(), || 3).unwrap();
         assert_eq!((lesson.contact, lesson.learned.len()), (3, 1));
     }
 

@@ -75,7 +75,8 @@ impl Writer {
             return Ok(());
         }
         let lesson = if item.contact.is_some() {
-            let fresh = fresh_contact(&self.random, received_at);
+            let random = self.random.clone();
+            let fresh = || fresh_contact(&random, received_at);
             match self.contacts.resolve(&aliases, &group.lessons, fresh) {
                 Ok(lesson) => lesson,
                 Err(_) => {
