@@ -178,13 +178,14 @@ impl App {
     pub async fn stop(mut self) -> anyhow::Result<()> {
         tracing::info!("draining");
         self.stop.send_replace(true);
+        // Both sides drain at the same time: one after the other would take twice the bound.
+        let delivery = self.delivery.take();
+        let delivery = tokio::task::spawn_blocking(move || delivery.map(DeliveryThread::stop));
         let mut panicked = false;
         for task in self.tasks.drain(..) {
             panicked |= task.await.is_err();
         }
-        if let Some(delivery) = self.delivery.take() {
-            panicked |= tokio::task::spawn_blocking(move || delivery.stop()).await?.is_err();
-        }
+        panicked |= matches!(delivery.await?, Some(Err(_)));
         let store = Arc::clone(&self.store);
         tokio::task::spawn_blocking(move || store.close()).await?;
         tracing::info!("stopped");
