@@ -79,10 +79,8 @@ fn a_request_in_flight_is_answered_during_the_drain() {
         stream.write_all(head.as_bytes()).await.unwrap();
         stream.write_all(&body[..10]).await.unwrap();
         stream.flush().await.unwrap();
-        // The request is being worked on when its head has been read; the drain shows that it was.
-        let reading = appliance.api.clone();
         eventually("the head is read", async || {
-            (reading.metric("wagate_ingress_requests_in_flight", "").await >= 0.0).then_some(())
+            (appliance.api.metric("wagate_webhook_body_bytes_in_flight", "").await > 0.0).then_some(())
         })
         .await;
         appliance.signal(Signal::TERM);
@@ -188,7 +186,8 @@ fn the_app_secret_is_rotated_under_load() {
         })
         .await;
         let refused = load.stop().await.refused;
-        assert!(refused.keys().all(|status| *status == 401), "{refused:?}");
+        // 429 for an address that goes on with wrong signatures.
+        assert!(refused.keys().all(|status| [401, 429].contains(status)), "{refused:?}");
 
         // A secret that can't be read changes nothing.
         std::fs::remove_file(site.path().join("app_secret")).unwrap();

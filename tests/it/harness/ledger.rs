@@ -3,7 +3,6 @@
 use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
-use simulate::Item;
 use simulate::crm::Crm;
 use simulate::whatsapp::Report;
 
@@ -19,9 +18,19 @@ pub(crate) struct Ledger {
 impl Ledger {
     /// Pulls the whole log from the beginning: sequences grow, and no event is there twice.
     pub(crate) async fn pull(api: &Api) -> Self {
+        Self::pull_after(api, 0).await
+    }
+
+    /// The same from the oldest record that is kept.
+    pub(crate) async fn pull_from_oldest(api: &Api) -> Self {
+        let oldest: u64 = api.get("/v1/records?limit=1").await["oldest"].as_str().unwrap().parse().unwrap();
+        Self::pull_after(api, oldest - 1).await
+    }
+
+    async fn pull_after(api: &Api, after: u64) -> Self {
         let mut ledger = Self::default();
-        let mut after = String::from("0");
-        let mut last = 0;
+        let mut last = after;
+        let mut after = after.to_string();
         loop {
             let page = api.get(&format!("/v1/records?after={after}&limit=1000")).await;
             let records = page["records"].as_array().unwrap();
@@ -57,20 +66,27 @@ impl Ledger {
     /// What was acknowledged is in the log, in the order in which each contact wrote it; what is in
     /// the log was sent.
     pub(crate) fn assert_holds(&self, source: &str, reports: &[&Report]) {
-        let acknowledged = || reports.iter().flat_map(|report| &report.acknowledged).flat_map(|webhook| webhook.items.iter());
-        let open = reports.iter().flat_map(|report| &report.unacknowledged).flat_map(|items| items.iter());
-        let mut lanes: HashMap<u32, Vec<(u32, u64)>> = HashMap::new();
-        for item in acknowledged().filter(|item| !item.repeat) {
-            let sequence = self.sequence(source, &item.id);
-            let sequence = sequence.unwrap_or_else(|| panic!("acknowledged and not in the log: {}", item.id));
-            lanes.entry(item.contact).or_default().push((item.counter, sequence));
+        let mut sent: HashSet<&str> = HashSet::new();
+        for report in reports {
+            let mut lanes: HashMap<u32, Vec<(u32, u64)>> = HashMap::new();
+            let acknowledged = report.acknowledged.iter().flat_map(|webhook| webhook.items.iter());
+            for item in acknowledged {
+                sent.insert(&item.id);
+                if !item.repeat {
+                    let sequence = self.sequence(source, &item.id);
+                    let sequence =
+                        sequence.unwrap_or_else(|| panic!("acknowledged and not in the log: {}", item.id));
+                    lanes.entry(item.contact).or_default().push((item.counter, sequence));
+                }
+            }
+            for (contact, mut lane) in lanes {
+                lane.sort_unstable();
+                let in_order = lane.is_sorted_by_key(|(_, sequence)| *sequence);
+                assert!(in_order, "contact {contact}: the log is in another order than the sending: {lane:?}");
+            }
+            let open = report.unacknowledged.iter().flat_map(|items| items.iter());
+            sent.extend(open.map(|item| &*item.id));
         }
-        for (contact, mut lane) in lanes {
-            lane.sort_unstable();
-            let in_order = lane.is_sorted_by_key(|(_, sequence)| *sequence);
-            assert!(in_order, "contact {contact}: the log is in another order than the sending: {lane:?}");
-        }
-        let sent: HashSet<&str> = acknowledged().chain(open).map(|item: &Item| &*item.id).collect();
         let unknown: Vec<_> = self.sequences.keys().filter(|(_, id)| !sent.contains(id.as_str())).collect();
         assert!(unknown.is_empty(), "nobody has sent {unknown:?}");
     }
