@@ -52,6 +52,11 @@ impl Log {
         }
     }
 
+    /// Drops what was said, where it isn't a log but a talk with a person.
+    pub(crate) fn forget(&self) {
+        self.lines.lock().unwrap().clear();
+    }
+
     /// Waits for the last lines of a process that has ended.
     pub(crate) fn finish(&mut self) {
         if let Some(reader) = self.reader.take() {
