@@ -152,6 +152,7 @@ impl Start {
             folding: false,
             stalled: false,
             fold_waiters: Vec::new(),
+            folded_floor: checkpoint.floor,
             last_fold: Instant::now(),
             oldest_unfolded: (!tail_is_empty).then(Instant::now),
             marks_since: None,

@@ -86,6 +86,8 @@ pub(crate) struct Writer {
     /// A wait for a free segment was in vain, and no fold has come through since.
     pub(crate) stalled: bool,
     pub(crate) fold_waiters: Vec<Answer>,
+    /// The floor that the last fold knew.
+    pub(crate) folded_floor: u64,
     pub(crate) last_fold: Instant,
     pub(crate) oldest_unfolded: Option<Instant>,
     pub(crate) marks_since: Option<Instant>,
@@ -461,6 +463,7 @@ impl Writer {
         self.stalled = false;
         self.last_fold = Instant::now();
         self.day = fold.day;
+        self.folded_floor = fold.floor;
         self.ring.set_folded(fold.position);
         self.duplicates.folded(&fold.duplicates);
         self.contacts.folded(&fold.contacts);
@@ -508,8 +511,10 @@ impl Writer {
         let due = {
             let state = self.shared.lock();
             let many = state.tail.len().max(state.dead.len()) >= self.options.fold_records;
-            let crowded =
-                state.live_bytes() >= self.options.max_bytes && state.settled.floor() > state.dropped;
+            // Only where a fold finds something new: history that can't go yet would be tried again
+            // and again, at the price of a commit each.
+            let news = !state.tail.is_empty() || state.settled.floor() > self.folded_floor;
+            let crowded = state.live_bytes() >= self.options.max_bytes && news;
             many || crowded
         };
         let old = self.oldest_unfolded.is_some_and(|since| since.elapsed() >= self.options.fold_every);
