@@ -52,7 +52,12 @@ fn neither_start_up_nor_memory_grow_with_the_backlog() {
         let report = Load::start(&site, options, CONNECTIONS, Pace::Saturate, Some(each)).finish().await;
         assert!(report.is_complete(), "{:?}", report.refused);
         let taken = appliance.api.backlog().await;
-        println!("backlog: {taken} records taken in {:?}, memory {} KiB, at most {} KiB", start.elapsed(), appliance.memory("VmRSS") >> 10, appliance.memory("VmHWM") >> 10);
+        println!(
+            "backlog: {taken} records taken in {:?}, memory {} KiB, at most {} KiB",
+            start.elapsed(),
+            appliance.memory("VmRSS") >> 10,
+            appliance.memory("VmHWM") >> 10
+        );
         assert!(taken >= records * 9 / 10, "{taken}");
         let status = appliance.api.status().await;
         println!("backlog: {}", status["disk"]);
@@ -83,8 +88,13 @@ fn neither_start_up_nor_memory_grow_with_the_backlog() {
         within(patience, "delivery is under way", async || (crm.totals().records > some).then_some(())).await;
         let reading = appliance.memory("VmRSS");
         println!("backlog: memory {} KiB while it drains", reading >> 10);
-        within(patience, "the backlog drains", async || (appliance.api.backlog().await == 0).then_some(())).await;
-        println!("backlog: drained in {:?}, memory at most {} KiB", start.elapsed(), appliance.memory("VmHWM") >> 10);
+        within(patience, "the backlog drains", async || (appliance.api.backlog().await == 0).then_some(()))
+            .await;
+        println!(
+            "backlog: drained in {:?}, memory at most {} KiB",
+            start.elapsed(),
+            appliance.memory("VmHWM") >> 10
+        );
         let source = PayloadOptions::default().source();
         let missing = crm.missing(&source, report.acknowledged_ids());
         assert!(missing.is_empty(), "{} of {taken} are missing", missing.len());

@@ -103,7 +103,8 @@ fn a_clock_that_jumps_loses_repeats_and_expires_nothing() {
         let page = appliance.api.get("/v1/records?limit=1").await;
         assert_eq!(page["oldest"].as_str().unwrap().parse(), Ok(1_u64), "something has expired");
         let source = PayloadOptions::default().source();
-        let mine: Vec<_> = repeated.iter().map(|body| ledger.sequence(&source, &body.items[0].id).unwrap()).collect();
+        let mine: Vec<_> =
+            repeated.iter().map(|body| ledger.sequence(&source, &body.items[0].id).unwrap()).collect();
         assert!(mine.is_sorted(), "{mine:?}");
         let sent: u64 = reports.iter().map(|report| report.acked_items).sum();
         assert_eq!(ledger.len() as u64, sent + repeated.len() as u64);

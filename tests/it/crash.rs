@@ -27,7 +27,13 @@ fn nothing_acknowledged_is_lost_whenever_the_program_is_killed() {
         // A small log, so that it goes round and is folded often, and is killed while that is done.
         site.store_keys = "log_segment = \"5MiB\"\nlog_segments = 3".into();
         site.crm_keys = "timeout = \"1s\"".into();
-        let options = PayloadOptions { seed, contacts: 200, batch_percent: 5, duplicate_percent: 3, ..PayloadOptions::default() };
+        let options = PayloadOptions {
+            seed,
+            contacts: 200,
+            batch_percent: 5,
+            duplicate_percent: 3,
+            ..PayloadOptions::default()
+        };
 
         let mut appliance = Appliance::start(&site).await;
         let mut starts = vec![appliance.ready_after];

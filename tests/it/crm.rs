@@ -71,7 +71,10 @@ fn no_trouble_of_the_crm_slows_the_acknowledgement() {
             let report = load.finish().await;
             assert_eq!((report.acked, report.broken), (300, 0), "{name}: {report:?}");
             let summary = report.latency.summary();
-            println!("crm: {name:>14}: acknowledged in p50 {:?}, p99 {:?}, max {:?}", summary.p50, summary.p99, summary.max);
+            println!(
+                "crm: {name:>14}: acknowledged in p50 {:?}, p99 {:?}, max {:?}",
+                summary.p50, summary.p99, summary.max
+            );
             rows.push((name, summary));
             reports.push(report);
         }
@@ -168,13 +171,18 @@ async fn redirections_are_refusals_and_the_operator_decides_about_the_letters() 
     for (id, from) in [("wamid.MOVED1", "12125550110"), ("wamid.MOVED2", "12125550111")] {
         assert_eq!(poster.status(message(id, from)).await, 200);
     }
-    eventually("two dead letters", async || (dead_letters(&appliance.api).await.len() == 2).then_some(())).await;
+    eventually("two dead letters", async || (dead_letters(&appliance.api).await.len() == 2).then_some(()))
+        .await;
     let config = site.config_argument();
     let listed = wagate(&["deadletters", "--config", &config, "--json"]);
     assert!(listed.status.success(), "{listed:?}");
     let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
-    let ids: Vec<&str> =
-        listed["deadletters"].as_array().unwrap().iter().map(|letter| letter["id"].as_str().unwrap()).collect();
+    let ids: Vec<&str> = listed["deadletters"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|letter| letter["id"].as_str().unwrap())
+        .collect();
     assert_eq!(ids.len(), 2);
 
     crm.behave(Behaviour::Ok).await;
@@ -185,7 +193,8 @@ async fn redirections_are_refusals_and_the_operator_decides_about_the_letters() 
     let first = listed["deadletters"][0]["record"]["id"].as_str().unwrap();
     eventually("the retried one arrives", async || arrived(&crm, first)).await;
     assert_eq!(as_it_came(&crm, first).await["data"]["replayed"], true);
-    eventually("no letter is left", async || dead_letters(&appliance.api).await.is_empty().then_some(())).await;
+    eventually("no letter is left", async || dead_letters(&appliance.api).await.is_empty().then_some(()))
+        .await;
     let nothing = wagate(&["deadletters", "retry", ids[1], "--config", &config]);
     assert_eq!(nothing.status.code(), Some(1), "{nothing:?}");
     assert_eq!(crm.totals().records, 1, "the deleted one isn't sent");
@@ -255,10 +264,8 @@ async fn a_batch_is_split_until_the_culprit_stands_alone() {
         let id = if place == 33 { "wamid.CULPRIT".to_owned() } else { format!("wamid.BATCH{place}") };
         assert_eq!(poster.status(message(&id, &format!("121255501{:02}", place % 7))).await, 200);
     }
-    eventually("the culprit is a dead letter", async || {
-        (dead_letters(api).await.len() == 1).then_some(())
-    })
-    .await;
+    eventually("the culprit is a dead letter", async || (dead_letters(api).await.len() == 1).then_some(()))
+        .await;
     api.drained().await;
     assert_eq!(dead_letters(api).await[0]["record"]["id"], "wamid.CULPRIT");
     let totals = crm.totals();

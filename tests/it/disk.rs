@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+use simulate::Random;
 use simulate::crm::{Behaviour, Crm, Keep};
 use simulate::whatsapp::{Pace, PayloadOptions, Report};
 
@@ -45,30 +46,51 @@ impl Drop for Small {
 }
 
 fn options(seed: u64) -> PayloadOptions {
-    // Webhooks of many items fill a disk sooner than the requests fill the day.
-    PayloadOptions { seed, contacts: 300, batch_percent: 90, batch_items_max: 60, ..PayloadOptions::default() }
+    PayloadOptions { seed, contacts: 300, batch_percent: 20, ..PayloadOptions::default() }
 }
 
-/// Sends until webhooks are refused with 503; gives the stream, which goes on trying.
-async fn until_refused(site: &Site, seed: u64) -> Load {
-    let load = Load::start(site, options(seed), 4, Pace::Saturate, None);
+/// Webhooks of this size, which nothing can compress, fill a disk in seconds.
+const FILLER_BYTES: usize = 120_000;
+
+fn filler(random: &mut Random) -> Vec<u8> {
+    let numbers = (0..FILLER_BYTES / 8).flat_map(|_| random.next_u64().to_le_bytes());
+    numbers.map(|byte| b'!' + byte % 90).collect()
+}
+
+/// A stream of webhooks that goes on trying while the disk is full, and the fillers that were
+/// acknowledged until then.
+struct Full {
+    load: Load,
+    fillers: u64,
+}
+
+/// Sends until webhooks are refused with 503.
+async fn until_refused(site: &Site, seed: u64) -> Full {
+    let load = Load::start(site, options(seed), 4, Pace::PerSecond(150.0), None);
     let poster = Poster::new(site);
+    let mut random = Random::new(seed);
+    let mut fillers = 0;
     within(Duration::from_secs(100), "webhooks are refused", async || {
-        let answer = poster.post(format!("not JSON {}", load.acked())).await.unwrap();
-        (answer.status() == 503).then(|| {
-            let after = answer.headers().get("retry-after").expect("Retry-After").to_str().unwrap();
-            assert!((1..=3_600).contains(&after.parse::<u32>().unwrap()), "{after}");
-        })
+        let answer = poster.post(filler(&mut random)).await.unwrap();
+        if answer.status() == 200 {
+            fillers += 1;
+            return None;
+        }
+        assert_eq!(answer.status(), 503);
+        let after = answer.headers().get("retry-after").expect("Retry-After").to_str().unwrap();
+        assert!((1..=3_600).contains(&after.parse::<u32>().unwrap()), "{after}");
+        Some(())
     })
     .await;
-    load
+    Full { load, fillers }
 }
 
 /// The CRM is back: everything goes out, and intake has resumed by itself.
 async fn recovers(site: &Site, crm: &Crm, appliance: &Appliance, load: Load) -> Report {
     let acked = load.acked();
     crm.behave(Behaviour::Ok).await;
-    within(Duration::from_secs(100), "intake resumes", async || (load.acked() > acked + 20).then_some(())).await;
+    within(Duration::from_secs(100), "intake resumes", async || (load.acked() > acked + 20).then_some(()))
+        .await;
     let report = load.stop().await;
     assert_eq!(report.unacknowledged.len(), 0, "what was refused comes in afterwards");
     appliance.api.drained().await;
@@ -82,25 +104,35 @@ async fn recovers(site: &Site, crm: &Crm, appliance: &Appliance, load: Load) -> 
 }
 
 /// What was acknowledged is with the CRM, under an order that it finds right.
-fn assert_delivered(crm: &Crm, reports: &[&Report]) {
+fn assert_delivered(crm: &Crm, reports: &[&Report], fillers: u64) {
     let source = PayloadOptions::default().source();
     for report in reports {
         let missing = crm.missing(&source, report.acknowledged_ids());
         assert!(missing.is_empty(), "{} acknowledged and not delivered", missing.len());
     }
-    crm.look(|observed| assert!(observed.is_clean(), "{:#?}", observed.complaints()));
+    crm.look(|observed| {
+        assert!(observed.is_clean(), "{:#?}", observed.complaints());
+        let webhooks: u64 = reports.iter().map(|report| report.acked_items).sum();
+        let records = observed.totals().records;
+        assert!(records >= webhooks + fillers, "{records} of {webhooks} and {fillers} fillers");
+    });
 }
 
 /// Delivered history, some of which has to give way later.
 async fn history(site: &Site, appliance: &Appliance, seed: u64) -> Report {
-    let report = Load::start(site, options(seed), 2, Pace::Saturate, Some(60)).finish().await;
+    let options = PayloadOptions { batch_percent: 90, batch_items_max: 60, ..options(seed) };
+    let report = Load::start(site, options, 2, Pace::Saturate, Some(30)).finish().await;
     appliance.api.drained().await;
     report
 }
 
 fn size(folder: &Path) -> u64 {
     let entries = std::fs::read_dir(folder).unwrap().flatten();
-    entries.map(|entry| if entry.path().is_dir() { size(&entry.path()) } else { entry.metadata().unwrap().len() }).sum()
+    entries
+        .map(
+            |entry| if entry.path().is_dir() { size(&entry.path()) } else { entry.metadata().unwrap().len() },
+        )
+        .sum()
 }
 
 #[test]
@@ -116,8 +148,12 @@ fn a_full_disk_refuses_webhooks_and_recovers_by_itself() {
         let appliance = Appliance::start(&site).await;
         let before = history(&site, &appliance, 31).await;
         crm.behave(Behaviour::Down).await;
-        let load = until_refused(&site, 32).await;
-        println!("disk: refused with {} MiB free, {} webhooks acknowledged", small.free() >> 20, load.acked());
+        let Full { load, fillers } = until_refused(&site, 32).await;
+        println!(
+            "disk: refused with {} MiB free, {} webhooks and {fillers} fillers acknowledged",
+            small.free() >> 20,
+            load.acked()
+        );
         assert_eq!(appliance.api.ask(Method::GET, "/readyz").await.unwrap().status(), 200);
         eventually("an alarm", async || {
             appliance.api.alarms().await.iter().any(|alarm| alarm.contains("disk is full")).then_some(())
@@ -129,10 +165,10 @@ fn a_full_disk_refuses_webhooks_and_recovers_by_itself() {
         let appliance = Appliance::start(&site).await;
         println!("disk: ready again on the full disk after {:?}", appliance.ready_after);
         let report = recovers(&site, &crm, &appliance, load).await;
-        assert_delivered(&crm, &[&before, &report]);
+        assert_delivered(&crm, &[&before, &report], fillers);
         let status = appliance.api.status().await;
         println!(
-            "disk: {} items acknowledged, 503 {:?} times, {} MiB free in the end, {}",
+            "disk: {} items and {fillers} fillers acknowledged, 503 {:?} times, {} MiB free in the end, {}",
             report.acked_items,
             report.refused.get(&503),
             small.free() >> 20,
@@ -162,7 +198,7 @@ fn a_foreign_file_that_fills_the_disk_is_survived() {
         let before = history(&site, &appliance, 41).await;
         crm.behave(Behaviour::Down).await;
         let foreign = small.fill();
-        let load = until_refused(&site, 42).await;
+        let Full { load, fillers } = until_refused(&site, 42).await;
         assert_eq!(appliance.api.ask(Method::GET, "/readyz").await.unwrap().status(), 200);
         // The file goes, and nothing else happens: the CRM stays away.
         let acked = load.acked();
@@ -172,7 +208,7 @@ fn a_foreign_file_that_fills_the_disk_is_survived() {
         })
         .await;
         let report = recovers(&site, &crm, &appliance, load).await;
-        assert_delivered(&crm, &[&before, &report]);
+        assert_delivered(&crm, &[&before, &report], fillers);
         appliance.stop().await;
     });
 }
@@ -186,7 +222,7 @@ fn a_budget_that_is_used_up_refuses_webhooks_and_delivered_history_goes_first() 
         let appliance = Appliance::start(&site).await;
         let before = history(&site, &appliance, 51).await;
         crm.behave(Behaviour::Down).await;
-        let load = until_refused(&site, 52).await;
+        let Full { load, fillers } = until_refused(&site, 52).await;
         assert_eq!(appliance.api.ask(Method::GET, "/readyz").await.unwrap().status(), 200);
         eventually("alarms of the budget and of the history that went", async || {
             let alarms = appliance.api.alarms().await.concat();
@@ -215,7 +251,7 @@ fn a_budget_that_is_used_up_refuses_webhooks_and_delivered_history_goes_first() 
         })
         .await;
         let report = recovers(&site, &crm, &appliance, load).await;
-        assert_delivered(&crm, &[&before, &report]);
+        assert_delivered(&crm, &[&before, &report], fillers);
         let kept = Ledger::len(&Ledger::pull_from_oldest(&appliance.api).await);
         println!("disk: {} items acknowledged, {kept} records kept", before.acked_items + report.acked_items);
         appliance.stop().await;

@@ -9,7 +9,9 @@ use simulate::crm::{Behaviour, Keep};
 use simulate::whatsapp::{Pace, PayloadOptions};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::harness::{Appliance, Ledger, Load, Poster, Site, connect, crm, eventually, peer_certificate, run, within};
+use crate::harness::{
+    Appliance, Ledger, Load, Poster, Site, connect, crm, eventually, peer_certificate, run, within,
+};
 
 /// The contract's bound for a drain, with a little for the process to end.
 const DRAIN_MAX: Duration = Duration::from_millis(10_500);
@@ -37,7 +39,9 @@ fn sigterm_drains_and_loses_nothing_though_the_crm_hangs() {
         // An idle connection, and one whose body doesn't come.
         let idle = connect(site.webhook_port).await;
         let mut half = connect(site.webhook_port).await;
-        half.write_all(b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf").await.unwrap();
+        half.write_all(b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf")
+            .await
+            .unwrap();
         half.flush().await.unwrap();
 
         let start = Instant::now();
@@ -106,7 +110,9 @@ fn told_twice_it_leaves_at_once() {
         let mut appliance = Appliance::start(&site).await;
         // What keeps the drain from ending.
         let mut half = connect(site.webhook_port).await;
-        half.write_all(b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf").await.unwrap();
+        half.write_all(b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf")
+            .await
+            .unwrap();
         half.flush().await.unwrap();
         let load = Load::start(&site, options(12), 4, Pace::PerSecond(300.0), None);
         acked(&load, 100).await;
@@ -174,17 +180,16 @@ fn the_app_secret_is_rotated_under_load() {
         assert_eq!(send("{\"first\":1}").await, 401);
         site.put("app_secret_new", b"the new secret\n");
         appliance.signal(Signal::HUP);
-        eventually("the new secret counts", async || (send("{\"second\":2}").await == 200).then_some(())).await;
+        eventually("the new secret counts", async || (send("{\"second\":2}").await == 200).then_some(()))
+            .await;
         // The old one still does.
         acked(&load, 20).await;
 
         site.put("app_secret", b"the new secret");
         appliance.signal(Signal::HUP);
         let old = "{\"third\":3}";
-        eventually("the old secret doesn't count", async || {
-            (poster.status(old).await == 401).then_some(())
-        })
-        .await;
+        eventually("the old secret doesn't count", async || (poster.status(old).await == 401).then_some(()))
+            .await;
         let refused = load.stop().await.refused;
         // 429 for an address that goes on with wrong signatures.
         assert!(refused.keys().all(|status| [401, 429].contains(status)), "{refused:?}");
@@ -241,7 +246,8 @@ fn a_certificate_is_replaced_and_garbage_is_not_taken() {
 /// Puts a new certificate with its key into the site; gives its DER.
 fn certificate(site: &Site) -> Vec<u8> {
     let key = KeyPair::generate().unwrap();
-    let certificate = CertificateParams::new(["box.example.com".to_owned()]).unwrap().self_signed(&key).unwrap();
+    let certificate =
+        CertificateParams::new(["box.example.com".to_owned()]).unwrap().self_signed(&key).unwrap();
     site.put("key.pem", key.serialize_pem().as_bytes());
     site.put("cert.pem", certificate.pem().as_bytes());
     certificate.der().to_vec()

@@ -82,7 +82,10 @@ impl Ledger {
             for (contact, mut lane) in lanes {
                 lane.sort_unstable();
                 let in_order = lane.is_sorted_by_key(|(_, sequence)| *sequence);
-                assert!(in_order, "contact {contact}: the log is in another order than the sending: {lane:?}");
+                assert!(
+                    in_order,
+                    "contact {contact}: the log is in another order than the sending: {lane:?}"
+                );
             }
             let open = report.unacknowledged.iter().flat_map(|items| items.iter());
             sent.extend(open.map(|item| &*item.id));
@@ -100,7 +103,11 @@ impl Ledger {
                 assert_eq!(seen.sequence, *sequence);
             }
             assert!(observed.is_clean(), "{:#?}", observed.complaints());
-            assert_eq!(observed.totals().records, self.sequences.len() as u64, "the CRM has more than the log");
+            assert_eq!(
+                observed.totals().records,
+                self.sequences.len() as u64,
+                "the CRM has more than the log"
+            );
         });
     }
 }

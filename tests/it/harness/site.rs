@@ -92,7 +92,8 @@ impl Site {
     }
 
     pub(crate) fn text(&self) -> String {
-        let Self { store, webhook_port, api_port, store_keys, app_secret, tls, crm_keys, log_level, .. } = self;
+        let Self { store, webhook_port, api_port, store_keys, app_secret, tls, crm_keys, log_level, .. } =
+            self;
         let mut text = format!(
             r#"[store]
 path = "{}"

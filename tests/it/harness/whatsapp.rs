@@ -9,7 +9,8 @@ use model::signature::hub::{self, AppSecret};
 use reqwest::{Client, Response};
 use simulate::Item;
 use simulate::whatsapp::{
-    Backoff, Pace, PayloadOptions, Payloads, Progress, Report, Retry, Sender, SenderOptions, Stop, Supply, Target,
+    Backoff, Pace, PayloadOptions, Payloads, Progress, Report, Retry, Sender, SenderOptions, Stop, Supply,
+    Target,
 };
 use tokio::task::JoinHandle;
 
@@ -105,7 +106,11 @@ impl Poster {
     }
 
     /// Posts a body under a signature.
-    pub(crate) async fn post_signed(&self, body: impl Into<Bytes>, signature: &str) -> reqwest::Result<Response> {
+    pub(crate) async fn post_signed(
+        &self,
+        body: impl Into<Bytes>,
+        signature: &str,
+    ) -> reqwest::Result<Response> {
         self.http.post(&self.url).header(hub::HEADER, signature).body(body.into()).send().await
     }
 
