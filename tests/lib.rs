@@ -1,1 +1,1 @@
-//! Support for the black-box tests.
+//! The appliance as a black box; everything is in the test `it`.

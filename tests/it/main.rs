@@ -1,6 +1,15 @@
-//! The appliance as a black box.
-
+//! The promises of the appliance, tried on the real program: it is started as a process, driven by
+//! a simulated WhatsApp, and watched by a simulated CRM. One file per promise; and the repository
+//! checking itself.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod backlog;
+mod clock;
+mod contract;
 mod corpus;
+mod crash;
+mod crm;
+mod disk;
+mod harness;
+mod stop;
 mod tidy;

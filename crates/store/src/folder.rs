@@ -4,6 +4,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use crate::dead::DeadChange;
 use crate::disk::Disk;
 use crate::error::ReadError;
 use crate::index::fold::{self, Fold, Folded, Keep, Log};
@@ -119,7 +120,7 @@ impl Folder {
         if full {
             let content = self.checkpoint.content_bytes;
             let keep = Keep { history: self.history, target_bytes: content - content / GIVE_WAY_PART };
-            match fold::make_room(&self.shared.index, &self.checkpoint, keep) {
+            match fold::make_room(&self.shared.index, &self.checkpoint, keep, self.floor()) {
                 Ok(folded) => {
                     if folded.dropped.bytes > 0 {
                         tracing::error!(
@@ -155,6 +156,15 @@ impl Folder {
                 tracing::warn!(%error, "damaged bytes can't be set aside");
             }
         }
+    }
+
+    /// How far delivered history may go: up to what is settled by now and folded, but no letter may
+    /// lose its record before it is in the index with a copy of its own.
+    fn floor(&self) -> u64 {
+        let state = self.shared.lock();
+        let floor = state.settled.floor().min(self.checkpoint.next_sequence - 1);
+        let letter = state.dead.iter().find(|(_, change)| matches!(change, DeadChange::Put { .. }));
+        letter.map_or(floor, |(sequence, _)| floor.min(sequence - 1))
     }
 
     fn note_dropped(&self, folded: &Folded) {

@@ -20,7 +20,7 @@ use crate::error::ReadError;
 use crate::format::block::{self, BlockBuilder};
 use crate::format::group::Salt;
 use crate::log::{Geometry, Position};
-use crate::settled::CHUNK_BYTES;
+use crate::settled::{CHUNK_BYTES, Settled};
 use crate::state::{State, TailEntry};
 use crate::tail;
 
@@ -111,8 +111,15 @@ pub(crate) fn fold(
     write_settled(&transaction, fold)?;
     write_duplicates(&transaction, fold, &mut next)?;
     write_contacts(&transaction, fold)?;
+    next.position = fold.position;
+    next.next_sequence = fold.next_sequence;
+    next.seen_ms = fold.seen_ms;
+    next.floor = fold.floor;
+    next.pending = fold.pending;
+    // Room that was made while this fold waited has moved the floor ahead of it.
+    advance_floor(&transaction, &mut next, before.floor)?;
     let allowance = Allowance {
-        floor: fold.floor,
+        floor: next.floor,
         seen_ms: fold.seen_ms,
         history: keep.history,
         target_bytes: keep.target_bytes,
@@ -121,27 +128,31 @@ pub(crate) fn fold(
     next.content_bytes = next.content_bytes.saturating_sub(dropped.bytes);
     next.records = next.records.saturating_sub(dropped.records);
     next.dropped = next.dropped.max(dropped.through);
-    next.position = fold.position;
-    next.next_sequence = fold.next_sequence;
-    next.seen_ms = fold.seen_ms;
-    next.floor = fold.floor;
-    next.pending = fold.pending;
     transaction.open_table(schema::META)?.insert("checkpoint", schema::to_bytes(&next).as_slice())?;
     transaction.commit()?;
     Ok(Folded { checkpoint: next, dropped, lost })
 }
 
 /// Makes room alone: drops delivered history and nothing else. For a disk too full for a fold.
-pub(crate) fn make_room(index: &Index, before: &Checkpoint, keep: Keep) -> Result<Folded, ReadError> {
+///
+/// `floor` is what is settled by now, within what is folded. The last fold may have known nothing
+/// of it: when an outage has filled the disk, all that can go was delivered since.
+pub(crate) fn make_room(
+    index: &Index,
+    before: &Checkpoint,
+    keep: Keep,
+    floor: u64,
+) -> Result<Folded, ReadError> {
     let transaction = index.begin_write()?;
+    let mut next = before.clone();
+    advance_floor(&transaction, &mut next, floor)?;
     let allowance = Allowance {
-        floor: before.floor,
+        floor: next.floor,
         seen_ms: before.seen_ms,
         history: keep.history,
         target_bytes: keep.target_bytes,
     };
     let dropped = retention::drop_history(&transaction, before.content_bytes, allowance)?;
-    let mut next = before.clone();
     next.content_bytes = next.content_bytes.saturating_sub(dropped.bytes);
     next.records = next.records.saturating_sub(dropped.records);
     next.dropped = next.dropped.max(dropped.through);
@@ -152,6 +163,27 @@ pub(crate) fn make_room(index: &Index, before: &Checkpoint, keep: Keep) -> Resul
 
 /// Sequences and the bytes that stand in the log in place of their records.
 pub(crate) type Lost = Vec<(u64, Vec<u8>)>;
+
+/// Moves the floor of `next` up to `floor`, below which everything is settled by now. What was
+/// pending there isn't any more, so that a replay of its marks finds nothing left to count.
+fn advance_floor(
+    transaction: &WriteTransaction,
+    next: &mut Checkpoint,
+    floor: u64,
+) -> Result<(), redb::Error> {
+    if floor <= next.floor {
+        return Ok(());
+    }
+    let mut settled = Settled::new(next.floor);
+    for entry in transaction.open_table(schema::SETTLED)?.iter()? {
+        let (chunk, bytes) = entry?;
+        settled.load(chunk.value(), bytes.value());
+    }
+    let waited = (next.floor + 1..=floor).filter(|sequence| !settled.contains(*sequence)).count();
+    next.pending = next.pending.saturating_sub(waited as u64);
+    next.floor = floor;
+    Ok(())
+}
 
 /// Bytes of records that a dead letter of the same fold needs.
 type Content = BTreeMap<u64, Vec<u8>>;
