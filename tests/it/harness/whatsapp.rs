@@ -29,8 +29,7 @@ const BACKOFF: Backoff = Backoff { first: Duration::from_millis(25), longest: Du
 /// A stream of webhooks over several connections that goes on in the background. What one contact
 /// writes is acknowledged in order.
 pub(crate) struct Load {
-    pub(crate) options: PayloadOptions,
-    pub(crate) progress: Arc<Progress>,
+    progress: Arc<Progress>,
     stop: Stop,
     run: JoinHandle<Report>,
 }
@@ -55,7 +54,7 @@ impl Load {
             None => Supply::live(lane, secret()),
         });
         let run = tokio::spawn(sender.run(supplies.collect()));
-        Self { options, progress, stop, run }
+        Self { progress, stop, run }
     }
 
     /// Webhooks acknowledged so far.
