@@ -38,7 +38,7 @@ impl Load {
     /// Begins; `count` webhooks per connection, or until it is stopped.
     pub(crate) fn start(
         site: &Site,
-        options: PayloadOptions,
+        options: &PayloadOptions,
         connections: u32,
         pace: Pace,
         count: Option<usize>,
@@ -49,7 +49,7 @@ impl Load {
         sender.keep_acknowledged = true;
         let sender = Sender::new(sender);
         let (progress, stop) = (sender.progress(), sender.stopper());
-        let supplies = Payloads::lanes(&options, connections).into_iter().map(|lane| match count {
+        let supplies = Payloads::lanes(options, connections).into_iter().map(|lane| match count {
             Some(count) => Supply::limited(lane, secret(), count),
             None => Supply::live(lane, secret()),
         });
