@@ -8,15 +8,16 @@ use simulate::whatsapp::{Pace, PayloadOptions};
 use crate::harness::{Appliance, Load, Site, crm, run_within, within};
 
 /// Records in the ordinary run; `WAGATE_LONG=1` takes the million.
-const RECORDS: u64 = 100_000;
+const RECORDS: u64 = 60_000;
 const RECORDS_LONG: u64 = 1_000_000;
 /// Items of one webhook, Meta's own bound.
 const BATCH: u32 = 1_000;
 const CONNECTIONS: u32 = 4;
 /// A start on two busy cores, whatever waits.
 const READY_MAX: Duration = Duration::from_secs(1);
-/// What a box with a backlog may take on top of one without.
-const MEMORY_MAX: u64 = 16 << 20;
+/// What a box with a backlog may take on top of one without: 8 MiB read ahead for delivery, 8 MiB of
+/// redb's cache, and the log's tail with the hashes that belong to it.
+const MEMORY_MAX: u64 = 24 << 20;
 
 #[test]
 fn neither_start_up_nor_memory_grow_with_the_backlog() {
@@ -27,9 +28,9 @@ fn neither_start_up_nor_memory_grow_with_the_backlog() {
         let crm = crm(Keep::Counters, true);
         let mut site = Site::new(&crm);
         site.store_keys = "max_size = \"8GiB\"".into();
-        crm.behave(Behaviour::Down).await;
 
-        // An empty store, and the same after a little work: what threads and buffers take anyway.
+        // A store in which nothing waits, before and after some work: what code, threads and buffers
+        // take anyway.
         let mut empty_starts = Vec::new();
         for _ in 0..3 {
             let appliance = Appliance::start(&site).await;
@@ -37,8 +38,18 @@ fn neither_start_up_nor_memory_grow_with_the_backlog() {
             appliance.kill();
         }
         let appliance = Appliance::start(&site).await;
+        let idle = appliance.memory("VmRSS");
+        let few = PayloadOptions { seed: 60, ..PayloadOptions::default() };
+        let before = Load::start(&site, &few, CONNECTIONS, Pace::Saturate, Some(1_000)).finish().await;
+        appliance.api.drained().await;
         let empty = appliance.memory("VmRSS");
+        println!(
+            "backlog: memory {} KiB idle, {} KiB with work and nothing waiting",
+            idle >> 10,
+            empty >> 10
+        );
 
+        crm.behave(Behaviour::Down).await;
         let options = PayloadOptions {
             contacts: 2_000,
             batch_percent: 100,
@@ -49,7 +60,7 @@ fn neither_start_up_nor_memory_grow_with_the_backlog() {
         // 501 items on average.
         let each = usize::try_from(records / 501 / u64::from(CONNECTIONS) + 1).unwrap();
         let start = Instant::now();
-        let report = Load::start(&site, options, CONNECTIONS, Pace::Saturate, Some(each)).finish().await;
+        let report = Load::start(&site, &options, CONNECTIONS, Pace::Saturate, Some(each)).finish().await;
         assert!(report.is_complete(), "{:?}", report.refused);
         let taken = appliance.api.backlog().await;
         println!(
@@ -58,7 +69,7 @@ fn neither_start_up_nor_memory_grow_with_the_backlog() {
             appliance.memory("VmRSS") >> 10,
             appliance.memory("VmHWM") >> 10
         );
-        assert!(taken >= records * 9 / 10, "{taken}");
+        assert!(taken >= records * 8 / 10, "{taken}");
         let status = appliance.api.status().await;
         println!("backlog: {}", status["disk"]);
 
@@ -85,9 +96,16 @@ fn neither_start_up_nor_memory_grow_with_the_backlog() {
         let start = Instant::now();
         crm.behave(Behaviour::Ok).await;
         let some = (taken / 4).min(20_000);
-        within(patience, "delivery is under way", async || (crm.totals().records > some).then_some(())).await;
+        within(patience, "delivery is under way", async || {
+            (crm.totals().records > before.acked_items + some).then_some(())
+        })
+        .await;
         let reading = appliance.memory("VmRSS");
-        println!("backlog: memory {} KiB while it drains", reading >> 10);
+        println!(
+            "backlog: memory {} KiB while it drains, {} KiB of it anonymous",
+            reading >> 10,
+            appliance.memory("RssAnon") >> 10
+        );
         within(patience, "the backlog drains", async || (appliance.api.backlog().await == 0).then_some(()))
             .await;
         println!(
@@ -96,10 +114,11 @@ fn neither_start_up_nor_memory_grow_with_the_backlog() {
             appliance.memory("VmHWM") >> 10
         );
         let source = PayloadOptions::default().source();
-        let missing = crm.missing(&source, report.acknowledged_ids());
+        let acknowledged = before.acknowledged_ids().chain(report.acknowledged_ids());
+        let missing = crm.missing(&source, acknowledged);
         assert!(missing.is_empty(), "{} of {taken} are missing", missing.len());
         crm.look(|observed| assert!(observed.is_clean(), "{:#?}", observed.complaints()));
-        assert_eq!(crm.totals().records, taken);
+        assert_eq!(crm.totals().records, before.acked_items + taken);
         assert!(full < empty + MEMORY_MAX, "{full} bytes with a backlog, {empty} without");
         assert!(reading < empty + MEMORY_MAX, "{reading} bytes while reading, {empty} without a backlog");
         appliance.stop().await;

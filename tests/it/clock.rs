@@ -61,7 +61,7 @@ fn a_clock_that_jumps_loses_repeats_and_expires_nothing() {
         let mut duplicates = 0;
 
         for (round, (name, seconds)) in JUMPS.into_iter().enumerate() {
-            let load = Load::start(&site, options(200 + round as u64), 4, Pace::PerSecond(200.0), None);
+            let load = Load::start(&site, &options(200 + round as u64), 4, Pace::PerSecond(200.0), None);
             eventually("webhooks before the jump", async || (load.acked() >= 60).then_some(())).await;
             // What waits while the clock jumps.
             if round % 2 == 0 {

@@ -37,7 +37,7 @@ fn nothing_acknowledged_is_lost_whenever_the_program_is_killed() {
 
         let mut appliance = Appliance::start(&site).await;
         let mut starts = vec![appliance.ready_after];
-        let load = Load::start(&site, options, 8, Pace::PerSecond(900.0), None);
+        let load = Load::start(&site, &options, 8, Pace::PerSecond(900.0), None);
         crm.misbehave(chaos(random.next_u64(), Duration::from_secs(3_600)));
         for kill in 1..=KILLS {
             let alive = Duration::from_millis(ALIVE_MS.0 + random.below(ALIVE_MS.1 - ALIVE_MS.0));

@@ -67,7 +67,7 @@ fn no_trouble_of_the_crm_slows_the_acknowledgement() {
         for ((name, behaviour), seed) in troubles.into_iter().zip(100_u64..) {
             crm.behave(behaviour).await;
             let options = PayloadOptions { seed, contacts: 100, ..PayloadOptions::default() };
-            let load = Load::start(&site, options, 4, Pace::PerSecond(150.0), Some(75));
+            let load = Load::start(&site, &options, 4, Pace::PerSecond(150.0), Some(75));
             let report = load.finish().await;
             assert_eq!((report.acked, report.broken), (300, 0), "{name}: {report:?}");
             let summary = report.latency.summary();

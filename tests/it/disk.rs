@@ -66,7 +66,7 @@ struct Full {
 
 /// Sends until webhooks are refused with 503.
 async fn until_refused(site: &Site, seed: u64) -> Full {
-    let load = Load::start(site, options(seed), 4, Pace::PerSecond(150.0), None);
+    let load = Load::start(site, &options(seed), 4, Pace::PerSecond(150.0), None);
     let poster = Poster::new(site);
     let mut random = Random::new(seed);
     let mut fillers = 0;
@@ -121,7 +121,7 @@ fn assert_delivered(crm: &Crm, reports: &[&Report], fillers: u64) {
 /// Delivered history, some of which has to give way later.
 async fn history(site: &Site, appliance: &Appliance, seed: u64) -> Report {
     let options = PayloadOptions { batch_percent: 90, batch_items_max: 60, ..options(seed) };
-    let report = Load::start(site, options, 2, Pace::Saturate, Some(30)).finish().await;
+    let report = Load::start(site, &options, 2, Pace::Saturate, Some(30)).finish().await;
     appliance.api.drained().await;
     report
 }

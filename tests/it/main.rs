@@ -2,6 +2,7 @@
 //! a simulated WhatsApp, and watched by a simulated CRM. One file per promise; and the repository
 //! checking itself.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::print_stdout, reason = "figures that a run has found")]
 
 mod backlog;
 mod clock;

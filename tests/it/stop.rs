@@ -31,7 +31,7 @@ fn sigterm_drains_and_loses_nothing_though_the_crm_hangs() {
         let crm = crm(Keep::Counters, true);
         let site = Site::new(&crm);
         let mut appliance = Appliance::start(&site).await;
-        let load = Load::start(&site, options(11), 6, Pace::PerSecond(300.0), None);
+        let load = Load::start(&site, &options(11), 6, Pace::PerSecond(300.0), None);
         acked(&load, 100).await;
         crm.behave(Behaviour::Hang).await;
         acked(&load, 100).await;
@@ -114,7 +114,7 @@ fn told_twice_it_leaves_at_once() {
             .await
             .unwrap();
         half.flush().await.unwrap();
-        let load = Load::start(&site, options(12), 4, Pace::PerSecond(300.0), None);
+        let load = Load::start(&site, &options(12), 4, Pace::PerSecond(300.0), None);
         acked(&load, 100).await;
         appliance.signal(Signal::TERM);
         eventually("the drain begins", async || appliance.log.find("draining")).await;
@@ -141,7 +141,7 @@ fn a_pause_is_only_a_pause() {
         let crm = crm(Keep::Counters, true);
         let site = Site::new(&crm);
         let appliance = Appliance::start(&site).await;
-        let load = Load::start(&site, options(13), 4, Pace::PerSecond(300.0), None);
+        let load = Load::start(&site, &options(13), 4, Pace::PerSecond(300.0), None);
         for _ in 0..3 {
             acked(&load, 50).await;
             appliance.signal(Signal::STOP);
@@ -169,7 +169,7 @@ fn the_app_secret_is_rotated_under_load() {
         site.app_secret = "[\"file:app_secret\", \"file:app_secret_new\"]".into();
         site.put("app_secret_new", b"not the new one yet");
         let appliance = Appliance::start(&site).await;
-        let load = Load::start(&site, options(14), 2, Pace::PerSecond(100.0), None);
+        let load = Load::start(&site, &options(14), 2, Pace::PerSecond(100.0), None);
         acked(&load, 20).await;
 
         let poster = Poster::new(&site);

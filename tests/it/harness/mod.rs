@@ -18,7 +18,7 @@ pub(crate) use self::ledger::Ledger;
 pub(crate) use self::program::{program, wagate};
 pub(crate) use self::site::{API_TOKEN, Site, VERIFY_TOKEN};
 pub(crate) use self::tls::{accept_any, connect, peer_certificate};
-pub(crate) use self::whatsapp::{APP_SECRET, Load, Poster, secret, words};
+pub(crate) use self::whatsapp::{Load, Poster, secret, words};
 
 use simulate::crm::{Crm, CrmOptions, Keep};
 

@@ -29,8 +29,7 @@ const BACKOFF: Backoff = Backoff { first: Duration::from_millis(25), longest: Du
 /// A stream of webhooks over several connections that goes on in the background. What one contact
 /// writes is acknowledged in order.
 pub(crate) struct Load {
-    pub(crate) options: PayloadOptions,
-    pub(crate) progress: Arc<Progress>,
+    progress: Arc<Progress>,
     stop: Stop,
     run: JoinHandle<Report>,
 }
@@ -39,7 +38,7 @@ impl Load {
     /// Begins; `count` webhooks per connection, or until it is stopped.
     pub(crate) fn start(
         site: &Site,
-        options: PayloadOptions,
+        options: &PayloadOptions,
         connections: u32,
         pace: Pace,
         count: Option<usize>,
@@ -50,12 +49,12 @@ impl Load {
         sender.keep_acknowledged = true;
         let sender = Sender::new(sender);
         let (progress, stop) = (sender.progress(), sender.stopper());
-        let supplies = Payloads::lanes(&options, connections).into_iter().map(|lane| match count {
+        let supplies = Payloads::lanes(options, connections).into_iter().map(|lane| match count {
             Some(count) => Supply::limited(lane, secret(), count),
             None => Supply::live(lane, secret()),
         });
         let run = tokio::spawn(sender.run(supplies.collect()));
-        Self { options, progress, stop, run }
+        Self { progress, stop, run }
     }
 
     /// Webhooks acknowledged so far.
