@@ -14,7 +14,7 @@ use crate::harness::{
 };
 
 /// The contract's bound for a drain, with a little for the process to end.
-const DRAIN_MAX: Duration = Duration::from_millis(10_500);
+const DRAIN_MAX: Duration = Duration::from_secs(11);
 
 fn options(seed: u64) -> PayloadOptions {
     PayloadOptions { seed, contacts: 50, ..PayloadOptions::default() }
