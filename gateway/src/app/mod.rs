@@ -215,6 +215,8 @@ async fn open_store(config: &Config) -> anyhow::Result<(Arc<StoreJournal>, Arc<S
         segment_bytes: config.store.log_segment,
         segments: config.store.log_segments,
         max_bytes: config.store.max_size,
+        // A small log, on a small disk, is folded a segment at a time, too.
+        fold_bytes: config.store.log_segment,
         history: config.store.history,
         deliver: !config.crm.endpoints.is_empty(),
         ..store::Options::default()

@@ -187,6 +187,7 @@ impl Start {
             held: None,
             folding: false,
             last_fold_at: (0, 0),
+            crowded: false,
             stalled: false,
             fold_waiters: Vec::new(),
             last_fold: Instant::now(),

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use model::WallTime;
 
+use super::folding::CROWDED_EVERY;
 use super::{Answer, FOLD_IDLE, Job, Prepared, Writer};
 use crate::format::entry::Mark;
 use crate::options::GROUP_BYTES;
@@ -100,6 +101,9 @@ impl Writer {
         let until =
             |since: Instant, after: Duration| (since + after).saturating_duration_since(Instant::now());
         let mut idle = if self.folding { FOLD_IDLE } else { until(self.last_fold, FOLD_IDLE) };
+        if self.crowded && !self.folding {
+            idle = idle.min(until(self.last_fold, CROWDED_EVERY));
+        }
         if let Some(since) = self.marks_since {
             idle = idle.min(until(since, self.options.sync_marks));
         }

@@ -7,7 +7,12 @@ use crate::duplicates;
 use crate::error::Refused;
 use crate::folder::{Done, Order};
 use crate::index::fold::{Fold, Memory};
+use crate::index::retention;
 use crate::state::FoldProblem;
+
+/// Near the end of the budget room is made this often, and not for each record that is delivered;
+/// past it, while webhooks are refused, at once.
+pub(super) const CROWDED_EVERY: Duration = Duration::from_secs(1);
 
 impl Writer {
     /// Waits a bounded time for a segment to be folded, where none is free.
@@ -101,10 +106,11 @@ impl Writer {
             let many = state.tail.len().max(state.dead.len()) >= self.options.fold_records;
             // Where nothing came and nothing was settled since the last fold, another makes no room.
             let floor = state.settled.floor();
-            let crowded = state.live_bytes() >= self.options.max_bytes
+            self.crowded = state.live_bytes() >= retention::target(self.options.max_bytes)
                 && floor > state.dropped
                 && self.last_fold_at != (floor, state.newest + 1);
-            many || crowded
+            let refusing = state.live_bytes() >= self.options.max_bytes;
+            many || (self.crowded && (refusing || self.last_fold.elapsed() >= CROWDED_EVERY))
         };
         let old = self.oldest_unfolded.is_some_and(|since| since.elapsed() >= self.options.fold_every);
         let long = self.ring.unfolded_bytes() >= self.options.fold_bytes;

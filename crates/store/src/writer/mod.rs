@@ -98,6 +98,8 @@ pub(crate) struct Writer {
     pub(crate) folding: bool,
     /// Floor and next sequence of the last fold that was ordered.
     pub(crate) last_fold_at: (u64, u64),
+    /// The budget is nearly used up, and another fold would make room.
+    pub(crate) crowded: bool,
     /// A wait for a free segment was in vain, and no fold has come through since.
     pub(crate) stalled: bool,
     pub(crate) fold_waiters: Vec<Answer>,
