@@ -43,7 +43,7 @@ impl Writer {
         self.take(first, &mut batch);
         self.take_waiting(&mut batch);
         if !batch.appends.is_empty() {
-            let window = self.window();
+            let window = window(self.ring.flush_time());
             let deadline = Instant::now() + window;
             while !window.is_zero() && self.held.is_none() && !batch.close && batch.bytes < GROUP_BYTES {
                 let left = deadline.saturating_duration_since(Instant::now());
@@ -90,13 +90,6 @@ impl Writer {
         }
     }
 
-    pub(super) fn window(&self) -> Duration {
-        match self.ring.flush_time() {
-            Some(flush) if flush > SLOW_SYNC => flush / WINDOW_PART,
-            _ => Duration::ZERO,
-        }
-    }
-
     pub(super) fn idle(&self) -> Duration {
         let until =
             |since: Instant, after: Duration| (since + after).saturating_duration_since(Instant::now());
@@ -119,5 +112,26 @@ fn mark_bytes(mark: &Mark) -> usize {
         Mark::Settled(sequences) => 64 + sequences.len() * 10,
         Mark::Dead { reason, .. } => 96 + reason.len(),
         Mark::Retry { .. } | Mark::Dropped { .. } | Mark::Sealed { .. } => 64,
+    }
+}
+
+/// How long a group waits for company, by the measured time of a sync.
+fn window(flush: Option<Duration>) -> Duration {
+    match flush {
+        Some(flush) if flush > SLOW_SYNC => flush / WINDOW_PART,
+        _ => Duration::ZERO,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_slow_disk_makes_a_group_wait() {
+        let ms = Duration::from_millis;
+        assert_eq!(window(None), Duration::ZERO, "nothing is known yet");
+        assert_eq!(window(Some(ms(2))), Duration::ZERO);
+        assert_eq!(window(Some(ms(10))), ms(1));
     }
 }
