@@ -118,9 +118,19 @@ pub(crate) fn fold(
     next.pending = fold.pending;
     // Room that was made while this fold waited has moved the floor ahead of it.
     advance_floor(&transaction, &mut next, before.floor)?;
+    finish(transaction, next, keep, lost)
+}
+
+/// Lets go what may go and commits the checkpoint with everything that it speaks of.
+fn finish(
+    transaction: WriteTransaction,
+    mut next: Checkpoint,
+    keep: Keep,
+    lost: Lost,
+) -> Result<Folded, ReadError> {
     let allowance = Allowance {
         floor: next.floor,
-        seen_ms: fold.seen_ms,
+        seen_ms: next.seen_ms,
         history: keep.history,
         target_bytes: keep.target_bytes,
     };
@@ -146,19 +156,7 @@ pub(crate) fn make_room(
     let transaction = index.begin_write()?;
     let mut next = before.clone();
     advance_floor(&transaction, &mut next, floor)?;
-    let allowance = Allowance {
-        floor: next.floor,
-        seen_ms: before.seen_ms,
-        history: keep.history,
-        target_bytes: keep.target_bytes,
-    };
-    let dropped = retention::drop_history(&transaction, before.content_bytes, allowance)?;
-    next.content_bytes = next.content_bytes.saturating_sub(dropped.bytes);
-    next.records = next.records.saturating_sub(dropped.records);
-    next.dropped = next.dropped.max(dropped.through);
-    transaction.open_table(schema::META)?.insert("checkpoint", schema::to_bytes(&next).as_slice())?;
-    transaction.commit()?;
-    Ok(Folded { checkpoint: next, dropped, lost: Vec::new() })
+    finish(transaction, next, keep, Lost::new())
 }
 
 /// Sequences and the bytes that stand in the log in place of their records.

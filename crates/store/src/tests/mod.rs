@@ -8,6 +8,7 @@ mod golden;
 mod journal;
 mod replay;
 mod restart;
+mod room;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,0 +1,63 @@
+//! Room that is made on a full disk, of what was delivered since the last fold.
+
+use std::time::Duration;
+
+use model::Sequence;
+
+use super::{NOW, item, open, small, waiting};
+use crate::Options;
+use crate::disk::simulated::{Fault, SimulatedDisk};
+use crate::index::fold::{self, Keep};
+use crate::index::{Index, schema};
+
+/// Forty records in the index, all delivered but the last two, and the index knows nothing of that:
+/// the marks are in the log alone.
+fn delivered_since_the_fold() -> SimulatedDisk {
+    let disk = SimulatedDisk::new();
+    let store = open(&disk, Options { fold_records: 1000, ..small() });
+    for number in 0..40 {
+        store.append_and_wait(vec![item(&format!("id-{number:02}"), number % 5)], NOW).unwrap();
+    }
+    store.fold().unwrap();
+    store.settle(&(1..=38).map(Sequence).collect::<Vec<_>>());
+    store.flush().unwrap();
+    drop(store);
+    disk.after_kill()
+}
+
+/// Makes room as the folder does; `Err` when the disk stops in the middle.
+fn make_room(disk: &SimulatedDisk) -> Result<fold::Folded, crate::ReadError> {
+    let index = Index::new(1 << 20);
+    index.reopen(disk)?;
+    let before = schema::checkpoint(&index.begin_read()?)?;
+    assert_eq!((before.floor, before.pending), (0, 40));
+    fold::make_room(&index, &before, Keep { history: Duration::MAX, target_bytes: 0 }, 38)
+}
+
+#[test]
+fn the_floor_moves_and_what_waited_below_it_is_out_of_the_count() {
+    let disk = delivered_since_the_fold();
+    let folded = make_room(&disk).unwrap();
+    assert_eq!((folded.checkpoint.floor, folded.checkpoint.pending), (38, 2));
+    assert!(folded.dropped.bytes > 0 && folded.dropped.through <= 38);
+    let store = open(&disk, small());
+    assert_eq!((store.pending(), waiting(&store).len()), (2, 2), "the marks are replayed and change nothing");
+    store.append_and_wait(vec![item("more", 1)], NOW).unwrap();
+    store.fold().unwrap();
+    assert_eq!((store.pending(), waiting(&store).len()), (3, 3));
+}
+
+#[test]
+fn a_power_cut_while_room_is_made_costs_nothing_undelivered() {
+    for step in 0.. {
+        let disk = delivered_since_the_fold();
+        disk.inject(disk.operations() + step, Fault::PowerCut);
+        let made = make_room(&disk).is_ok();
+        let store = open(&disk.after_power_cut(step), small());
+        assert_eq!((store.pending(), waiting(&store).len()), (2, 2), "cut at {step}");
+        if made {
+            assert!(step > 5, "there were operations to cut");
+            return;
+        }
+    }
+}
