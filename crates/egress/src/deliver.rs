@@ -93,6 +93,9 @@ impl Delivery {
     /// Delivers until `shutdown` comes to pass; then waits for the requests in flight, at most
     /// [`Settings::drain`], settles what was answered, and returns. What is unanswered stays
     /// undelivered and is sent again after the next start.
+    ///
+    /// Best spawned: the future that a runtime blocks on is woken through the kernel even by its
+    /// own sockets, which costs two system calls an answer.
     pub async fn run(mut self, shutdown: impl Future<Output = ()>) {
         let mut tail = self.journal.watch();
         let mut shutdown = std::pin::pin!(shutdown);
