@@ -78,19 +78,17 @@ fn deliver(port: u64, records: u64, per_second: Option<u64>) {
     let delivery = Delivery::new(
         Arc::<Memory>::clone(&journal),
         Arc::new(move |_| body.clone()),
-        Endpoint::new("primary", &format!("http://127.0.0.1:{port}/wagate")).unwrap(),
+        &Endpoint::new("primary", &format!("http://127.0.0.1:{port}/wagate")).unwrap(),
         secrets,
-        Clients::new(client).unwrap(),
+        &Clients::new(client).unwrap(),
         settings,
         &Metrics::default(),
     )
     .unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let (thread, began) = std::sync::mpsc::channel();
     let delivering = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let before = on_cpu();
-        thread.send(()).unwrap();
         // A task of its own, as `Delivery::run` asks.
         let running = runtime.spawn(delivery.run(async {
             let _gone = stopped.await;
@@ -98,7 +96,6 @@ fn deliver(port: u64, records: u64, per_second: Option<u64>) {
         runtime.block_on(running).unwrap();
         on_cpu() - before
     });
-    began.recv().unwrap();
     let start = Instant::now();
     match per_second {
         None => {

@@ -65,9 +65,9 @@ impl Delivery {
     pub fn new(
         journal: Arc<dyn Journal>,
         render: Render,
-        endpoint: Endpoint,
+        endpoint: &Endpoint,
         secrets: SigningSecrets,
-        clients: Clients,
+        clients: &Clients,
         settings: Settings,
         metrics: &Metrics,
     ) -> Result<Self, EgressError> {
@@ -80,7 +80,7 @@ impl Delivery {
             settlements: Vec::new(),
             metrics: metrics.clone(),
             health: Health::new(endpoint.name(), metrics),
-            sender: Arc::new(Sender::new(&endpoint, secrets, render, &clients)?),
+            sender: Arc::new(Sender::new(endpoint, secrets, render, clients)?),
         })
     }
 

@@ -59,7 +59,7 @@ impl Sender {
             Some((head, body)) => {
                 drop(records);
                 match self.client.send(&head, &body).await {
-                    Ok(answer) => answered(answer),
+                    Ok(answer) => answered(&answer),
                     Err(trouble) => failed(trouble),
                 }
             }
@@ -84,7 +84,7 @@ impl Sender {
     }
 }
 
-fn answered(answer: http::Answer) -> Report {
+fn answered(answer: &http::Answer) -> Report {
     let status = Answer::Status {
         code: answer.code,
         retry_after: answer.retry_after.as_deref(),

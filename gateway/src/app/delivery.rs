@@ -48,9 +48,9 @@ impl DeliveryThread {
         let delivery = Delivery::new(
             journal,
             Arc::new(move |record| records::render(record, &numbers)),
-            endpoint,
+            &endpoint,
             secrets.signing(),
-            Clients::new(client)?,
+            &Clients::new(client)?,
             settings,
             &metrics,
         )?;

@@ -74,9 +74,9 @@ pub(crate) fn start_as(
     let delivery = Delivery::new(
         Arc::<Memory>::clone(journal),
         render,
-        Endpoint::new("primary", url).unwrap(),
+        &Endpoint::new("primary", url).unwrap(),
         secrets.clone(),
-        Clients::new(client).unwrap(),
+        &Clients::new(client).unwrap(),
         settings,
         &metrics,
     )
