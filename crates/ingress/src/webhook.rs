@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Body;
+use hyper::http::HeaderName;
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, Request, Response};
 use model::signature::hub::{HEADER, Signature};
@@ -41,10 +42,13 @@ pub struct Webhook<A> {
     refusals: Quiet,
 }
 
+/// The name as `http` keeps it, made once.
+static SIGNATURE: HeaderName = HeaderName::from_static(HEADER);
+
 /// The signature of a request: exactly one header of the right shape.
 #[must_use]
 pub fn signature(headers: &HeaderMap) -> Option<Signature> {
-    let mut values = headers.get_all(HEADER).iter();
+    let mut values = headers.get_all(&SIGNATURE).iter();
     match (values.next(), values.next()) {
         (Some(value), None) => Signature::parse(value.as_bytes()),
         _ => None,

@@ -71,7 +71,9 @@ mod tests {
         let mut examples = 0;
         for country in DATABASE.iter() {
             for number in [country.descriptors().mobile(), country.descriptors().fixed_line()] {
-                let Some(example) = number.and_then(phonenumber::metadata::Descriptor::example) else { continue };
+                let Some(example) = number.and_then(phonenumber::metadata::Descriptor::example) else {
+                    continue;
+                };
                 let text = format!("+{}{example}", country.country_code());
                 assert!(may_be_e164(&text), "{text}");
                 examples += 1;
@@ -95,8 +97,16 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_refused() {
-        for text in ["", "+", "85291234567", "+852912", "+8529123456789012", "+2101234567", "+85 291234567", "+999123456789"]
-        {
+        for text in [
+            "",
+            "+",
+            "85291234567",
+            "+852912",
+            "+8529123456789012",
+            "+2101234567",
+            "+85 291234567",
+            "+999123456789",
+        ] {
             assert!(!may_be_e164(text), "{text}");
         }
     }
