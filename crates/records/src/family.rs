@@ -138,7 +138,7 @@ impl Rest {
     fn take(&mut self, object: Value<'_, '_>, taken: &[&str]) {
         let about = ["messaging_product", "metadata", "contacts"];
         for (key, value) in object.members().filter(|(_, value)| !value.is_nothing()) {
-            if !taken.iter().chain(&about).any(|name| key.is_text(name)) {
+            if !key.is_one_of(taken) && !key.is_one_of(&about) {
                 let holds = matches!(value.sort(), Sort::Array | Sort::Object) || key.is_text("errors");
                 // A summary that comes along with the messages of a handover.
                 self.matters |= holds && !key.is_text("conversation_context");

@@ -26,11 +26,6 @@ pub(crate) fn usable<'a>(member: Option<Value<'_, 'a>>) -> Option<Cow<'a, str>> 
     member?.text().filter(|id| is_usable(id))
 }
 
-/// A member that holds a usable id.
-pub(crate) fn usable_id<'a>(object: Value<'_, 'a>, key: &str) -> Option<Cow<'a, str>> {
-    usable(object.get(key))
-}
-
 /// A member's text as a label for people: cut at [`NAME_MAX`] characters.
 pub(crate) fn label<'a>(member: Option<Value<'_, 'a>>) -> Option<Cow<'a, str>> {
     let mut text = member?.text()?;
@@ -64,21 +59,19 @@ pub(crate) struct Person<'a> {
 }
 
 impl<'a> Person<'a> {
-    /// Reads the first of the keys that says something. Where a phone is expected some resellers
-    /// put the user id.
+    /// Takes the first of the members that says something. Where a phone is expected some
+    /// resellers put the user id.
     pub(crate) fn read<const P: usize, const U: usize, const V: usize>(
-        object: Value<'_, 'a>,
-        phone: [&str; P],
-        user_id: [&str; U],
-        parent: [&str; V],
+        phone: [Option<Value<'_, 'a>>; P],
+        user_id: [Option<Value<'_, 'a>>; U],
+        parent: [Option<Value<'_, 'a>>; V],
     ) -> Self {
-        let number = first(object, phone);
-        let (phone, misplaced) = match number {
+        let (phone, misplaced) = match first(phone) {
             // Digits have at most one plus before them.
             Some(number) if phone::digits(&number).is_some() => (Some(without_leading(number, '+')), None),
             other => (None, other),
         };
-        Self { phone, user_id: first(object, user_id).or(misplaced), parent_user_id: first(object, parent) }
+        Self { phone, user_id: first(user_id).or(misplaced), parent_user_id: first(parent) }
     }
 
     /// This person, or the other one if this is nobody.
@@ -91,8 +84,8 @@ impl<'a> Person<'a> {
     }
 }
 
-fn first<'a, const N: usize>(object: Value<'_, 'a>, keys: [&str; N]) -> Option<Cow<'a, str>> {
-    object.get_each(keys).into_iter().find_map(usable)
+fn first<'a, const N: usize>(members: [Option<Value<'_, 'a>>; N]) -> Option<Cow<'a, str>> {
+    members.into_iter().find_map(usable)
 }
 
 /// One of `contacts[]`: what WhatsApp says about a person beside the item.
@@ -107,8 +100,9 @@ pub(crate) struct Card<'a> {
 impl<'a> Card<'a> {
     /// Reads one.
     pub(crate) fn read(card: Value<'_, 'a>) -> Self {
-        let person = Person::read(card, ["wa_id"], ["user_id"], ["parent_user_id"]);
-        let [profile, own_username] = card.get_each(["profile", "username"]);
+        let [wa_id, user_id, parent, profile, own_username] =
+            card.get_each(["wa_id", "user_id", "parent_user_id", "profile", "username"]);
+        let person = Person::read([wa_id], [user_id], [parent]);
         let [username, name] = profile.unwrap_or(card).get_each(["username", "name"]);
         let username = label(username).or_else(|| label(own_username));
         Self {
@@ -131,7 +125,7 @@ impl<'a> Card<'a> {
 
     /// The card of the person whom a thread of the history is named after.
     pub(crate) fn of_thread(thread: Value<'_, 'a>) -> Option<Self> {
-        let person = Person::read(thread, ["id"], [], []);
+        let person = Person::read([thread.get("id")], [], []);
         (!person.is_nobody()).then(|| Self::of(person))
     }
 

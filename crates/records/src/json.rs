@@ -145,20 +145,26 @@ impl<'d, 'a> Value<'d, 'a> {
     }
 
     /// [`Self::get`] for several names at once.
+    // Inlined, the names' lengths are numbers in the code, and a comparison is one instruction.
+    #[inline(always)]
     pub(crate) fn get_each<const N: usize>(self, keys: [&str; N]) -> [Option<Self>; N] {
+        let (text, nodes) = (self.doc.text.as_bytes(), self.doc.nodes.as_slice());
         let mut found = [None; N];
-        for (name, value) in self.members() {
-            let (node, written) = (name.node(), name.raw().as_bytes());
+        let end = if self.is_object() { self.node().next } else { 0 };
+        let mut at = self.at + 1;
+        while at < end {
+            let (name, value) = (nodes[at as usize], Value { doc: self.doc, at: at + 1 });
+            // What stands between the quotes.
+            let written = &text[name.start as usize + 1..name.end as usize - 1];
             for (key, found) in keys.iter().zip(&mut found) {
-                // The quotes are two bytes; of most pairs the length alone says that they differ.
-                if node.escaped {
-                    if name.is_text(key) {
-                        *found = Some(value);
-                    }
-                } else if written.len() == key.len() + 2 && &written[1..=key.len()] == key.as_bytes() {
+                // Of most pairs the length alone says that they differ.
+                if (written.len() == key.len() && written == key.as_bytes())
+                    || (name.escaped && Value { doc: self.doc, at }.is_text(key))
+                {
                     *found = Some(value);
                 }
             }
+            at = value.node().next;
         }
         found.map(|found| found.filter(|value| value.sort() != Sort::Null))
     }
@@ -169,13 +175,22 @@ impl<'d, 'a> Value<'d, 'a> {
     }
 
     /// True if this is a text and equal to `other` once decoded.
+    #[inline]
     pub(crate) fn is_text(self, other: &str) -> bool {
-        if self.node().escaped {
+        let node = self.node();
+        if node.escaped {
             return self.inner().is_some_and(|inner| text::decode(inner) == other);
         }
         // The quotes are two bytes; of most pairs the length alone says that they differ.
-        let node = self.node();
         (node.end - node.start) as usize == other.len() + 2 && self.inner() == Some(other)
+    }
+
+    /// True if this is a text and equal to one of `others` once decoded.
+    pub(crate) fn is_one_of(self, others: &[&str]) -> bool {
+        if self.is_escaped() {
+            return others.iter().any(|other| self.is_text(other));
+        }
+        self.inner().is_some_and(|inner| others.contains(&inner))
     }
 
     /// True for a text that holds an escape.
@@ -199,7 +214,9 @@ impl<'d, 'a> Value<'d, 'a> {
 
     /// What stands between the quotes.
     fn inner(self) -> Option<&'a str> {
-        self.raw().strip_prefix('"')?.strip_suffix('"')
+        let node = self.node();
+        let is_quoted = self.sort() == Sort::Text;
+        if is_quoted { self.doc.text.get(node.start as usize + 1..node.end as usize - 1) } else { None }
     }
 
     /// A text, decoded, with U+FFFD for each lone surrogate; `""` is the same as absent. A number

@@ -56,7 +56,10 @@ pub(crate) fn write(out: &mut Out, id: &str, message: Value<'_, '_>) {
     if kind.is_some_and(Value::is_word) {
         out.text_of(kind);
     } else {
-        out.maybe_text(TYPES.into_iter().find(|name| holding(message.get(name)).is_some()));
+        match TYPES.into_iter().find(|name| holding(message.get(name)).is_some()) {
+            Some(name) => _ = out.word(name),
+            None => out.null(),
+        }
     }
     out.raw(r#","text":"#);
     out.text_of(text.and_then(|text| if text.is_object() { text.get("body") } else { Some(text) }));
@@ -105,7 +108,7 @@ fn write_media(out: &mut Out, content: Value<'_, '_>) {
     };
     let [id, mime_type, sha256, filename, caption, voice, animated] =
         media.get_each(["id", "mime_type", "sha256", "filename", "caption", "voice", "animated"]);
-    out.raw(r#"{"kind":"#).text(kind);
+    out.raw(r#"{"kind":"#).word(kind);
     out.raw(r#","id":"#).text_of(id);
     out.raw(r#","mime_type":"#).text_of(mime_type);
     out.raw(r#","sha256":"#).text_of(sha256);
@@ -150,7 +153,7 @@ fn write_reply(out: &mut Out, button: Option<Value<'_, '_>>, interactive: Option
         (None, None) => return out.null(),
     };
     let [id, title, description] = reply.get_each(["id", "title", "description"]);
-    out.raw(r#"{"kind":"#).text(kind);
+    out.raw(r#"{"kind":"#).word(kind);
     out.raw(r#","id":"#).text_of(id);
     out.raw(r#","title":"#).text_of(title);
     out.raw(r#","description":"#).text_of(description).raw(r#","data":null}"#);

@@ -60,7 +60,7 @@ pub fn render(record: &Record, numbers: &Numbers) -> Vec<u8> {
         None => out.raw(r#","group":null,"tags":[]"#),
     };
     if let Some(via) = item.via {
-        out.raw(r#","via":"#).text(via.as_str());
+        out.raw(r#","via":"#).word(via.as_str());
     }
     if record.replayed {
         out.raw(r#","replayed":true"#);
@@ -74,7 +74,7 @@ fn write_attributes(out: &mut Out, record: &Record) {
     let item = &record.item;
     out.raw(r#"{"specversion":"1.0","id":"#).text(&item.id);
     out.raw(r#","source":"#).text(&item.source);
-    out.raw(r#","type":"#).text(item.kind.event_type());
+    out.raw(r#","type":"#).word(item.kind.event_type());
     if let Some(subject) = item.contact.as_ref().and_then(subject) {
         out.raw(r#","subject":"#).text(subject);
     }

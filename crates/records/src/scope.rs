@@ -24,6 +24,10 @@ pub(crate) struct Items {
 impl Items {
     pub(crate) fn push(&mut self, item: Item) {
         if self.list.len() < ITEMS_MAX {
+            if self.list.is_empty() {
+                // Most webhooks hold one, and an item is large.
+                self.list.reserve_exact(1);
+            }
             self.list.push(item);
         } else {
             self.overflow = true;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::envelope::DEPTH_MAX;
-use crate::identity::usable_id;
+use crate::identity::usable;
 use crate::json::{Out, Value};
 
 /// Writes `data.status` of an element of `statuses`.
@@ -20,7 +20,7 @@ pub(crate) fn write(out: &mut Out, status: Value<'_, '_>) {
 
 /// The wamid of the message that a status is about. Gupshup puts an id of its own into `id`.
 pub(crate) fn message_id<'a>(status: Value<'_, 'a>) -> Option<Cow<'a, str>> {
-    usable_id(status, "meta_msg_id").or_else(|| usable_id(status, "id"))
+    status.get_each(["meta_msg_id", "id"]).into_iter().find_map(usable)
 }
 
 /// Writes a member as WhatsApp gives it; null where it says nothing, or nests too deep to be handed on.

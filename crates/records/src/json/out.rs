@@ -53,6 +53,11 @@ impl Out {
         self
     }
 
+    /// A word of our own in quotes, which holds nothing that needs an escape.
+    pub(crate) fn word(&mut self, word: &'static str) -> &mut Self {
+        self.raw("\"").raw(word).raw("\"")
+    }
+
     /// A text in quotes, or null.
     pub(crate) fn maybe_text(&mut self, text: Option<&str>) -> &mut Self {
         match text {

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 /// The first byte at or after `at` that doesn't stand for itself inside a JSON string: a quote, a
 /// backslash or a control character; the length where there is none.
+#[inline]
 pub(crate) fn plain_end(bytes: &[u8], mut at: usize) -> usize {
     while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
         let special = special(u64::from_le_bytes(*eight));
@@ -12,8 +13,18 @@ pub(crate) fn plain_end(bytes: &[u8], mut at: usize) -> usize {
         }
         at += 8;
     }
-    let special = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
-    bytes.get(at..).and_then(|rest| rest.iter().position(special)).map_or(bytes.len(), |more| at + more)
+    let left = bytes.len().saturating_sub(at);
+    match bytes.last_chunk() {
+        // The last eight once more, less those that were looked at.
+        Some(eight) if left > 0 => {
+            let special = special(u64::from_le_bytes(*eight) >> (64 - 8 * left));
+            at + left.min(special.trailing_zeros() as usize / 8)
+        }
+        _ => {
+            let special = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
+            at + bytes.get(at..).and_then(|rest| rest.iter().position(special)).unwrap_or(left)
+        }
+    }
 }
 
 /// Eight bytes at once: the highest bit of each that is a quote, a backslash or a control
@@ -21,11 +32,10 @@ pub(crate) fn plain_end(bytes: &[u8], mut at: usize) -> usize {
 /// above it may not be.
 const fn special(eight: u64) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
-    let quote = eight ^ (ONES * b'"' as u64);
-    let backslash = eight ^ (ONES * b'\\' as u64);
-    let control = eight.wrapping_sub(ONES * 0x20) & !eight;
-    let found = quote.wrapping_sub(ONES) & !quote | backslash.wrapping_sub(ONES) & !backslash | control;
-    found & (ONES * 0x80)
+    // With the bit of 2 turned a quote is 0x20, control characters are below, and all others of ASCII above.
+    let control_or_quote = (eight ^ (ONES * 2)).wrapping_sub(ONES * 0x21);
+    let backslash = (eight ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
+    (control_or_quote | backslash) & !eight & (ONES * 0x80)
 }
 
 /// A piece of the inside of a JSON string.
@@ -143,7 +153,12 @@ mod tests {
         }
         assert_eq!(plain_end(b"", 0), 0);
         assert_eq!(plain_end(b"\"", 1), 1);
-        assert_eq!(plain_end(b"\"", 2), 1);
+        for length in 0..20 {
+            for start in 0..=length {
+                assert_eq!(plain_end(&b"                    "[..length], start), length);
+                assert_eq!(plain_end(&b"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\""[..length], start), start);
+            }
+        }
     }
 
     #[test]
