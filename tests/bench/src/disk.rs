@@ -8,6 +8,8 @@ use std::process::Command;
 use anyhow::Context as _;
 use tempfile::TempDir;
 
+use crate::cleanup::{Kept, forget, remember};
+
 /// Bytes of the image: enough for the longest phase.
 const IMAGE_BYTES: usize = 768 << 20;
 /// The kernel counts in sectors of this size whatever the device has.
@@ -35,7 +37,9 @@ impl Image {
         // Without the lazy parts nothing is written in the background later.
         run("mkfs.ext4", &["-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0,nodiscard", file])?;
         let device = run("losetup", &["--find", "--show", file])?.trim().to_owned();
+        remember(Kept::LoopDevice(device.clone()));
         let image = Self { folder, device };
+        remember(Kept::Mounted(image.root()));
         image.mount()?;
         Ok(image)
     }
@@ -55,9 +59,10 @@ impl Image {
         run("mount", &["-t", "ext4", "-o", "noatime", &self.device, path(&self.root())?]).map(drop)
     }
 
-    /// Bytes that the device has taken so far, the file system's own included.
+    /// Bytes that the device has taken so far, the file system's own included, with everything that
+    /// the page cache still held.
     pub(crate) fn written(&self) -> anyhow::Result<u64> {
-        run("sync", &["--file-system", path(&self.root())?])?;
+        rustix::fs::syncfs(fs::File::open(self.root())?)?;
         let name = self.device.trim_start_matches("/dev/");
         let counters = fs::read_to_string(format!("/sys/block/{name}/stat"))?;
         // Documentation/block/stat.rst: the seventh is "write sectors".
@@ -73,6 +78,8 @@ impl Drop for Image {
             let _ = run("umount", &[root]);
         }
         let _ = run("losetup", &["--detach", &self.device]);
+        forget(&Kept::Mounted(self.root()));
+        forget(&Kept::LoopDevice(self.device.clone()));
     }
 }
 

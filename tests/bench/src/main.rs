@@ -9,11 +9,15 @@
 //! Start reading at [`phase`], then [`path`]; at [`designs`] for the store alone.
 
 mod alternative;
+mod backlog;
 mod cleanup;
+mod crash;
 mod designs;
 mod disk;
+mod history;
 mod http;
 mod judge;
+mod limits;
 mod load;
 mod path;
 mod peer;
@@ -22,19 +26,23 @@ mod poll;
 mod results;
 mod server;
 mod sink;
+mod slow_disk;
 mod table;
+mod wear;
 mod work;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 
-use path::Load;
+use backlog::Backlog;
+use path::{Load, Plan};
 use phase::Bench;
 use results::Results;
 use server::Programs;
+use wear::Wear;
 
 /// Measures wagate and prints tables in Markdown.
 #[derive(Debug, Parser)]
@@ -42,7 +50,13 @@ use server::Programs;
 struct Args {
     #[command(subcommand)]
     command: Option<Command>,
-    /// A few seconds only, without the peer: shows that the benchmark works, and nothing else.
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Debug, clap::Args)]
+struct Options {
+    /// Each part for a moment, without the peer: shows that the benchmark works, and nothing else.
     #[arg(long, global = true)]
     smoke: bool,
     /// How often each phase is measured.
@@ -63,14 +77,36 @@ struct Args {
     /// Where stores are put; the default is the system's temporary folder.
     #[arg(long, global = true)]
     folder: Option<PathBuf>,
+    /// Writes tables and plots into docs/performance.md and docs/performance/.
+    #[arg(long, global = true)]
+    write: bool,
 }
 
 #[derive(Debug, Clone, Subcommand)]
 enum Command {
-    /// The whole path, from the webhook to the CRM (the default).
+    /// From the webhook to the CRM: rates, latencies, processor time, memory (the default).
     Path,
+    /// Flash bytes per webhook at 1/s, at 200/s and saturated.
+    Wear,
+    /// With every flush 10 ms slower.
+    SlowDisk,
+    /// A million records that the CRM hasn't taken: memory, start after a kill, drain.
+    Backlog,
+    /// With a million delivered records in the store, and without.
+    History,
+    /// Killed while saturated: repeats, restart.
+    Crash,
+    /// The load generator and the CRM against a server that does nothing.
+    Limits,
+    /// All of the above.
+    All,
     /// The store as built beside sealed log segments that are themselves the history.
     StoreDesigns,
+    /// Shows results again, several files together.
+    Show {
+        /// The files that runs have left; a later one wins.
+        files: Vec<PathBuf>,
+    },
     /// Fills a store and dies without a farewell; used by `store-designs`.
     #[command(hide = true)]
     Fill {
@@ -86,41 +122,109 @@ enum Command {
     },
 }
 
-fn main() -> anyhow::Result<()> {
-    let args = Args::parse();
-    let folder = args.folder.clone().unwrap_or_else(std::env::temp_dir);
-    match args.command.clone().unwrap_or(Command::Path) {
-        Command::StoreDesigns => designs::measure(&folder, args.smoke),
-        Command::Fill { design, folder, records, folding } => {
-            designs::fill(design, &folder, records, folding)
+/// A part of the benchmark.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Part {
+    Limits,
+    Path,
+    Crash,
+    SlowDisk,
+    Wear,
+    History,
+    Backlog,
+}
+
+impl Part {
+    const ALL: [Self; 7] = [
+        Self::Limits,
+        Self::Path,
+        Self::Crash,
+        Self::SlowDisk,
+        Self::Wear,
+        Self::History,
+        Self::Backlog,
+    ];
+
+    /// How often its phases are measured, and the seconds of one with a pace of its own.
+    const fn extent(self) -> (u32, f64) {
+        match self {
+            Self::Path => (5, 10.0),
+            Self::Limits | Self::Crash | Self::SlowDisk | Self::History => (3, 10.0),
+            Self::Wear => (2, 10.0),
+            Self::Backlog => (1, 0.0),
         }
-        Command::Path => measure(&args, &folder),
     }
 }
 
-fn measure(args: &Args, folder: &std::path::Path) -> anyhow::Result<()> {
+fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    let options = &args.options;
+    let folder = options.folder.clone().unwrap_or_else(std::env::temp_dir);
+    // Before any thread is there.
     cleanup::on_signals()?;
+    match args.command.unwrap_or(Command::Path) {
+        Command::Path => measure(&[Part::Path], options, &folder),
+        Command::Wear => measure(&[Part::Wear], options, &folder),
+        Command::SlowDisk => measure(&[Part::SlowDisk], options, &folder),
+        Command::Backlog => measure(&[Part::Backlog], options, &folder),
+        Command::History => measure(&[Part::History], options, &folder),
+        Command::Crash => measure(&[Part::Crash], options, &folder),
+        Command::Limits => measure(&[Part::Limits], options, &folder),
+        Command::All => measure(&Part::ALL, options, &folder),
+        Command::StoreDesigns => designs::measure(&folder, options.smoke),
+        Command::Show { files } => show(&Results::read(&files)?, options.write),
+        Command::Fill { design, folder, records, folding } => {
+            designs::fill(design, &folder, records, folding)
+        }
+    }
+}
+
+fn measure(parts: &[Part], options: &Options, folder: &Path) -> anyhow::Result<()> {
     let folder = tempfile::Builder::new().prefix("wagate-bench-").tempdir_in(folder)?;
     cleanup::remember(cleanup::Kept::Folder(folder.path().to_owned()));
     let program = std::env::current_exe()?;
-    let target = program.parent().and_then(std::path::Path::parent).context("the folder of the build")?;
-    let gateway = args.gateway.clone().unwrap_or_else(|| program.with_file_name("wagate"));
+    let target = program.parent().and_then(Path::parent).context("the folder of the build")?;
+    let gateway = options.gateway.clone().unwrap_or_else(|| program.with_file_name("wagate"));
     anyhow::ensure!(gateway.exists(), "there is no {}; run scripts/bench, which builds it", gateway.display());
-    let peer = if args.no_peer || args.smoke { None } else { Some(peer::install(target)?) };
+    let peer = if options.no_peer || options.smoke { None } else { Some(peer::install(target)?) };
     let programs = Programs { gateway, peer };
-    let folder_path = folder.path().to_owned();
-    let bench =
-        if args.smoke { Bench::smoke(programs, folder_path) } else { Bench::full(programs, folder_path) };
-    let seconds = args.seconds.unwrap_or(if args.smoke { 0.5 } else { 10.0 });
-    let plan = path::Plan {
-        rounds: args.rounds.unwrap_or(if args.smoke { 1 } else { 5 }),
-        paced: Duration::from_secs_f64(seconds),
-        loads: if args.only.is_empty() { Load::ALL.to_vec() } else { args.only.clone() },
-    };
+    let at = folder.path().to_owned();
+    let bench = if options.smoke { Bench::smoke(programs, at) } else { Bench::full(programs, at) };
     let mut results = Results::begin();
-    path::measure(&bench, &plan, &mut results)?;
+    let smoke = options.smoke;
+    // The shortest way through everything is what a smoke test wants, whatever part was named.
+    for part in if smoke { &Part::ALL } else { parts } {
+        let (rounds, seconds) = if smoke { (1, 0.4) } else { part.extent() };
+        let plan = Plan {
+            rounds: options.rounds.unwrap_or(rounds),
+            paced: Duration::from_secs_f64(options.seconds.unwrap_or(seconds)),
+            loads: if options.only.is_empty() { Load::ALL.to_vec() } else { options.only.clone() },
+        };
+        let wear = if smoke { Wear::SMOKE } else { Wear::FULL };
+        match part {
+            Part::Limits => limits::measure(&plan, &mut results)?,
+            Part::Path => path::measure(&bench, &plan, &mut results)?,
+            Part::Crash => crash::measure(&bench, &plan, &mut results)?,
+            Part::SlowDisk => slow_disk::measure(&bench, &plan, &mut results)?,
+            Part::Wear => wear::measure(&bench, &plan, &wear, &mut results)?,
+            Part::History => {
+                let records = if smoke { history::SMOKE } else { history::FULL };
+                history::measure(&bench, &plan, records, wear.busy, &mut results)?;
+            }
+            Part::Backlog => {
+                let backlog = if smoke { Backlog::SMOKE } else { Backlog::FULL };
+                backlog::measure(&bench, &backlog, &mut results)?;
+            }
+        }
+        // A later part that fails doesn't take the earlier ones with it.
+        let saved = results.save(&target.join("bench"))?;
+        table::say(&format!("so far in {}", saved.display()));
+    }
+    show(&results, options.write)
+}
+
+fn show(results: &Results, write: bool) -> anyhow::Result<()> {
     results.tables()?;
-    let saved = results.save(&target.join("bench"))?;
-    table::say(&format!("kept in {}", saved.display()));
+    anyhow::ensure!(!write, "not yet");
     Ok(())
 }

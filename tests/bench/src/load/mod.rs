@@ -17,6 +17,8 @@ use crate::work::{LANES, Work, now};
 
 /// How long answers may take that are still out when a run ends.
 const LAST_ANSWERS: Duration = Duration::from_secs(20);
+/// More than any run takes whose end is something else.
+const LONG: Duration = Duration::from_secs(3_600);
 /// The number under which the clock is waited for.
 const CLOCK: u64 = u64::MAX;
 
@@ -35,17 +37,25 @@ pub(crate) enum Pace {
 pub(crate) struct Until {
     pub(crate) time: Duration,
     pub(crate) webhooks: usize,
+    /// No lane sends more than so many in all; the run ends when each has. Only for closed loops.
+    pub(crate) each: usize,
     /// Connections may break, since the server is killed; the run ends when all have.
     pub(crate) breaks: bool,
 }
 
 impl Until {
     pub(crate) const fn time(time: Duration) -> Self {
-        Self { time, webhooks: usize::MAX, breaks: false }
+        Self { time, webhooks: usize::MAX, each: usize::MAX, breaks: false }
     }
 
     pub(crate) const fn webhooks(webhooks: usize) -> Self {
-        Self { time: Duration::from_secs(3_600), webhooks, breaks: false }
+        Self { webhooks, ..Self::time(LONG) }
+    }
+
+    /// All that there is on every lane, but for the last `left`.
+    pub(crate) fn all_but(work: &Work, left: usize) -> Self {
+        let shortest = work.lanes.iter().map(|lane| lane.webhooks.len()).min().unwrap_or_default();
+        Self { each: shortest.saturating_sub(left), ..Self::time(LONG) }
     }
 }
 
@@ -113,7 +123,7 @@ impl Generator {
         if let Some(ticks) = &ticks {
             self.poll.add(ticks, CLOCK)?;
         }
-        let mut schedule = Schedule { pace, start, due: 0, most: until.webhooks, end };
+        let mut schedule = Schedule { pace, start, due: 0, most: until.webhooks, each: until.each, end };
         if let Pace::Closed(width) = pace {
             anyhow::ensure!(width > 0 && LANES % width == 0, "{width} doesn't divide the connections evenly");
             for lane in 0..width {
@@ -144,7 +154,8 @@ impl Generator {
             }
             let time = now();
             let waiting = self.lanes.iter().any(|line| line.waits);
-            let over = schedule.is_over(time) || self.lanes.iter().all(|line| line.connection.is_none());
+            let done = |line: &Line| line.connection.is_none() || line.sent.len() >= until.each;
+            let over = schedule.is_over(time) || self.lanes.iter().all(done);
             if over && !waiting {
                 break;
             }
@@ -167,7 +178,7 @@ impl Generator {
     /// One more webhook is due on this lane.
     fn offer(&mut self, lane: usize, due: u64, schedule: &mut Schedule, breaks: bool) -> anyhow::Result<()> {
         let line = &mut self.lanes[lane];
-        if line.connection.is_none() {
+        if line.connection.is_none() || line.sent.len() >= schedule.each {
             return Ok(());
         }
         if self.work.lanes[lane].request(line.sent.len()).is_none() {
@@ -260,6 +271,7 @@ struct Schedule {
     /// How many have been due.
     due: usize,
     most: usize,
+    each: usize,
     end: u64,
 }
 
