@@ -1,7 +1,7 @@
 //! A million records that the CRM hasn't taken: memory, the start after SIGKILL, the drain.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::Context as _;
 use tempfile::TempDir;
@@ -81,7 +81,12 @@ fn one(bench: &Bench, kind: Kind, backlog: &Backlog, results: &mut Results) -> a
         std::thread::sleep(bench.rest);
         let memory = server.memory()?;
         let ready = ready.as_secs_f64() * 1e3;
-        results.add("backlog/start", kind, start, figures([("ready_ms", ready), ("rss_mib", memory.resident)]));
+        results.add(
+            "backlog/start",
+            kind,
+            start,
+            figures([("ready_ms", ready), ("rss_mib", memory.resident)]),
+        );
         last = Some(server);
     }
 

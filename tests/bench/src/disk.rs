@@ -10,8 +10,8 @@ use tempfile::TempDir;
 
 use crate::cleanup::{Kept, forget, remember};
 
-/// Bytes of the image: enough for the longest phase.
-const IMAGE_BYTES: usize = 768 << 20;
+/// Bytes of an image: enough for the longest phase.
+pub(crate) const IMAGE_BYTES: usize = 1 << 30;
 /// The kernel counts in sectors of this size whatever the device has.
 const SECTOR: u64 = 512;
 
@@ -24,14 +24,14 @@ pub(crate) struct Image {
 }
 
 impl Image {
-    /// Makes and mounts one in `folder`. Needs root.
-    pub(crate) fn new(folder: &Path) -> anyhow::Result<Self> {
+    /// Makes one of `bytes` in `folder` and mounts it. Needs root.
+    pub(crate) fn new(folder: &Path, bytes: usize) -> anyhow::Result<Self> {
         // A process's own folder in /proc belongs to whom it runs as.
         anyhow::ensure!(fs::metadata("/proc/self")?.uid() == 0, "only root can mount one");
         let folder = TempDir::new_in(folder)?;
         let file = folder.path().join("image");
         // Not zeros: some disks keep a hole instead.
-        fs::write(&file, vec![0x5A; IMAGE_BYTES])?;
+        fs::write(&file, vec![0x5A; bytes])?;
         fs::create_dir(folder.path().join("mounted"))?;
         let file = path(&file)?;
         // Without the lazy parts nothing is written in the background later.

@@ -14,6 +14,7 @@ use crate::results::Results;
 use crate::server::{Kind, Server};
 use crate::sink::Sink;
 use crate::table::say;
+use crate::wear::Wear;
 use crate::work::{LANES, Work};
 
 /// How many lie there.
@@ -25,14 +26,16 @@ pub(crate) fn measure(
     bench: &Bench,
     plan: &Plan,
     records: usize,
-    busy: usize,
+    wear: &Wear,
     results: &mut Results,
 ) -> anyhow::Result<()> {
     let history = TempDir::new_in(&bench.folder)?;
     say("history: filling");
     fill(bench, records, history.path())?;
     // On a device of its own where there can be one, so that bytes are measured as well.
-    let image = Image::new(&bench.folder).map_err(|error| say(&format!("no device of its own: {error:#}"))).ok();
+    let image = Image::new(&bench.folder, wear.image)
+        .map_err(|error| say(&format!("no device of its own: {error:#}")))
+        .ok();
     let work = plan.work(8)?;
     for round in 1..=plan.rounds {
         for load in &plan.loads {
@@ -42,7 +45,7 @@ pub(crate) fn measure(
             }
             // Two folds at the low rate are in the bytes of the first round.
             let until = match load {
-                Load::Busy if round == 1 => Until::webhooks(busy),
+                Load::Busy if round == 1 => Until::webhooks(wear.busy),
                 Load::Busy | Load::Fast | Load::Saturated => Until::time(load.time(plan.paced)),
             };
             for (state, history) in states {

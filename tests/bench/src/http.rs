@@ -24,9 +24,10 @@ impl<'a> Message<'a> {
         };
         let (head, rest) = bytes.split_at(end);
         let length = match header(head, b"content-length") {
-            Some(digits) => {
-                std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok()).ok_or(NotUnderstood)?
-            }
+            Some(digits) => std::str::from_utf8(digits)
+                .ok()
+                .and_then(|digits| digits.parse().ok())
+                .ok_or(NotUnderstood)?,
             None if header(head, b"transfer-encoding").is_some() => return Err(NotUnderstood),
             None => 0,
         };

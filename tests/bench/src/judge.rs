@@ -64,7 +64,11 @@ pub(crate) fn judge<'a>(
             item.counter
         );
     }
-    anyhow::ensure!(promise == Promise::AtLeastOnce || verdict.repeats == 0, "{} records came twice", verdict.repeats);
+    anyhow::ensure!(
+        promise == Promise::AtLeastOnce || verdict.repeats == 0,
+        "{} records came twice",
+        verdict.repeats
+    );
     let mut known = 0_u64;
     for ((lane, sent), skipped) in work.lanes.iter().zip(sent).zip(skipped) {
         for (place, (webhook, sent)) in lane.webhooks.iter().zip(sent).enumerate() {
@@ -100,7 +104,10 @@ fn check_signature(secret: &SigningSecret, delivery: &[u8]) -> anyhow::Result<()
     };
     let (id, time, signature) =
         (header("webhook-id")?, header("webhook-timestamp")?, header("webhook-signature")?);
-    anyhow::ensure!(secret.verify(id, time.parse()?, message.body, signature), "a delivery is signed wrongly");
+    anyhow::ensure!(
+        secret.verify(id, time.parse()?, message.body, signature),
+        "a delivery is signed wrongly"
+    );
     anyhow::ensure!(
         message.body.windows(id.len()).any(|part| part == id.as_bytes()),
         "a delivery doesn't hold the record that its head names"

@@ -22,7 +22,9 @@ mod load;
 mod path;
 mod peer;
 mod phase;
+mod plot;
 mod poll;
+mod report;
 mod results;
 mod server;
 mod sink;
@@ -31,6 +33,7 @@ mod table;
 mod wear;
 mod work;
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -135,15 +138,8 @@ enum Part {
 }
 
 impl Part {
-    const ALL: [Self; 7] = [
-        Self::Limits,
-        Self::Path,
-        Self::Crash,
-        Self::SlowDisk,
-        Self::Wear,
-        Self::History,
-        Self::Backlog,
-    ];
+    const ALL: [Self; 7] =
+        [Self::Limits, Self::Path, Self::Crash, Self::SlowDisk, Self::Wear, Self::History, Self::Backlog];
 
     /// How often its phases are measured, and the seconds of one with a pace of its own.
     const fn extent(self) -> (u32, f64) {
@@ -185,7 +181,11 @@ fn measure(parts: &[Part], options: &Options, folder: &Path) -> anyhow::Result<(
     let program = std::env::current_exe()?;
     let target = program.parent().and_then(Path::parent).context("the folder of the build")?;
     let gateway = options.gateway.clone().unwrap_or_else(|| program.with_file_name("wagate"));
-    anyhow::ensure!(gateway.exists(), "there is no {}; run scripts/bench, which builds it", gateway.display());
+    anyhow::ensure!(
+        gateway.exists(),
+        "there is no {}; run scripts/bench, which builds it",
+        gateway.display()
+    );
     let peer = if options.no_peer || options.smoke { None } else { Some(peer::install(target)?) };
     let programs = Programs { gateway, peer };
     let at = folder.path().to_owned();
@@ -209,7 +209,7 @@ fn measure(parts: &[Part], options: &Options, folder: &Path) -> anyhow::Result<(
             Part::Wear => wear::measure(&bench, &plan, &wear, &mut results)?,
             Part::History => {
                 let records = if smoke { history::SMOKE } else { history::FULL };
-                history::measure(&bench, &plan, records, wear.busy, &mut results)?;
+                history::measure(&bench, &plan, records, &wear, &mut results)?;
             }
             Part::Backlog => {
                 let backlog = if smoke { Backlog::SMOKE } else { Backlog::FULL };
@@ -224,7 +224,11 @@ fn measure(parts: &[Part], options: &Options, folder: &Path) -> anyhow::Result<(
 }
 
 fn show(results: &Results, write: bool) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    write!(out, "{}", report::page(results))?;
+    writeln!(out, "### Every figure\n")?;
+    out.flush()?;
+    drop(out);
     results.tables()?;
-    anyhow::ensure!(!write, "not yet");
-    Ok(())
+    if write { report::write(results) } else { Ok(()) }
 }

@@ -111,8 +111,7 @@ impl Bench {
         let drained_memory = server.memory()?;
         server.stop().with_context(|| format!("after a phase of {kind:?}"))?;
         let seen = sink.stop()?;
-        let verdict =
-            judge(work, generator.sent(), &skipped, &seen, Promise::Once, kind == Kind::Wagate)?;
+        let verdict = judge(work, generator.sent(), &skipped, &seen, Promise::Once, kind == Kind::Wagate)?;
 
         let acked = outcome.acked as f64;
         let (ack, journey) = (outcome.ack.summary(), verdict.journey.summary());

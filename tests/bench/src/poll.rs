@@ -41,7 +41,8 @@ impl Poll {
 
     /// Waits until something can be read, or for `at_most`; puts the numbers into `ready`.
     pub(crate) fn wait(&mut self, at_most: Duration, ready: &mut Vec<u64>) -> anyhow::Result<()> {
-        let at_most = Timespec { tv_sec: i64::try_from(at_most.as_secs())?, tv_nsec: at_most.subsec_nanos().into() };
+        let at_most =
+            Timespec { tv_sec: i64::try_from(at_most.as_secs())?, tv_nsec: at_most.subsec_nanos().into() };
         self.events.clear();
         match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut self.events), Some(&at_most)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
@@ -65,7 +66,8 @@ impl Ticks {
             TimerfdClockId::Monotonic,
             TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK,
         )?;
-        let period = Timespec { tv_sec: i64::try_from(period.as_secs())?, tv_nsec: period.subsec_nanos().into() };
+        let period =
+            Timespec { tv_sec: i64::try_from(period.as_secs())?, tv_nsec: period.subsec_nanos().into() };
         let setting = Itimerspec { it_interval: period, it_value: period };
         rustix::time::timerfd_settime(&timer, TimerfdTimerFlags::empty(), &setting)?;
         Ok(Self(timer))

@@ -102,7 +102,13 @@ impl Results {
                 !read.samples.iter().any(|new| new.phase == old.phase && new.server == old.server)
             });
             all.samples.extend(read.samples);
-            all = Self { command: read.command, began: read.began, revision: read.revision, machine: read.machine, ..all };
+            all = Self {
+                command: read.command,
+                began: read.began,
+                revision: read.revision,
+                machine: read.machine,
+                ..all
+            };
         }
         Ok(all)
     }

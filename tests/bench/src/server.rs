@@ -141,8 +141,9 @@ impl Server {
         match self.kind {
             Kind::Wagate => self.get("/readyz").is_ok_and(|answer| answer.starts_with("HTTP/1.1 200")),
             Kind::Peer => tls_config().is_ok_and(|config| {
-                let answer = Connection::open(self.address, Some(&config))
-                    .and_then(|mut connection| Ok(connection.ask(b"GET /healthz HTTP/1.1\r\nhost: bench\r\n\r\n")?));
+                let answer = Connection::open(self.address, Some(&config)).and_then(|mut connection| {
+                    Ok(connection.ask(b"GET /healthz HTTP/1.1\r\nhost: bench\r\n\r\n")?)
+                });
                 matches!(answer, Ok(200))
             }),
         }
@@ -156,10 +157,6 @@ impl Server {
             anyhow::bail!("{:?} didn't come up ({ended:?}):\n{log}", self.kind);
         }
         Ok(())
-    }
-
-    pub(crate) const fn kind(&self) -> Kind {
-        self.kind
     }
 
     /// Where webhooks go, over TLS.

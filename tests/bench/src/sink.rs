@@ -66,7 +66,8 @@ impl Sink {
         let seen = Seen { met: vec![false; work.items.len()], ..Seen::default() };
         let shared = Arc::new(Shared { seen: Mutex::new(seen), ..Shared::default() });
         let mine = Arc::clone(&shared);
-        let thread = std::thread::Builder::new().name("crm".into()).spawn(move || serve(&listener, &work, &mine))?;
+        let thread =
+            std::thread::Builder::new().name("crm".into()).spawn(move || serve(&listener, &work, &mine))?;
         Ok(Self { address, shared, thread: Some(thread) })
     }
 

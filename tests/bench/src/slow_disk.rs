@@ -28,7 +28,10 @@ pub(crate) fn measure(bench: &Bench, plan: &Plan, results: &mut Results) -> anyh
                 phase.preload = Some(&shim);
                 let figures = bench.run(kind, &work, &phase)?;
                 let p50 = figures.get("ack_p50_ms").copied().unwrap_or_default();
-                anyhow::ensure!(p50 >= ADDED_MS, "{kind:?} doesn't feel the slow flush: a 200 within {p50} ms");
+                anyhow::ensure!(
+                    p50 >= ADDED_MS,
+                    "{kind:?} doesn't feel the slow flush: a 200 within {p50} ms"
+                );
                 results.add(&format!("slow-disk/{}", load.word()), kind, round, figures);
             }
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::disk::Image;
+use crate::disk::{IMAGE_BYTES, Image};
 use crate::judge::{Promise, judge};
 use crate::load::{Generator, Pace, Until};
 use crate::path::{Load, Plan};
@@ -28,17 +28,20 @@ pub(crate) struct Wear {
     pub(crate) step: usize,
     /// Two folds come within so many webhooks, or aren't waited for.
     pub(crate) patience: usize,
+    /// Bytes of the device.
+    pub(crate) image: usize,
 }
 
 impl Wear {
-    pub(crate) const FULL: Self = Self { busy: 8_300, window: 150, step: 32, patience: 40_000 };
-    pub(crate) const SMOKE: Self = Self { busy: 100, window: 1, step: 32, patience: 64 };
+    pub(crate) const FULL: Self =
+        Self { busy: 8_300, window: 150, step: 32, patience: 40_000, image: IMAGE_BYTES };
+    pub(crate) const SMOKE: Self = Self { busy: 100, window: 1, step: 32, patience: 64, image: 192 << 20 };
 }
 
 /// Measures. Without root there is no device of its own, and only the gateway is measured, by its own
 /// counter.
 pub(crate) fn measure(bench: &Bench, plan: &Plan, wear: &Wear, results: &mut Results) -> anyhow::Result<()> {
-    let images = match Image::new(&bench.folder).and_then(|one| Ok([one, Image::new(&bench.folder)?])) {
+    let images = match images(bench, wear) {
         Ok(images) => images,
         Err(error) => {
             say(&format!("no device of its own, so bytes aren't counted: {error:#}"));
@@ -88,10 +91,21 @@ pub(crate) fn measure(bench: &Bench, plan: &Plan, wear: &Wear, results: &mut Res
     Ok(())
 }
 
+/// One for each server, since both run at once at 1/s.
+fn images(bench: &Bench, wear: &Wear) -> anyhow::Result<Vec<Image>> {
+    bench.kinds(1).iter().map(|_| Image::new(&bench.folder, wear.image)).collect()
+}
+
 /// Two windows at 1/s. The first has no fold of the gateway's log, the second has one, since the log is
 /// brought near its fold before: the difference is what a fold costs, and is shared by all webhooks
 /// between two folds.
-fn slowly(bench: &Bench, kind: Kind, image: &Image, work: &Arc<Work>, wear: &Wear) -> anyhow::Result<Figures> {
+fn slowly(
+    bench: &Bench,
+    kind: Kind,
+    image: &Image,
+    work: &Arc<Work>,
+    wear: &Wear,
+) -> anyhow::Result<Figures> {
     let folder = TempDir::new_in(image.root())?;
     let sink = Sink::start(Arc::clone(work), None)?;
     let server = Server::start(&bench.programs, kind, folder.path(), &sink.url(), None)?;

@@ -195,7 +195,8 @@ impl Generator {
 
     fn send(&mut self, lane: usize, breaks: bool) -> anyhow::Result<()> {
         let line = &mut self.lanes[lane];
-        let (Some(connection), Some(request)) = (&mut line.connection, self.work.lanes[lane].request(line.gone))
+        let (Some(connection), Some(request)) =
+            (&mut line.connection, self.work.lanes[lane].request(line.gone))
         else {
             return Ok(());
         };
@@ -229,9 +230,15 @@ impl Generator {
         match schedule.pace {
             Pace::Closed(width) => {
                 let time = now();
-                if schedule.take(time) { self.offer((lane + width) % LANES, time, schedule, breaks) } else { Ok(()) }
+                if schedule.take(time) {
+                    self.offer((lane + width) % LANES, time, schedule, breaks)
+                } else {
+                    Ok(())
+                }
             }
-            Pace::PerSecond(_) if self.lanes[lane].gone < self.lanes[lane].sent.len() => self.send(lane, breaks),
+            Pace::PerSecond(_) if self.lanes[lane].gone < self.lanes[lane].sent.len() => {
+                self.send(lane, breaks)
+            }
             Pace::PerSecond(_) => Ok(()),
         }
     }
