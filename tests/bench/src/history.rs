@@ -40,7 +40,7 @@ pub(crate) fn measure(
     for round in 1..=plan.rounds {
         for load in &plan.loads {
             let mut states = [("with", Some(history.path())), ("without", None)];
-            if round % 2 == 0 {
+            if round.is_multiple_of(2) {
                 states.reverse();
             }
             // Two folds at the low rate are in the bytes of the first round.

@@ -53,8 +53,8 @@ pub(crate) struct Seen {
     pub(crate) strangers: u64,
     /// Some whole deliveries.
     pub(crate) kept: Vec<Vec<u8>>,
-    /// By item.
-    met: Vec<bool>,
+    /// Whether an item has arrived.
+    pub(crate) met: Vec<bool>,
 }
 
 impl Sink {
