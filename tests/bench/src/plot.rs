@@ -206,12 +206,21 @@ impl Scale {
 
 /// As people write it: `12,345`, `1.25`, `0.031`.
 pub(crate) fn number(value: f64) -> String {
-    let decimals = match value {
-        value if value >= 100.0 || (value.fract() == 0.0 && value.abs() >= 1.0) || value == 0.0 => 0,
+    grouped(value, if value.fract() == 0.0 { 0 } else { decimals(value) })
+}
+
+/// So many that three figures or so remain.
+pub(crate) fn decimals(value: f64) -> usize {
+    match value {
+        value if value >= 100.0 => 0,
         value if value >= 10.0 => 1,
         value if value >= 0.1 => 2,
         _ => 3,
-    };
+    }
+}
+
+/// With commas between the thousands.
+pub(crate) fn grouped(value: f64, decimals: usize) -> String {
     let text = format!("{value:.decimals$}");
     let (whole, rest) = text.split_once('.').map_or((text.as_str(), ""), |(whole, rest)| (whole, rest));
     let mut grouped = String::new();

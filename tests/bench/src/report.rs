@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use crate::plot::{Panel, Row, Span, draw, number};
+use crate::plot::{Panel, Row, Span, decimals, draw, grouped, number};
 use crate::results::Results;
 use crate::server::Kind;
 
@@ -261,7 +261,10 @@ fn cell(span: Option<Span>) -> String {
     if least.total_cmp(&most).is_eq() {
         return number(median);
     }
-    format!("{} ({}..{})", number(median), number(least), number(most))
+    let whole = [least, median, most].iter().all(|value| value.fract() == 0.0);
+    let decimals = if whole { 0 } else { decimals(median) };
+    let text = |value| grouped(value, decimals);
+    format!("{} ({}..{})", text(median), text(least), text(most))
 }
 
 /// The plots, by file name.
@@ -436,7 +439,9 @@ mod tests {
         }
         let page = page(&results);
         assert!(
-            page.contains("| acked/s, saturated | 35.0 (30..40) | 10 | 3.50 (3..4) | at least 3x | met |"),
+            page.contains(
+                "| acked/s, saturated | 35 (30..40) | 10 | 3.50 (3.00..4.00) | at least 3x | met |"
+            ),
             "{page}"
         );
         assert!(!page.contains("latency"));

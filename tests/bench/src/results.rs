@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
+use crate::plot::decimals;
 use crate::server::Kind;
 use crate::table::{Table, spread};
 
@@ -71,10 +72,7 @@ impl Results {
             let mut table = Table::new(&[phase, "wagate", "peer", "wagate / peer"]);
             for figure in figures {
                 let of = |server| self.rounds(phase, server, figure).into_values();
-                let cell = |server| {
-                    let decimals = decimals(of(server).fold(0.0, f64::max));
-                    spread(of(server), decimals)
-                };
+                let cell = |server| spread(of(server), decimals(of(server).fold(0.0, f64::max)));
                 let ratios = spread(self.ratios(phase, figure), 2);
                 table.row(&[figure.clone(), cell(Kind::Wagate), cell(Kind::Peer), ratios]);
             }
@@ -111,16 +109,6 @@ impl Results {
             };
         }
         Ok(all)
-    }
-}
-
-/// Three figures or so that count.
-pub(crate) fn decimals(value: f64) -> usize {
-    match value {
-        value if value >= 100.0 => 0,
-        value if value >= 10.0 => 1,
-        value if value >= 1.0 => 2,
-        _ => 3,
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -27,15 +26,20 @@ fn a_signal_ends_the_servers_and_clears_the_folder() {
             let id = fs::read_to_string(folder.path().join("id")).ok()?;
             (!id.trim().is_empty()).then(|| id.trim().to_owned())
         });
-        let gateway = format!("/proc/{id}");
-        assert!(Path::new(&gateway).exists() && fs::read_dir(&stores).unwrap().count() == 1);
+        assert!(runs(&id) && fs::read_dir(&stores).unwrap().count() == 1);
 
         assert!(Command::new("kill").args([signal, &bench.id().to_string()]).status().unwrap().success());
         let status = until("the benchmark ends", || bench.try_wait().unwrap());
         assert_eq!(status.code(), Some(130), "{signal}");
-        until("the gateway is gone", || (!Path::new(&gateway).exists()).then_some(()));
+        until("the gateway is gone", || (!runs(&id)).then_some(()));
         assert_eq!(fs::read_dir(&stores).unwrap().count(), 0, "{signal}");
     }
+}
+
+/// Whether there is such a process, and not only what is left of it until its new parent looks.
+fn runs(id: &str) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, fields)| !fields.starts_with(['Z', 'X']))
 }
 
 fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {

@@ -125,7 +125,10 @@ impl Generator {
         }
         let mut schedule = Schedule { pace, start, due: 0, most: until.webhooks, each: until.each, end };
         if let Pace::Closed(width) = pace {
-            anyhow::ensure!(width > 0 && LANES.is_multiple_of(width), "{width} doesn't divide the connections evenly");
+            anyhow::ensure!(
+                width > 0 && LANES.is_multiple_of(width),
+                "{width} doesn't divide the connections evenly"
+            );
             for lane in 0..width {
                 if schedule.take(start) {
                     self.offer(lane, start, &mut schedule, until.breaks)?;
