@@ -18,9 +18,12 @@ pub(crate) enum Kept {
     Folder(PathBuf),
 }
 
-/// Remembers it until [`forget`].
-pub(crate) fn remember(kept: Kept) {
-    KEPT.lock().unwrap_or_else(PoisonError::into_inner).push(kept);
+/// Makes something and remembers it until [`forget`]; a signal comes before or after both.
+pub(crate) fn keep<T>(make: impl FnOnce() -> anyhow::Result<(T, Kept)>) -> anyhow::Result<T> {
+    let mut all = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    let (made, kept) = make()?;
+    all.push(kept);
+    Ok(made)
 }
 
 /// It has been undone.

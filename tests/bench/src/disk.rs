@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::Context as _;
 use tempfile::TempDir;
 
-use crate::cleanup::{Kept, forget, remember};
+use crate::cleanup::{Kept, forget, keep};
 
 /// Bytes of an image: enough for the longest phase.
 pub(crate) const IMAGE_BYTES: usize = 1 << 30;
@@ -36,11 +36,12 @@ impl Image {
         let file = path(&file)?;
         // Without the lazy parts nothing is written in the background later.
         run("mkfs.ext4", &["-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0,nodiscard", file])?;
-        let device = run("losetup", &["--find", "--show", file])?.trim().to_owned();
-        remember(Kept::LoopDevice(device.clone()));
+        let device = keep(|| {
+            let device = run("losetup", &["--find", "--show", file])?.trim().to_owned();
+            Ok((device.clone(), Kept::LoopDevice(device)))
+        })?;
         let image = Self { folder, device };
-        remember(Kept::Mounted(image.root()));
-        image.mount()?;
+        keep(|| Ok((image.mount()?, Kept::Mounted(image.root()))))?;
         Ok(image)
     }
 

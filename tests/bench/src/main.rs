@@ -41,6 +41,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use backlog::Backlog;
+use cleanup::Kept;
 use path::{Load, Plan};
 use phase::Bench;
 use results::Results;
@@ -176,8 +177,11 @@ fn main() -> anyhow::Result<()> {
 }
 
 fn measure(parts: &[Part], options: &Options, folder: &Path) -> anyhow::Result<()> {
-    let folder = tempfile::Builder::new().prefix("wagate-bench-").tempdir_in(folder)?;
-    cleanup::remember(cleanup::Kept::Folder(folder.path().to_owned()));
+    let folder = cleanup::keep(|| {
+        let folder = tempfile::Builder::new().prefix("wagate-bench-").tempdir_in(folder)?;
+        let kept = Kept::Folder(folder.path().to_owned());
+        Ok((folder, kept))
+    })?;
     let program = std::env::current_exe()?;
     let target = program.parent().and_then(Path::parent).context("the folder of the build")?;
     let gateway = options.gateway.clone().unwrap_or_else(|| program.with_file_name("wagate"));

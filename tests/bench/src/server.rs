@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
-use crate::cleanup::{Kept, forget, remember};
+use crate::cleanup::{Kept, forget, keep};
 use crate::load::{Connection, tls_config};
 
 /// What webhooks are signed with.
@@ -131,9 +131,12 @@ impl Server {
         if let Some(library) = preload {
             command.env("LD_PRELOAD", library);
         }
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
-        let child = child.with_context(|| format!("{kind:?} can't be started"))?;
-        remember(Kept::Process(child.id()));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        let child = keep(|| {
+            let child = command.spawn().with_context(|| format!("{kind:?} can't be started"))?;
+            let id = child.id();
+            Ok((child, Kept::Process(id)))
+        })?;
         Ok(Self { kind, child, address, api })
     }
 
