@@ -8,8 +8,10 @@ use std::process::Command;
 use anyhow::Context as _;
 use tempfile::TempDir;
 
-/// Bytes of the image: enough for the longest phase.
-const IMAGE_BYTES: usize = 768 << 20;
+use crate::cleanup::{Kept, forget, keep};
+
+/// Bytes of an image: enough for the longest phase.
+pub(crate) const IMAGE_BYTES: usize = 1 << 30;
 /// The kernel counts in sectors of this size whatever the device has.
 const SECTOR: u64 = 512;
 
@@ -22,21 +24,24 @@ pub(crate) struct Image {
 }
 
 impl Image {
-    /// Makes and mounts one in `folder`. Needs root.
-    pub(crate) fn new(folder: &Path) -> anyhow::Result<Self> {
+    /// Makes one of `bytes` in `folder` and mounts it. Needs root.
+    pub(crate) fn new(folder: &Path, bytes: usize) -> anyhow::Result<Self> {
         // A process's own folder in /proc belongs to whom it runs as.
         anyhow::ensure!(fs::metadata("/proc/self")?.uid() == 0, "only root can mount one");
         let folder = TempDir::new_in(folder)?;
         let file = folder.path().join("image");
         // Not zeros: some disks keep a hole instead.
-        fs::write(&file, vec![0x5A; IMAGE_BYTES])?;
+        fs::write(&file, vec![0x5A; bytes])?;
         fs::create_dir(folder.path().join("mounted"))?;
         let file = path(&file)?;
         // Without the lazy parts nothing is written in the background later.
         run("mkfs.ext4", &["-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0,nodiscard", file])?;
-        let device = run("losetup", &["--find", "--show", file])?.trim().to_owned();
+        let device = keep(|| {
+            let device = run("losetup", &["--find", "--show", file])?.trim().to_owned();
+            Ok((device.clone(), Kept::LoopDevice(device)))
+        })?;
         let image = Self { folder, device };
-        image.mount()?;
+        keep(|| Ok((image.mount()?, Kept::Mounted(image.root()))))?;
         Ok(image)
     }
 
@@ -55,9 +60,10 @@ impl Image {
         run("mount", &["-t", "ext4", "-o", "noatime", &self.device, path(&self.root())?]).map(drop)
     }
 
-    /// Bytes that the device has taken so far, the file system's own included.
+    /// Bytes that the device has taken so far, the file system's own included, with everything that
+    /// the page cache still held.
     pub(crate) fn written(&self) -> anyhow::Result<u64> {
-        run("sync", &["--file-system", path(&self.root())?])?;
+        rustix::fs::syncfs(fs::File::open(self.root())?)?;
         let name = self.device.trim_start_matches("/dev/");
         let counters = fs::read_to_string(format!("/sys/block/{name}/stat"))?;
         // Documentation/block/stat.rst: the seventh is "write sectors".
@@ -73,6 +79,8 @@ impl Drop for Image {
             let _ = run("umount", &[root]);
         }
         let _ = run("losetup", &["--detach", &self.device]);
+        forget(&Kept::Mounted(self.root()));
+        forget(&Kept::LoopDevice(self.device.clone()));
     }
 }
 

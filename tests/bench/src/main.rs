@@ -1,24 +1,52 @@
-//! The benchmark: the real program under load, and the store's designs side by side.
+//! The benchmark: the real program under load, a peer beside it, and the store's designs side by side.
 //!
-//! `scripts/bench` builds and runs it. Load generator and CRM are the stand-ins of [`simulate`], in
-//! this process; the gateway is the release binary beside this one, as a child. Every phase begins
-//! with an empty store and ends with a check that everything acknowledged reached the CRM, in order:
-//! a figure of a run that lost something is no figure. Nothing is asserted about time.
+//! `scripts/bench` builds and runs it. Load generator and CRM are in this process and as lean as can be
+//! ([`load`], [`sink`]); the gateway is the release binary beside this one, the peer a Node server, as
+//! children. Every phase begins with a store of its own and ends with a check that everything
+//! acknowledged reached the CRM, in order: a figure of a run that lost something is no figure. Nothing
+//! is asserted about time.
 //!
-//! Start reading at [`path`] for the whole path and at [`designs`] for the store alone.
+//! Start reading at [`phase`], then [`path`]; at [`designs`] for the store alone.
 
 mod alternative;
+mod backlog;
+mod cleanup;
+mod crash;
 mod designs;
 mod disk;
-mod gateway;
-mod parts;
+mod history;
+mod http;
+mod judge;
+mod limits;
+mod load;
 mod path;
+mod peer;
+mod phase;
+mod plot;
+mod poll;
+mod report;
+mod results;
+mod server;
+mod sink;
+mod slow_disk;
 mod table;
+mod wear;
+mod work;
 
-use std::path::PathBuf;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use anyhow::Context as _;
+use clap::{Parser, Subcommand, ValueEnum};
+
+use backlog::Backlog;
+use cleanup::Kept;
+use path::{Load, Plan};
+use phase::Bench;
+use results::Results;
+use server::Programs;
+use wear::Wear;
 
 /// Measures wagate and prints tables in Markdown.
 #[derive(Debug, Parser)]
@@ -26,28 +54,63 @@ use clap::{Parser, Subcommand};
 struct Args {
     #[command(subcommand)]
     command: Option<Command>,
-    /// A few seconds only: shows that the benchmark works, and nothing else.
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Debug, clap::Args)]
+struct Options {
+    /// Each part for a moment, without the peer: shows that the benchmark works, and nothing else.
     #[arg(long, global = true)]
     smoke: bool,
-    /// How often the whole path is measured; the medians are told.
-    #[arg(long, default_value_t = 5)]
-    rounds: u32,
-    /// Seconds of each phase with a pace of its own.
-    #[arg(long, default_value_t = 10)]
-    seconds: u64,
+    /// How often each phase is measured.
+    #[arg(long, global = true)]
+    rounds: Option<u32>,
+    /// Seconds of each phase with a pace of its own; a closed loop takes half of it.
+    #[arg(long, global = true)]
+    seconds: Option<f64>,
+    /// Only this load; can be given several times.
+    #[arg(long, global = true)]
+    only: Vec<Load>,
+    /// Without the Node server.
+    #[arg(long, global = true)]
+    no_peer: bool,
+    /// The gateway's binary; the default is `wagate` beside this program.
+    #[arg(long, global = true)]
+    gateway: Option<PathBuf>,
     /// Where stores are put; the default is the system's temporary folder.
     #[arg(long, global = true)]
     folder: Option<PathBuf>,
+    /// Writes tables and plots into docs/performance.md and docs/performance/.
+    #[arg(long, global = true)]
+    write: bool,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 enum Command {
-    /// The whole path, from the webhook to the CRM (the default).
+    /// From the webhook to the CRM: rates, latencies, processor time, memory (the default).
     Path,
+    /// Flash bytes per webhook at 1/s, at 200/s and saturated.
+    Wear,
+    /// With every flush 10 ms slower.
+    SlowDisk,
+    /// A million records that the CRM hasn't taken: memory, start after a kill, drain.
+    Backlog,
+    /// With a million delivered records in the store, and without.
+    History,
+    /// Killed while saturated: repeats, restart.
+    Crash,
+    /// The load generator and the CRM against a server that does nothing.
+    Limits,
+    /// All of the above.
+    All,
     /// The store as built beside sealed log segments that are themselves the history.
     StoreDesigns,
-    /// The parts of the path that are computation alone, one call after another.
-    Parts,
+    /// Shows results again, several files together.
+    Show {
+        /// The files that runs have left; a later one wins.
+        files: Vec<PathBuf>,
+    },
     /// Fills a store and dies without a farewell; used by `store-designs`.
     #[command(hide = true)]
     Fill {
@@ -63,22 +126,113 @@ enum Command {
     },
 }
 
+/// A part of the benchmark.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Part {
+    Limits,
+    Path,
+    Crash,
+    SlowDisk,
+    Wear,
+    History,
+    Backlog,
+}
+
+impl Part {
+    const ALL: [Self; 7] =
+        [Self::Limits, Self::Path, Self::Crash, Self::SlowDisk, Self::Wear, Self::History, Self::Backlog];
+
+    /// How often its phases are measured, and the seconds of one with a pace of its own.
+    const fn extent(self) -> (u32, f64) {
+        match self {
+            Self::Path => (5, 10.0),
+            Self::Limits | Self::Crash | Self::SlowDisk | Self::History => (3, 10.0),
+            Self::Wear => (2, 10.0),
+            Self::Backlog => (1, 0.0),
+        }
+    }
+}
+
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    let folder = args.folder.unwrap_or_else(std::env::temp_dir);
+    let options = &args.options;
+    let folder = options.folder.clone().unwrap_or_else(std::env::temp_dir);
+    // Before any thread is there.
+    cleanup::on_signals()?;
     match args.command.unwrap_or(Command::Path) {
-        Command::Path => {
-            let plan = if args.smoke {
-                path::Plan::smoke(folder)
-            } else {
-                path::Plan::full(folder, args.rounds, Duration::from_secs(args.seconds))
-            };
-            path::measure(&plan)
-        }
-        Command::StoreDesigns => designs::measure(&folder, args.smoke),
-        Command::Parts => parts::measure(args.smoke),
+        Command::Path => measure(&[Part::Path], options, &folder),
+        Command::Wear => measure(&[Part::Wear], options, &folder),
+        Command::SlowDisk => measure(&[Part::SlowDisk], options, &folder),
+        Command::Backlog => measure(&[Part::Backlog], options, &folder),
+        Command::History => measure(&[Part::History], options, &folder),
+        Command::Crash => measure(&[Part::Crash], options, &folder),
+        Command::Limits => measure(&[Part::Limits], options, &folder),
+        Command::All => measure(&Part::ALL, options, &folder),
+        Command::StoreDesigns => designs::measure(&folder, options.smoke),
+        Command::Show { files } => show(&Results::read(&files)?, options.write),
         Command::Fill { design, folder, records, folding } => {
             designs::fill(design, &folder, records, folding)
         }
     }
+}
+
+fn measure(parts: &[Part], options: &Options, folder: &Path) -> anyhow::Result<()> {
+    let folder = cleanup::keep(|| {
+        let folder = tempfile::Builder::new().prefix("wagate-bench-").tempdir_in(folder)?;
+        let kept = Kept::Folder(folder.path().to_owned());
+        Ok((folder, kept))
+    })?;
+    let program = std::env::current_exe()?;
+    let target = program.parent().and_then(Path::parent).context("the folder of the build")?;
+    let gateway = options.gateway.clone().unwrap_or_else(|| program.with_file_name("wagate"));
+    anyhow::ensure!(
+        gateway.exists(),
+        "there is no {}; run scripts/bench, which builds it",
+        gateway.display()
+    );
+    let peer = if options.no_peer || options.smoke { None } else { Some(peer::install(target)?) };
+    let programs = Programs { gateway, peer };
+    let at = folder.path().to_owned();
+    let bench = if options.smoke { Bench::smoke(programs, at) } else { Bench::full(programs, at) };
+    let mut results = Results::begin();
+    let smoke = options.smoke;
+    // The shortest way through everything is what a smoke test wants, whatever part was named.
+    for part in if smoke { &Part::ALL } else { parts } {
+        let (rounds, seconds) = if smoke { (1, 0.4) } else { part.extent() };
+        let plan = Plan {
+            rounds: options.rounds.unwrap_or(rounds),
+            paced: Duration::from_secs_f64(options.seconds.unwrap_or(seconds)),
+            loads: if options.only.is_empty() { Load::ALL.to_vec() } else { options.only.clone() },
+        };
+        let wear = if smoke { Wear::SMOKE } else { Wear::FULL };
+        match part {
+            Part::Limits => limits::measure(&plan, &mut results)?,
+            Part::Path => path::measure(&bench, &plan, &mut results)?,
+            Part::Crash => crash::measure(&bench, &plan, &mut results)?,
+            Part::SlowDisk => slow_disk::measure(&bench, &plan, &mut results)?,
+            Part::Wear => wear::measure(&bench, &plan, &wear, &mut results)?,
+            Part::History => {
+                let records = if smoke { history::SMOKE } else { history::FULL };
+                history::measure(&bench, &plan, records, &wear, &mut results)?;
+            }
+            Part::Backlog => {
+                let backlog = if smoke { Backlog::SMOKE } else { Backlog::FULL };
+                backlog::measure(&bench, &backlog, &mut results)?;
+            }
+        }
+        // A later part that fails doesn't take the earlier ones with it.
+        let saved = results.save(&target.join("bench"))?;
+        table::say(&format!("so far in {}", saved.display()));
+    }
+    show(&results, options.write)
+}
+
+fn show(results: &Results, write: bool) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    write!(out, "{}", report::page(results))?;
+    writeln!(out, "### Every figure\n")?;
+    out.flush()?;
+    drop(out);
+    results.tables()?;
+    if write { report::write(results) } else { Ok(()) }
 }
