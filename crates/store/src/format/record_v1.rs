@@ -29,7 +29,14 @@ struct RecordV1<'a> {
     via: u8,
     field: &'a str,
     reason: &'a str,
+    #[serde(serialize_with = "whole")]
     raw: &'a [u8],
+}
+
+/// Copies bytes at once. Serde takes a slice of bytes for a list of numbers, which postcard writes
+/// to the same bytes, one after another.
+fn whole<S: serde::Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_bytes(bytes)
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
