@@ -1,9 +1,13 @@
 //! What writer, folder and readers share: the tail's index, and what became of records.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use model::{ContactId, Record};
 
 use crate::dead::{self, DeadChange, DeadChanges, Letter};
 use crate::format::entry::Mark;
+use crate::hand::Hand;
 use crate::settled::Settled;
 
 /// A durable record that isn't in redb yet.
@@ -56,6 +60,7 @@ pub(crate) struct State {
     pub(crate) tail: VecDeque<TailEntry>,
     pub(crate) tail_bytes: u64,
     pub(crate) settled: Settled,
+    pub(crate) hand: Hand,
     pub(crate) pending: u64,
     /// The newest durable record; 0 before the first.
     pub(crate) newest: u64,
@@ -136,12 +141,26 @@ impl State {
         let new = self.settled.insert(sequence);
         if new {
             self.pending = self.pending.saturating_sub(1);
+            self.hand.trim(&self.settled);
         }
         new
     }
 
+    /// A record under the contact that its own was joined with since.
+    pub(crate) fn shown(&self, mut record: Arc<Record>) -> Arc<Record> {
+        if self.joined.is_empty() {
+            return record;
+        }
+        let contact = record.contact_id.as_ref().and_then(ContactId::to_bits);
+        let root = contact.map(|contact| (contact, self.root(contact)));
+        if let Some((_, root)) = root.filter(|(contact, root)| contact != root) {
+            Arc::make_mut(&mut record).contact_id = Some(ContactId::from_bits(root));
+        }
+        record
+    }
+
     /// The contact that stands for `contact` since they were joined.
-    pub(crate) fn root(&self, contact: u128) -> u128 {
+    fn root(&self, contact: u128) -> u128 {
         let mut root = contact;
         // As many steps as there are joins at most, should damage ever have made a ring of them.
         for _ in 0..self.joined.len() {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::{ContactId, Record, Sequence};
+use model::{Record, Sequence};
 
 use crate::error::ReadError;
 use crate::format::{block, record_v1};
@@ -53,7 +53,7 @@ pub(crate) fn scan(
             let read = tail::read_entry(&shared.segments, shared.geometry, &shared.salt, entry, &mut buffer)
                 .and_then(|bytes| Ok(record_v1::from_bytes(Sequence(entry.sequence), &bytes)?));
             let flow = match read {
-                Ok(record) => visit(Seen::Record(&with_root(shared, record))),
+                Ok(record) => visit(Seen::Record(&shown(shared, record))),
                 // Folded and recycled since the look at the tail: redb has it.
                 Err(_) if shared.lock().first_unfolded() > entry.sequence => break,
                 Err(_) => {
@@ -124,7 +124,7 @@ fn scan_blocks(
                 continue;
             }
             let flow = match record {
-                Ok(record) => visit(Seen::Record(&with_root(shared, record))),
+                Ok(record) => visit(Seen::Record(&shown(shared, record))),
                 Err(_) => visit(Seen::Damaged { first: sequence, last: sequence, bytes }),
             };
             if flow == Flow::Stop {
@@ -135,21 +135,8 @@ fn scan_blocks(
     Ok(Some(reached))
 }
 
-/// Shows a record under the contact that its own was joined with since.
-fn with_root(shared: &Shared, mut record: Arc<Record>) -> Arc<Record> {
-    let root = match &record.contact_id {
-        Some(contact) => {
-            let state = shared.lock();
-            if state.joined.is_empty() {
-                None
-            } else {
-                contact.to_bits().map(|bits| (bits, state.root(bits)))
-            }
-        }
-        None => None,
-    };
-    if let Some((_, root)) = root.filter(|(bits, root)| bits != root) {
-        Arc::make_mut(&mut record).contact_id = Some(ContactId::from_bits(root));
-    }
-    record
+/// Shows a record under the contact that its own was joined with since. The lock is let go of before
+/// anybody sees it, who may want it.
+fn shown(shared: &Shared, record: Arc<Record>) -> Arc<Record> {
+    shared.lock().shown(record)
 }

@@ -12,6 +12,7 @@ use crate::disk::{Disk, Segment};
 use crate::error::{OpenError, index_error, io_error, read_error};
 use crate::folder::Folder;
 use crate::format::Unreadable;
+use crate::hand::Hand;
 use crate::index::fold::{self, Fold, Keep, Log};
 use crate::index::schema::{Checkpoint, Identity};
 use crate::index::{Index, retention};
@@ -139,6 +140,7 @@ impl Start {
         state.content_bytes = checkpoint.content_bytes;
         state.records = checkpoint.records;
         state.dropped = checkpoint.dropped;
+        state.hand = Hand::behind(state.newest);
         let shared = Arc::new(Shared {
             segments: ring.segments(),
             geometry: checkpoint.geometry,
