@@ -20,6 +20,13 @@ pub(crate) struct TailEntry {
     pub(crate) seen_ms: u64,
 }
 
+impl TailEntry {
+    /// Whether both are packed in the same place.
+    pub(crate) const fn is_beside(&self, other: &Self) -> bool {
+        self.generation == other.generation && self.offset == other.offset
+    }
+}
+
 /// Why the last fold didn't get through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FoldProblem {
@@ -86,7 +93,9 @@ impl State {
             self.settled.insert_range(self.newest + 1, entry.sequence - 1);
         }
         self.newest = entry.sequence;
-        self.tail_bytes += u64::from(entry.length);
+        if !self.tail.back().is_some_and(|last| last.is_beside(&entry)) {
+            self.tail_bytes += u64::from(entry.length);
+        }
         self.tail.push_back(entry);
         self.pending += 1;
         if settled {
@@ -184,9 +193,11 @@ impl State {
 
     /// Forgets tail entries up to `sequence`, which are in redb now.
     pub(crate) fn folded(&mut self, sequence: u64) {
-        while let Some(entry) = self.tail.front().filter(|entry| entry.sequence <= sequence) {
-            self.tail_bytes -= u64::from(entry.length);
-            self.tail.pop_front();
+        while self.tail.front().is_some_and(|entry| entry.sequence <= sequence) {
+            let Some(entry) = self.tail.pop_front() else { break };
+            if !self.tail.front().is_some_and(|next| next.is_beside(&entry)) {
+                self.tail_bytes -= u64::from(entry.length);
+            }
         }
     }
 }

@@ -73,6 +73,7 @@ pub(crate) fn open(disk: Arc<dyn Disk>, options: Options, on_durable: OnDurable)
         Err(error) => return Err(error),
     };
     let mut checkpoint = meta::read_checkpoint(&index)?;
+    meta::raise_format(&index)?;
     let mut memory = Loaded::read(&index, &checkpoint)?;
     let old = ring::open_segments(&*disk, checkpoint.geometry)
         .map_err(io_error("the intake log can't be opened"))?;
