@@ -26,7 +26,8 @@ pub trait Journal: Send + Sync + 'static {
     ) -> Result<Vec<Arc<Record>>, JournalError>;
 
     /// What [`Journal::undelivered`] would return, if all that may follow `after` is in memory;
-    /// `None` when the disk has to be asked. Never blocks: it is called where delivery runs.
+    /// `None` when the disk has to be asked. An empty page says that nothing unsettled follows, up
+    /// to the newest that [`Journal::watch`] told. Never blocks: it is called where delivery runs.
     fn at_hand(&self, after: Sequence, limit: usize, bytes: usize) -> Option<Vec<Arc<Record>>> {
         let _ = (after, limit, bytes);
         None

@@ -2,7 +2,7 @@
 //!
 //! [`Delivery`] drives the decisions of `policy::delivery` against a [`Journal`] and an HTTP
 //! endpoint. It decides nothing itself: which record goes when, and what an answer means for the
-//! others, stands in `policy`; what a status code means stands in [`classify`]. It may depend on
+//! others, stands in `policy`; what a status code means stands in [`mod@classify`]. It may depend on
 //! `model` and `policy`, never on the store: the gateway joins the two.
 //!
 //! What always holds: a record is settled only after the CRM's answer, or after it was given up;

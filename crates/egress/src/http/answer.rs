@@ -227,6 +227,51 @@ mod tests {
         assert_eq!(read(&[chunked.as_bytes()]), Some((500, "ab".to_owned(), true, false)));
     }
 
+    /// A hundred thousand damaged answers: any of them is an answer, garbage, or unfinished, and the
+    /// same in one portion as in two.
+    #[test]
+    fn nothing_that_comes_can_hurt() {
+        let whole = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 500 Oh\r\nRetry-After: 5\r\nTransfer-Encoding: chunked\r\n\
+                      Connection: keep-alive\r\nContent-Length: 12\r\n\r\n2;x=y\r\nab\r\n1\r\nc\r\n0\r\nT: u\r\n\r\n";
+        let mut dice = 7_u64;
+        let mut throw = |sides: usize| {
+            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(dice >> 33).unwrap() % sides
+        };
+        let mut ends = [0; 3];
+        for _ in 0..100_000 {
+            let mut bytes = whole.to_vec();
+            for _ in 0..=throw(3) {
+                let place = throw(bytes.len());
+                if bytes.len() == 1 {
+                    break;
+                }
+                match throw(4) {
+                    0 => bytes[place] = u8::try_from(throw(256)).unwrap(),
+                    1 => drop(bytes.remove(place)),
+                    2 => bytes.insert(place, b"\r\n 0f:;,H"[throw(9)]),
+                    _ => bytes.truncate(place + 1),
+                }
+            }
+            let outcome = |portions: &[&[u8]]| {
+                let mut reader = Reader::new();
+                for portion in portions {
+                    reader.feed(portion)?;
+                }
+                Ok((reader.is_over(), reader.into_answer()))
+            };
+            let at_once: Result<_, Garbage> = outcome(&[&bytes]);
+            let place = throw(bytes.len());
+            assert_eq!(outcome(&[&bytes[..place], &bytes[place..]]).ok(), at_once.as_ref().ok().cloned());
+            ends[match at_once {
+                Ok((true, _)) => 0,
+                Ok((false, _)) => 1,
+                Err(_) => 2,
+            }] += 1;
+        }
+        assert!(ends.iter().all(|count| *count > 1_000), "{ends:?}");
+    }
+
     #[test]
     fn a_head_without_an_end_is_garbage() {
         let line = format!("a: {}\r\n", "b".repeat(1_000));

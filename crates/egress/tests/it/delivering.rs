@@ -58,6 +58,11 @@ pub(crate) fn client() -> ClientSettings {
     client
 }
 
+/// Waits as long as in life.
+pub(crate) fn patient() -> ClientSettings {
+    ClientSettings::new("wagate/1.2.3".to_owned(), 8)
+}
+
 pub(crate) fn start_with(journal: &Arc<Memory>, url: &str, settings: Settings, render: Render) -> Running {
     start_as(journal, url, settings, render, client())
 }

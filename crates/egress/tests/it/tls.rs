@@ -7,7 +7,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::TlsAcceptor;
 use wagate_egress::{ClientSettings, Clients, Mode};
 
-use crate::delivering::{Running, client, settings, start_as};
+use crate::delivering::{Running, client, patient, settings, start_as};
 use crate::journal::Memory;
 use crate::raw::{Act, Raw, Then};
 
@@ -28,7 +28,7 @@ async fn crm(certificate: &CertificateDer<'static>, key: &KeyPair) -> Raw {
 }
 
 fn trusting(root: &str) -> ClientSettings {
-    ClientSettings { extra_roots: root.as_bytes().to_vec(), ..client() }
+    ClientSettings { extra_roots: root.as_bytes().to_vec(), ..patient() }
 }
 
 fn start(journal: &Arc<Memory>, crm: &Raw, client: ClientSettings) -> Running {
@@ -98,7 +98,7 @@ async fn the_general_client_trusts_the_same() {
     let crm = Raw::start_at("127.0.0.1:0", Some(acceptor), move |_| Act::new(answer, Then::Close));
     let crm = crm.await.unwrap();
     let url = format!("https://{}/", crm.address);
-    let stranger = Clients::new(client()).unwrap().client().unwrap();
+    let stranger = Clients::new(patient()).unwrap().client().unwrap();
     let error = stranger.post(&url).body("").send().await.unwrap_err();
     assert!(error.is_connect(), "nothing is sent to a stranger: {error:?}");
     let friend = Clients::new(trusting(&cert.pem())).unwrap().client().unwrap();
