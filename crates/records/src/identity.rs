@@ -41,11 +41,11 @@ pub(crate) fn label<'a>(member: Option<Value<'_, 'a>>) -> Option<Cow<'a, str>> {
     Some(text)
 }
 
-/// Leads a text with as many of `letter` as there are without it.
-fn without_leading(text: Cow<'_, str>, letter: char) -> Cow<'_, str> {
+/// The text from the first sign on that isn't `sign`.
+fn without_leading(text: Cow<'_, str>, sign: char) -> Cow<'_, str> {
     match text {
-        Cow::Borrowed(text) => Cow::Borrowed(text.trim_start_matches(letter)),
-        Cow::Owned(text) => Cow::Owned(text.trim_start_matches(letter).to_owned()),
+        Cow::Borrowed(text) => Cow::Borrowed(text.trim_start_matches(sign)),
+        Cow::Owned(text) => Cow::Owned(text.trim_start_matches(sign).to_owned()),
     }
 }
 

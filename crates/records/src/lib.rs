@@ -9,7 +9,7 @@
 //! understood becomes an item that says why, and one bad item never takes its neighbours with it.
 //! Nothing here recurses over the payload, reads a clock or does I/O; of the workspace the crate
 //! depends on `model` alone. Start reading at [`digest`], then `family`, `item` and `message`; how JSON is read
-//! leniently is in `json`.
+//! leniently, and written, is in `json`.
 
 mod envelope;
 mod family;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 /// The first byte at or after `at` that doesn't stand for itself inside a JSON string: a quote, a
 /// backslash or a control character; the length where there is none.
-#[inline]
+#[inline(always)]
 pub(crate) fn plain_end(bytes: &[u8], mut at: usize) -> usize {
     while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
         let special = special(u64::from_le_bytes(*eight));
