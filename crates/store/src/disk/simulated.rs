@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use redb::StorageBackend;
 
@@ -45,6 +45,7 @@ struct Inner {
     operations: AtomicU64,
     fault: Mutex<Option<(u64, Fault)>>,
     reserve: Mutex<bool>,
+    held: Mutex<()>,
     pub(crate) aside: AtomicU64,
 }
 
@@ -78,12 +79,18 @@ impl SimulatedDisk {
             operations: AtomicU64::new(0),
             fault: Mutex::new(None),
             reserve: Mutex::new(false),
+            held: Mutex::new(()),
             aside: AtomicU64::new(0),
         }))
     }
 
     pub(crate) fn inject(&self, at: u64, fault: Fault) {
         *self.0.fault.lock().unwrap() = Some((at, fault));
+    }
+
+    /// Lets no sync of the log through for as long as what is returned is kept.
+    pub(crate) fn hold(&self) -> MutexGuard<'_, ()> {
+        self.0.held.lock().unwrap()
     }
 
     pub(crate) fn operations(&self) -> u64 {
@@ -280,6 +287,7 @@ impl Segment for SimulatedSegment {
     }
 
     fn sync(&self) -> io::Result<()> {
+        drop(self.inner.held.lock().unwrap());
         self.inner.step(false)?;
         self.file.lock().unwrap().sync();
         Ok(())

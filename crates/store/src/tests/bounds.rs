@@ -44,6 +44,33 @@ fn a_webhook_of_many_small_items_with_long_names_is_taken_in_parts() {
     assert_eq!(store.newest(), model::Sequence(2_500));
 }
 
+#[test]
+fn delivery_that_is_faster_than_the_disk_keeps_no_webhook_out() {
+    let disk = SimulatedDisk::new();
+    let store = open(&disk, Options { fold_records: 1 << 20, segment_bytes: 8 << 20, ..small() });
+    let many = (0..3_000).map(|number| item(&format!("id-{number:04}"), number % 9)).collect();
+    store.append_and_wait(many, NOW).unwrap();
+    let held = disk.hold();
+    let (sender, receiver) = std::sync::mpsc::sync_channel(100);
+    for number in 0..100 {
+        let sender = sender.clone();
+        let answer = Box::new(move |result| sender.send(result).unwrap());
+        store.append(vec![item(&format!("more-{number:04}"), 1)], NOW, answer);
+        // More marks than the queue has places.
+        for sequence in number * 30..(number + 1) * 30 {
+            store.settle(&[model::Sequence(sequence + 1)]);
+        }
+    }
+    assert_eq!(store.pending(), 0, "as soon as it is said");
+    drop(held);
+    for _ in 0..100 {
+        assert_eq!(receiver.recv().unwrap(), Ok(()));
+    }
+    store.flush().unwrap();
+    drop(store);
+    assert_eq!(super::waiting(&open(&disk.after_kill(), small())).len(), 100);
+}
+
 /// An item with bytes that don't pack.
 pub(super) fn noise(id: &str, seed: u64) -> Item {
     let mut item = item(id, seed);
