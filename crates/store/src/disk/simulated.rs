@@ -12,6 +12,7 @@ use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use redb::StorageBackend;
 
@@ -46,6 +47,8 @@ struct Inner {
     fault: Mutex<Option<(u64, Fault)>>,
     reserve: Mutex<bool>,
     held: Mutex<()>,
+    /// What a sync of the log takes.
+    slow: Mutex<Duration>,
     pub(crate) aside: AtomicU64,
 }
 
@@ -80,6 +83,7 @@ impl SimulatedDisk {
             fault: Mutex::new(None),
             reserve: Mutex::new(false),
             held: Mutex::new(()),
+            slow: Mutex::default(),
             aside: AtomicU64::new(0),
         }))
     }
@@ -91,6 +95,11 @@ impl SimulatedDisk {
     /// Lets no sync of the log through for as long as what is returned is kept.
     pub(crate) fn hold(&self) -> MutexGuard<'_, ()> {
         self.0.held.lock().unwrap()
+    }
+
+    /// Makes each sync of the log take `time` from now on.
+    pub(crate) fn slow_down(&self, time: Duration) {
+        *self.0.slow.lock().unwrap() = time;
     }
 
     pub(crate) fn operations(&self) -> u64 {
@@ -288,6 +297,10 @@ impl Segment for SimulatedSegment {
 
     fn sync(&self) -> io::Result<()> {
         drop(self.inner.held.lock().unwrap());
+        let slow = *self.inner.slow.lock().unwrap();
+        if !slow.is_zero() {
+            std::thread::sleep(slow);
+        }
         self.inner.step(false)?;
         self.file.lock().unwrap().sync();
         Ok(())
