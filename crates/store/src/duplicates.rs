@@ -1,16 +1,22 @@
 //! Which events the box has seen: two are the same when `source` and `id` are.
 //!
 //! Two levels. What came lately is a set in memory, stored as sorted runs (one a fold, so that
-//! storing it is cheap); when it has grown, or the day is over, it goes into a tree of that day in
-//! redb, in one commit. Days are days that the box saw pass, and a day's tree is dropped whole.
+//! storing it is cheap); when it has grown, or the day is over, it goes into a tree of its own in
+//! redb, in one commit, with a filter that says of what isn't in it that it isn't. Days are days that
+//! the box saw pass, and a day's trees are dropped whole.
 
-use redb::{ReadOnlyTable, ReadTransaction};
+use std::sync::Arc;
 
+use redb::{ReadOnlyTable, ReadTransaction, TableError};
+
+use crate::format::filter::Filter;
 use crate::index::schema;
 use crate::keyed::{Hash, HashSet};
 
 /// Hashes kept in memory at most; some 4 MiB as a set.
 pub(crate) const RECENT_MAX: usize = 100_000;
+/// Bytes of filters in memory at most: those over the newest three million events.
+const FILTER_BYTES: usize = 4 << 20;
 /// Milliseconds in a day.
 const DAY_MS: u64 = 24 * 3600 * 1000;
 
@@ -26,7 +32,15 @@ pub(crate) struct Duplicates {
     recent: HashSet,
     /// Of these, not yet in redb at all.
     unfolded: Vec<Hash>,
-    trees: Vec<ReadOnlyTable<Hash, ()>>,
+    trees: Vec<Tree>,
+}
+
+/// Hashes that came together, in redb.
+struct Tree {
+    name: String,
+    table: ReadOnlyTable<Hash, ()>,
+    /// Says of most hashes that they aren't there; `None` where it would be one too many.
+    filter: Option<Arc<Filter>>,
 }
 
 impl Duplicates {
@@ -37,10 +51,29 @@ impl Duplicates {
 
     /// Reads trees through `transaction` from now on.
     pub(crate) fn refresh(&mut self, transaction: &ReadTransaction) -> Result<(), redb::Error> {
-        self.trees = schema::duplicate_days(transaction)?
-            .into_iter()
-            .map(|day| transaction.open_table(schema::duplicates(&schema::duplicates_name(day))))
-            .collect::<Result<_, _>>()?;
+        let filters = match transaction.open_table(schema::FILTERS) {
+            Ok(filters) => Some(filters),
+            Err(TableError::TableDoesNotExist(_)) => None,
+            Err(error) => return Err(error.into()),
+        };
+        let mut room = FILTER_BYTES;
+        let mut trees = Vec::new();
+        // The newest first: they are asked first, and if anything is left out it is the oldest.
+        for name in schema::duplicate_trees(transaction)?.into_iter().rev() {
+            let table = transaction.open_table(schema::duplicates(&name))?;
+            let known = self.trees.iter().find(|tree| tree.name == name).and_then(|tree| tree.filter.clone());
+            let filter = match (known, &filters) {
+                (None, Some(filters)) => {
+                    let stored = filters.get(name.as_str())?;
+                    stored.and_then(|bytes| Filter::from_bytes(bytes.value()).ok()).map(Arc::new)
+                }
+                (known, _) => known,
+            };
+            let filter = filter.filter(|filter| filter.len() <= room);
+            room -= filter.as_ref().map_or(0, |filter| filter.len());
+            trees.push(Tree { name, table, filter });
+        }
+        self.trees = trees;
         Ok(())
     }
 
@@ -50,8 +83,11 @@ impl Duplicates {
             return Ok(true);
         }
         // A redelivery is likelier to be of today than of last week.
-        for tree in self.trees.iter().rev() {
-            if tree.get(hash)?.is_some() {
+        for tree in &self.trees {
+            if tree.filter.as_ref().is_some_and(|filter| !filter.may_hold(hash)) {
+                continue;
+            }
+            if tree.table.get(hash)?.is_some() {
                 return Ok(true);
             }
         }

@@ -32,6 +32,7 @@ mod index;
 mod keyed;
 mod letters;
 mod log;
+mod marks;
 mod open;
 mod options;
 mod reading;

@@ -8,6 +8,7 @@ use model::{ContactId, Record};
 use crate::dead::{self, DeadChange, DeadChanges, Letter};
 use crate::format::entry::Mark;
 use crate::hand::Hand;
+use crate::marks::Marks;
 use crate::settled::Settled;
 
 /// A durable record that isn't in redb yet.
@@ -61,6 +62,17 @@ pub struct Counters {
     pub log_bytes_written: u64,
 }
 
+/// Who is to be told of a mark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Call {
+    /// The writer knows that there are some.
+    Nobody,
+    /// The writer.
+    Writer,
+    /// The writer, and there are so many that they're to be waited for.
+    AndWait,
+}
+
 /// The shared state, behind one lock that is held for moments only.
 #[derive(Debug, Default)]
 pub(crate) struct State {
@@ -68,6 +80,7 @@ pub(crate) struct State {
     pub(crate) tail_bytes: u64,
     pub(crate) settled: Settled,
     pub(crate) hand: Hand,
+    pub(crate) marks: Marks,
     pub(crate) pending: u64,
     /// The newest durable record; 0 before the first.
     pub(crate) newest: u64,
@@ -100,6 +113,19 @@ impl State {
         self.pending += 1;
         if settled {
             self.settle(entry.sequence);
+        }
+    }
+
+    /// Takes in what became of records and leaves it for the writer, and says who has to be told.
+    pub(crate) fn mark(&mut self, mark: Mark) -> Call {
+        self.apply(&mark);
+        self.marks.push(mark);
+        if self.marks.is_full() {
+            Call::AndWait
+        } else if self.marks.call() {
+            Call::Writer
+        } else {
+            Call::Nobody
         }
     }
 

@@ -15,7 +15,7 @@ use crate::index::Index;
 use crate::keyed::{Hash, HashKey};
 use crate::log::Geometry;
 use crate::options::{GROUP_BYTES, Options};
-use crate::state::State;
+use crate::state::{Call, State};
 use crate::writer::{Answer, Job, Prepared};
 
 /// Told the newest durable record after each group.
@@ -146,23 +146,45 @@ impl Store {
     /// undelivered; written with the next group and durable with it, or within the time that the
     /// options say.
     pub fn settle(&self, sequences: &[Sequence]) {
-        let newest = self.shared.lock().newest;
         for part in sequences.chunks(MARKS_MAX) {
-            let known = part.iter().map(|sequence| sequence.0).filter(|sequence| *sequence <= newest);
-            self.mark(Mark::Settled(known.collect()));
+            let call = {
+                let mut state = self.shared.lock();
+                let known = part.iter().map(|sequence| sequence.0);
+                let known: Vec<u64> = known.filter(|sequence| *sequence <= state.newest).collect();
+                if known.is_empty() {
+                    continue;
+                }
+                state.mark(Mark::Settled(known))
+            };
+            self.call(call);
         }
     }
 
     pub(crate) fn mark(&self, mark: Mark) {
-        self.shared.lock().apply(&mark);
-        // Waiting for a place is better than losing the mark: the queue empties with every group.
-        // Where the writer is gone a repeat after the restart is all that it costs.
-        let _ = self.jobs.send(Job::Mark(mark));
+        let call = self.shared.lock().mark(mark);
+        self.call(call);
+    }
+
+    /// Tells the writer of marks. Where it is gone a repeat after the restart is all that it costs.
+    fn call(&self, call: Call) {
+        match call {
+            Call::Nobody => {}
+            // With a full queue the writer comes by anyway.
+            Call::Writer => _ = self.jobs.try_send(Job::Marks),
+            Call::AndWait => {
+                let (sender, receiver) = sync_channel(1);
+                let answer: Answer = Box::new(move |result| _ = sender.send(result));
+                if self.jobs.send(Job::Flush(answer)).is_ok() {
+                    // Written or not, the marks are off the hands of who made them.
+                    let _ = receiver.recv();
+                }
+            }
+        }
     }
 
     pub(crate) fn mark_now(&self, mark: Mark) -> Result<(), Refused> {
-        self.shared.lock().apply(&mark);
-        self.ask(|answer| Job::MarkNow(mark, answer))
+        let _ = self.shared.lock().mark(mark);
+        self.ask(Job::Flush)
     }
 
     /// Returns when everything handed over before is durable. Also the writer's own probe.
@@ -218,7 +240,7 @@ impl Drop for Store {
     }
 }
 
-/// Sequences in one mark: a mark with them fills no more than a few blocks.
+/// Sequences that are settled at a time, so that the lock is held for moments.
 const MARKS_MAX: usize = 1024;
 
 /// What an item takes in the log, roughly and rather too much.

@@ -1,6 +1,6 @@
 //! The thread that answers Meta.
 //!
-//! One thread with a runtime of its own, whatever the number of cores: decision 11 says why.
+//! One thread with a runtime of its own, whatever the number of cores: decision 10 says why.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

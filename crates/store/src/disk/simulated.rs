@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use redb::StorageBackend;
 
@@ -45,6 +46,9 @@ struct Inner {
     operations: AtomicU64,
     fault: Mutex<Option<(u64, Fault)>>,
     reserve: Mutex<bool>,
+    held: Mutex<()>,
+    /// What a sync of the log takes.
+    slow: Mutex<Duration>,
     pub(crate) aside: AtomicU64,
 }
 
@@ -78,12 +82,24 @@ impl SimulatedDisk {
             operations: AtomicU64::new(0),
             fault: Mutex::new(None),
             reserve: Mutex::new(false),
+            held: Mutex::new(()),
+            slow: Mutex::default(),
             aside: AtomicU64::new(0),
         }))
     }
 
     pub(crate) fn inject(&self, at: u64, fault: Fault) {
         *self.0.fault.lock().unwrap() = Some((at, fault));
+    }
+
+    /// Lets no sync of the log through for as long as what is returned is kept.
+    pub(crate) fn hold(&self) -> MutexGuard<'_, ()> {
+        self.0.held.lock().unwrap()
+    }
+
+    /// Makes each sync of the log take `time` from now on.
+    pub(crate) fn slow_down(&self, time: Duration) {
+        *self.0.slow.lock().unwrap() = time;
     }
 
     pub(crate) fn operations(&self) -> u64 {
@@ -280,6 +296,11 @@ impl Segment for SimulatedSegment {
     }
 
     fn sync(&self) -> io::Result<()> {
+        drop(self.inner.held.lock().unwrap());
+        let slow = *self.inner.slow.lock().unwrap();
+        if !slow.is_zero() {
+            std::thread::sleep(slow);
+        }
         self.inner.step(false)?;
         self.file.lock().unwrap().sync();
         Ok(())

@@ -5,6 +5,7 @@
 
 pub(crate) mod block;
 pub(crate) mod entry;
+pub(crate) mod filter;
 pub(crate) mod group;
 pub(crate) mod record_v1;
 pub(crate) mod seal;

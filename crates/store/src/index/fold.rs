@@ -18,6 +18,7 @@ use crate::disk::Segment;
 use crate::duplicates::{Duplicates, DuplicatesFold};
 use crate::error::ReadError;
 use crate::format::block;
+use crate::format::filter::Filter;
 use crate::format::group::Salt;
 use crate::log::{Geometry, Position};
 use crate::settled::{CHUNK_BYTES, Settled};
@@ -258,19 +259,20 @@ fn write_duplicates(
 ) -> Result<(), redb::Error> {
     let mut runs = transaction.open_table(schema::RUNS)?;
     if fold.duplicates.into_tree {
-        let name = schema::duplicates_name(fold.day);
-        let mut tree = transaction.open_table(schema::duplicates(&name))?;
-        for hash in &fold.duplicates.hashes {
-            tree.insert(hash, ())?;
+        // A tree of its own: sorted into an empty one they fill page after page, where a tree that
+        // is there would be written anew with every page of it.
+        if !fold.duplicates.hashes.is_empty() {
+            let name = schema::duplicates_name(fold.day, next.next_run);
+            next.next_run += 1;
+            let mut tree = transaction.open_table(schema::duplicates(&name))?;
+            for hash in &fold.duplicates.hashes {
+                tree.insert(hash, ())?;
+            }
+            let filter = Filter::over(&fold.duplicates.hashes).to_bytes();
+            transaction.open_table(schema::FILTERS)?.insert(name.as_str(), filter.as_slice())?;
         }
         runs.retain(|_, _| false)?;
-        let days: Vec<u64> = {
-            use redb::TableHandle as _;
-            let names = transaction.list_tables()?;
-            names.filter_map(|table| schema::day_of_name(table.name())).collect()
-        };
-        drop(tree);
-        retention::forget_events(transaction, &days, fold.day)?;
+        retention::forget_events(transaction, fold.day)?;
     } else if !fold.duplicates.hashes.is_empty() {
         runs.insert(next.next_run, fold.duplicates.hashes.as_flattened())?;
         next.next_run += 1;

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use redb::{ReadableTable as _, WriteTransaction};
+use redb::{ReadableTable as _, TableHandle as _, WriteTransaction};
 
 use super::schema;
 use crate::format::block;
@@ -84,14 +84,15 @@ pub(crate) fn drop_history(
     Ok(dropped)
 }
 
-/// Drops the days of events that are old enough to be forgotten.
-pub(crate) fn forget_events(
-    transaction: &WriteTransaction,
-    days: &[u64],
-    today: u64,
-) -> Result<(), redb::Error> {
-    for day in days.iter().filter(|day| **day + REMEMBER_DAYS < today) {
-        transaction.delete_table(schema::duplicates(&schema::duplicates_name(*day)))?;
+/// Drops the trees of events that are old enough to be forgotten.
+pub(crate) fn forget_events(transaction: &WriteTransaction, today: u64) -> Result<(), redb::Error> {
+    let is_old = |name: &str| schema::day_of_name(name).is_some_and(|day| day + REMEMBER_DAYS < today);
+    let tables = transaction.list_tables()?;
+    let old: Vec<String> = tables.map(|table| table.name().to_owned()).filter(|name| is_old(name)).collect();
+    let mut filters = transaction.open_table(schema::FILTERS)?;
+    for name in old {
+        filters.remove(name.as_str())?;
+        transaction.delete_table(schema::duplicates(&name))?;
     }
     Ok(())
 }

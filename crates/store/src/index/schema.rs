@@ -12,7 +12,7 @@ use crate::log::{Geometry, Position};
 ///
 /// - 1: the first.
 /// - 2: the log may hold packed records ([`crate::format::entry::EntryKind::Block`]), which a
-///   program that knows only the first would take for damage.
+///   program that knows only the first would take for damage; a day may have several trees of events.
 pub(crate) const FORMAT: u32 = 2;
 
 /// Single values by name: `format`, `identity`, `checkpoint`.
@@ -34,27 +34,37 @@ pub(crate) const RUNS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("r
 
 const DUPLICATES: &str = "duplicates-";
 
-/// The name of a day's tree of hashed events.
-pub(crate) fn duplicates_name(day: u64) -> String {
-    format!("{DUPLICATES}{day:06}")
+/// Name of a tree of hashed events to a filter over it.
+pub(crate) const FILTERS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("filters");
+
+/// The name of a tree of hashed events that came on `day` or before.
+pub(crate) fn duplicates_name(day: u64, number: u64) -> String {
+    format!("{DUPLICATES}{day:06}-{number:06}")
 }
 
-/// A day's tree of hashed events.
+/// A tree of hashed events.
 pub(crate) const fn duplicates(name: &str) -> TableDefinition<'_, Hash, ()> {
     TableDefinition::new(name)
 }
 
-/// The day whose tree a table is, if it is one.
+/// The day of a tree of hashed events, if a table is one. Stores of format 1 had one tree a day, with
+/// nothing behind the day.
 pub(crate) fn day_of_name(name: &str) -> Option<u64> {
-    name.strip_prefix(DUPLICATES).and_then(|day| day.parse().ok())
+    let (day, number) =
+        name.strip_prefix(DUPLICATES).map(|rest| rest.split_once('-').unwrap_or((rest, "0")))?;
+    number.parse::<u64>().ok()?;
+    day.parse().ok()
 }
 
-/// The days that have a tree, the oldest first.
-pub(crate) fn duplicate_days(transaction: &ReadTransaction) -> Result<Vec<u64>, redb::Error> {
-    let mut days: Vec<u64> =
-        transaction.list_tables()?.filter_map(|table| day_of_name(table.name())).collect();
-    days.sort_unstable();
-    Ok(days)
+/// The names of the trees of hashed events, the oldest first.
+pub(crate) fn duplicate_trees(transaction: &ReadTransaction) -> Result<Vec<String>, redb::Error> {
+    let tables = transaction.list_tables()?;
+    let mut names: Vec<String> = tables
+        .filter(|table| day_of_name(table.name()).is_some())
+        .map(|table| table.name().to_owned())
+        .collect();
+    names.sort_unstable();
+    Ok(names)
 }
 
 /// What a store is given once, when it is made; in a file of its own, too, since the log can't be

@@ -197,6 +197,7 @@ impl Start {
             oldest_unfolded: (!tail_is_empty).then(Instant::now),
             marks_since: None,
             failures: 0,
+            company: 0,
         };
         let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
         let threads = vec![

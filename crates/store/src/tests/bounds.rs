@@ -1,6 +1,7 @@
 //! What is larger than it can be, and what goes on for too long.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use model::Item;
 
@@ -42,6 +43,58 @@ fn a_webhook_of_many_small_items_with_long_names_is_taken_in_parts() {
         .collect();
     store.append_and_wait(many, NOW).unwrap();
     assert_eq!(store.newest(), model::Sequence(2_500));
+}
+
+#[test]
+fn delivery_that_is_faster_than_the_disk_keeps_no_webhook_out() {
+    let disk = SimulatedDisk::new();
+    let store = open(&disk, Options { fold_records: 1 << 20, segment_bytes: 8 << 20, ..small() });
+    let many = (0..3_000).map(|number| item(&format!("id-{number:04}"), number % 9)).collect();
+    store.append_and_wait(many, NOW).unwrap();
+    let held = disk.hold();
+    let (sender, receiver) = std::sync::mpsc::sync_channel(100);
+    for number in 0..100 {
+        let sender = sender.clone();
+        let answer = Box::new(move |result| sender.send(result).unwrap());
+        store.append(vec![item(&format!("more-{number:04}"), 1)], NOW, answer);
+        // More marks than the queue has places.
+        for sequence in number * 30..(number + 1) * 30 {
+            store.settle(&[model::Sequence(sequence + 1)]);
+        }
+    }
+    assert_eq!(store.pending(), 0, "as soon as it is said");
+    drop(held);
+    for _ in 0..100 {
+        assert_eq!(receiver.recv().unwrap(), Ok(()));
+    }
+    store.flush().unwrap();
+    drop(store);
+    assert_eq!(super::waiting(&open(&disk.after_kill(), small())).len(), 100);
+}
+
+/// Of 32 senders who wait for their answers, the half would miss each group if none were waited for.
+/// With 10 ms a sync, and 1 ms of waiting, 24 a group are 2,180 a second; 16 without are 1,600.
+#[test]
+fn on_a_slow_disk_a_group_takes_nearly_everybody_along() {
+    const SENDERS: u64 = 32;
+    const ROUNDS: u64 = 12;
+    let disk = SimulatedDisk::new();
+    let store = open(&disk, Options { segments: 16, fold_records: 1 << 20, ..small() });
+    store.append_and_wait(vec![item("first", 1)], NOW).unwrap();
+    disk.slow_down(Duration::from_millis(60));
+    let (sender, receiver) = std::sync::mpsc::sync_channel(SENDERS as usize);
+    for _ in 0..SENDERS {
+        sender.send(Ok(())).unwrap();
+    }
+    for number in 0..SENDERS * ROUNDS {
+        assert_eq!(receiver.recv().unwrap(), Ok(()));
+        let sender = sender.clone();
+        let answer = Box::new(move |result| _ = sender.send(result));
+        store.append(vec![item(&format!("id-{number:03}"), number)], NOW, answer);
+    }
+    store.flush().unwrap();
+    let groups = store.health().counters.groups;
+    assert!(groups <= SENDERS * ROUNDS / 24, "{groups} groups for {}", SENDERS * ROUNDS);
 }
 
 /// An item with bytes that don't pack.

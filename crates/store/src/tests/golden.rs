@@ -16,6 +16,7 @@ use crate::disk::Segment;
 use crate::disk::simulated::{Fault, SimulatedDisk};
 use crate::format::block::{self, BlockBuilder};
 use crate::format::entry::{self, EntryKind, Mark};
+use crate::format::filter::Filter;
 use crate::format::group::GroupHeader;
 use crate::format::record_v1::{self, Lesson};
 use crate::index::Index;
@@ -341,7 +342,11 @@ fn values_of_the_index() {
     let mut loaded = Settled::new(10);
     loaded.load(0, &stored);
     assert!(loaded.contains(12) && loaded.contains(4095) && !loaded.contains(11));
-    assert_eq!(schema::duplicates_name(7), "duplicates-000007", "{ADVICE}");
+    assert_eq!(schema::duplicates_name(7, 3), "duplicates-000007-000003", "{ADVICE}");
+    let days = ["duplicates-000007", "duplicates-000007-000003", "duplicates-1234567-000000"];
+    assert_eq!(days.map(schema::day_of_name), [Some(7), Some(7), Some(1_234_567)], "{ADVICE}");
+    let filter = Filter::over(&[[0x11; 16], [0xA5; 16]]);
+    assert_eq!(Filter::from_bytes(&same("filter", &filter.to_bytes())), Ok(filter));
 }
 
 #[test]

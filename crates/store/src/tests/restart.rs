@@ -131,12 +131,58 @@ fn an_event_is_remembered_for_eight_days_and_forgotten_after_ten() {
     }
     let index = Index::new(1 << 20);
     index.reopen(&disk).unwrap();
-    let days = schema::duplicate_days(&index.begin_read().unwrap()).unwrap();
-    assert_eq!(days, (3..=12).collect::<Vec<_>>());
+    let trees = schema::duplicate_trees(&index.begin_read().unwrap()).unwrap();
+    let days = trees.iter().filter_map(|name| schema::day_of_name(name));
+    assert_eq!(days.collect::<Vec<_>>(), (3..=12).collect::<Vec<_>>());
+    let filters = index.begin_read().unwrap().open_table(schema::FILTERS).unwrap();
+    assert_eq!(redb::ReadableTableMetadata::len(&filters).unwrap(), 10, "filters go with their trees");
+    drop(filters);
     index.close();
     let store = open(&disk, small());
     store.append_and_wait(vec![item("the first", 1)], NOW).unwrap();
     assert_eq!(store.newest(), Sequence(14), "taken for a new one, so many days later");
+}
+
+#[test]
+fn a_day_of_many_trees_knows_all_of_its_events_with_filters_or_without() {
+    let disk = SimulatedDisk::new();
+    let ids = |round: u64| (0..30).map(move |number| item(&format!("id-{round}-{number:02}"), number));
+    for round in 0..4 {
+        let store = open(&disk, small());
+        store.append_and_wait(ids(round).collect(), NOW).unwrap();
+        store.fold().unwrap();
+        drop(store);
+        // As if the day had just begun: what came goes into a tree of its own.
+        change(&disk, "checkpoint", |now| schema::to_bytes(&Checkpoint { day: now.day + 1, ..now.clone() }));
+        open(&disk, small()).fold().unwrap();
+    }
+    let damage = |row: &dyn Fn(&str) -> Option<&'static [u8]>| {
+        let index = Index::new(1 << 20);
+        index.reopen(&disk).unwrap();
+        let names = schema::duplicate_trees(&index.begin_read().unwrap()).unwrap();
+        assert_eq!(names.len(), 4);
+        let transaction = index.begin_write().unwrap();
+        let mut filters = transaction.open_table(schema::FILTERS).unwrap();
+        for name in &names {
+            match row(name) {
+                Some(bytes) => drop(filters.insert(name.as_str(), bytes).unwrap()),
+                None => drop(filters.remove(name.as_str()).unwrap()),
+            }
+        }
+        drop(filters);
+        transaction.commit().unwrap();
+        index.close();
+    };
+    for step in ["filters", "damaged filters", "no filters"] {
+        match step {
+            "damaged filters" => damage(&|_| Some(b"damage")),
+            "no filters" => damage(&|_| None),
+            _ => {}
+        }
+        let store = open(&disk, small());
+        store.append_and_wait((0..4).flat_map(ids).collect(), NOW).unwrap();
+        assert_eq!((store.newest(), store.health().counters.duplicates), (Sequence(120), 120), "{step}");
+    }
 }
 
 #[test]

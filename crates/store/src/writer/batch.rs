@@ -7,7 +7,6 @@ use model::WallTime;
 
 use super::folding::CROWDED_EVERY;
 use super::{Answer, FOLD_IDLE, Job, Prepared, Writer};
-use crate::format::entry::Mark;
 use crate::options::GROUP_BYTES;
 
 /// A sync that takes longer than this makes waiting for company worth it …
@@ -16,15 +15,26 @@ const SLOW_SYNC: Duration = Duration::from_millis(2);
 /// and halves the median (measured).
 const WINDOW_PART: u32 = 10;
 
+/// So many webhooks in the last group, and more are on their way …
+const BUSY_COMPANY: usize = 4;
+/// … for which marks that come alone wait no longer than a group takes to be written.
+const MARKS_WAIT: Duration = Duration::from_micros(500);
+
 /// The jobs of one group.
 #[derive(Default)]
 pub(super) struct Batch {
     pub(super) appends: Vec<(Vec<Prepared>, WallTime, Answer)>,
-    pub(super) marks: Vec<Mark>,
     /// Answers that wait for a sync and have nothing of their own to write.
     pub(super) flushes: Vec<Answer>,
     pub(super) bytes: usize,
     pub(super) close: bool,
+}
+
+impl Batch {
+    /// Whether there is nothing in it but what the shared state holds.
+    const fn is_empty(&self) -> bool {
+        self.appends.is_empty() && self.flushes.is_empty() && !self.close
+    }
 }
 
 impl Writer {
@@ -40,8 +50,16 @@ impl Writer {
             },
         };
         let Some(first) = first else { return batch };
+        let marks_alone = matches!(first, Job::Marks) && self.company >= BUSY_COMPANY;
         self.take(first, &mut batch);
         self.take_waiting(&mut batch);
+        if marks_alone && batch.is_empty() {
+            // Webhooks are on their way; the marks go with them.
+            if let Ok(job) = self.jobs.recv_timeout(MARKS_WAIT) {
+                self.take(job, &mut batch);
+                self.take_waiting(&mut batch);
+            }
+        }
         if !batch.appends.is_empty() {
             let window = window(self.ring.flush_time());
             let deadline = Instant::now() + window;
@@ -74,18 +92,10 @@ impl Writer {
                 batch.bytes += bytes;
                 batch.appends.push((items, received_at, answer));
             }
-            Job::Mark(mark) => {
-                batch.bytes += mark_bytes(&mark);
-                batch.marks.push(mark);
-            }
-            Job::MarkNow(mark, answer) => {
-                batch.bytes += mark_bytes(&mark);
-                batch.marks.push(mark);
-                batch.flushes.push(answer);
-            }
             Job::Flush(answer) => batch.flushes.push(answer),
             Job::Fold(answer) => self.fold_waiters.push(answer),
-            Job::Wake => {}
+            // A group takes all marks along that are there when it begins.
+            Job::Marks | Job::Wake => {}
             Job::Close => batch.close = true,
         }
     }
@@ -104,14 +114,6 @@ impl Writer {
             idle = idle.min(until(since, self.options.fold_every));
         }
         idle
-    }
-}
-
-fn mark_bytes(mark: &Mark) -> usize {
-    match mark {
-        Mark::Settled(sequences) => 64 + sequences.len() * 10,
-        Mark::Dead { reason, .. } => 96 + reason.len(),
-        Mark::Retry { .. } | Mark::Dropped { .. } | Mark::Sealed { .. } => 64,
     }
 }
 

@@ -20,7 +20,6 @@ use crate::contacts::{Contacts, HashedAlias};
 use crate::duplicates::Duplicates;
 use crate::error::Refused;
 use crate::folder::{Done, Order};
-use crate::format::entry::Mark;
 use crate::format::record_v1::Lesson;
 use crate::keyed::Hash;
 use crate::log::ring::{Draft, Placed, Ring, WriteError};
@@ -51,10 +50,8 @@ pub(crate) enum Job {
         bytes: usize,
         answer: Answer,
     },
-    /// Durable with the next group, or soon. The shared state knows it already.
-    Mark(Mark),
-    /// The same, but durable before the answer.
-    MarkNow(Mark, Answer),
+    /// There are marks in the shared state: durable with the next group, or soon.
+    Marks,
     /// Answers when everything before it is durable.
     Flush(Answer),
     /// Answers when everything before it is in redb.
@@ -68,13 +65,10 @@ impl Job {
     /// Answers who waits that nothing came of it.
     pub(crate) fn refuse(self, refused: Refused) {
         match self {
-            Self::Append { answer, .. }
-            | Self::MarkNow(_, answer)
-            | Self::Flush(answer)
-            | Self::Fold(answer) => {
+            Self::Append { answer, .. } | Self::Flush(answer) | Self::Fold(answer) => {
                 answer(Err(refused));
             }
-            Self::Mark(_) | Self::Wake | Self::Close => {}
+            Self::Marks | Self::Wake | Self::Close => {}
         }
     }
 }
@@ -107,6 +101,8 @@ pub(crate) struct Writer {
     pub(crate) oldest_unfolded: Option<Instant>,
     pub(crate) marks_since: Option<Instant>,
     pub(crate) failures: u32,
+    /// Webhooks in the last group.
+    pub(crate) company: usize,
 }
 
 impl Writer {
@@ -136,11 +132,15 @@ impl Writer {
 
     /// Writes one group and answers everybody in it.
     fn commit(&mut self, batch: Batch) {
-        let Batch { appends, marks, flushes, .. } = batch;
+        let Batch { appends, flushes, .. } = batch;
         let mut group = Group::default();
         let mut answers = flushes;
         let sync_asked = !answers.is_empty();
-        let mut intake = self.intake();
+        let (mut intake, marks) = {
+            let mut state = self.shared.lock();
+            (self.intake(&state), state.marks.take())
+        };
+        self.company = appends.len();
         for (items, received_at, answer) in appends {
             let taken = intake.and_then(|()| self.place(items, received_at, &mut group));
             if taken == Err(Refused::Disk) {

@@ -12,6 +12,7 @@ use crate::format::entry::EntryKind;
 use crate::format::record_v1::{self, Lesson};
 use crate::keyed::{Hash, HashSet};
 use crate::log::ring::Draft;
+use crate::state::State;
 
 /// Records of a group on their way to the disk.
 #[derive(Default)]
@@ -29,8 +30,7 @@ pub(super) struct Group {
 
 impl Writer {
     /// Whether records are taken at all.
-    pub(super) fn intake(&self) -> Result<(), Refused> {
-        let state = self.shared.lock();
+    pub(super) fn intake(&self, state: &State) -> Result<(), Refused> {
         if state.broken {
             Err(Refused::Closed)
         } else if state.live_bytes() >= self.options.max_bytes {
