@@ -391,7 +391,10 @@ fn plots(results: &Results) -> Vec<(&'static str, String)> {
 pub(crate) fn write(results: &Results) -> anyhow::Result<()> {
     let docs = Path::new(DOCS);
     fs::create_dir_all(docs.join("performance"))?;
-    let mut part = format!("{}, revision {}.\n\n", results.machine, results.revision);
+    let mut part = format!(
+        "{}; revision {}; the load average before it began was {:.1}.\n\n",
+        results.machine, results.revision, results.load_before
+    );
     for (file, svg) in plots(results) {
         fs::write(docs.join("performance").join(file), svg)?;
         let name = file.trim_end_matches(".svg");
