@@ -8,10 +8,13 @@
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt;
 use tracing_subscriber::fmt::time::SystemTime;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::config::{Log, LogFormat};
+use crate::config::{Log, LogFormat, LogLevel};
 use crate::out;
 
 /// The variable that wins over `log.level`; it takes directives too, `info,wagate_egress=debug`.
@@ -21,12 +24,13 @@ pub const LEVEL_VARIABLE: &str = "WAGATE_LOG";
 pub fn install(log: Log) {
     let directives = std::env::var(LEVEL_VARIABLE).ok().filter(|text| !text.trim().is_empty());
     let (filter, refused) = filter(log, directives.as_deref());
-    let builder =
-        tracing_subscriber::fmt().with_writer(std::io::stderr).with_timer(SystemTime).with_env_filter(filter);
+    let lines = fmt::layer().with_writer(std::io::stderr).with_timer(SystemTime);
+    let subscriber = tracing_subscriber::registry().with(filter);
     let result = if is_json(log.format, std::io::stderr().is_terminal()) {
-        builder.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()
+        let lines = lines.json().flatten_event(true).with_current_span(true).with_span_list(false);
+        subscriber.with(lines).try_init()
     } else {
-        builder.with_ansi(out::talk_colour()).try_init()
+        subscriber.with(lines.with_ansi(out::talk_colour())).try_init()
     };
     if result.is_ok() && refused {
         tracing::warn!("{LEVEL_VARIABLE} can't be understood; the configured level is used");
@@ -34,12 +38,22 @@ pub fn install(log: Log) {
 }
 
 /// What is let through, and whether `directives` had to be ignored.
-fn filter(log: Log, directives: Option<&str>) -> (EnvFilter, bool) {
-    let configured = || EnvFilter::new(log.level.as_str());
-    match directives.map(EnvFilter::try_new) {
+fn filter(log: Log, directives: Option<&str>) -> (Targets, bool) {
+    let configured = || Targets::new().with_default(level(log.level));
+    match directives.map(str::parse) {
         Some(Ok(filter)) => (filter, false),
         Some(Err(_)) => (configured(), true),
         None => (configured(), false),
+    }
+}
+
+const fn level(level: LogLevel) -> LevelFilter {
+    match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
     }
 }
 
@@ -103,7 +117,6 @@ impl Throttle {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::LogLevel;
 
     #[test]
     fn one_line_of_a_kind_per_interval_and_the_rest_is_counted() {

@@ -1,4 +1,4 @@
-//! The one constructor of HTTP clients.
+//! The one constructor of HTTP clients: the general one, and the one of deliveries.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
-use crate::EgressError;
+use crate::{EgressError, Endpoint, http};
 
 /// Time to connect, TLS included.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -50,7 +50,7 @@ impl ClientSettings {
 #[derive(Debug, Clone)]
 pub struct Clients {
     settings: ClientSettings,
-    tls: ClientConfig,
+    tls: Arc<ClientConfig>,
 }
 
 impl Clients {
@@ -76,10 +76,19 @@ impl Clients {
             .with_root_certificates(roots)
             .with_no_client_auth();
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { settings, tls })
+        Ok(Self { settings, tls: Arc::new(tls) })
     }
 
-    /// A client of its own, with its own connections, that reads the system's DNS settings anew.
+    /// The client of deliveries to `endpoint`; it has its own connections.
+    ///
+    /// # Errors
+    /// When nothing can be connected to under the name of the host.
+    pub(crate) fn poster(&self, endpoint: &Endpoint) -> Result<http::Client, EgressError> {
+        let address = http::Address::new(endpoint.url(), &self.settings.product).ok_or(EgressError::Host)?;
+        Ok(http::Client::new(address, Arc::clone(&self.tls), &self.settings))
+    }
+
+    /// A general client of its own, with its own connections, that reads the system's DNS settings anew.
     ///
     /// It follows no redirect, heeds no proxy of the environment, and speaks HTTP/1.1: with a
     /// connection per request in flight, one that hangs holds up nothing but itself.
@@ -90,7 +99,7 @@ impl Clients {
         let settings = &self.settings;
         Ok(reqwest::Client::builder()
             .user_agent(&settings.product)
-            .tls_backend_preconfigured(self.tls.clone())
+            .tls_backend_preconfigured((*self.tls).clone())
             .http1_only()
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())

@@ -1,19 +1,22 @@
 //! The shell around the lanes: reads the journal, sends, settles.
 
-use std::collections::HashMap;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use model::{Record, Sequence};
 use policy::Moment;
-use policy::delivery::{Action, JobId, Lanes, Mode, Outcome, Verdict};
+use policy::delivery::{Action, JobId, Lanes, Mode, Outcome};
 use tokio::sync::watch;
-use tokio::task::{self, JoinError, JoinSet};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
+use crate::alarm::Alarm;
 use crate::health::Health;
 use crate::reading::{Page, Reading};
-use crate::sender::{Report, Sender};
+use crate::sender::{Ended, Report, Sender};
 use crate::{Clients, EgressError, Endpoint, Journal, Metrics, Settlement, SigningSecrets, Status};
 
 /// How long a shutdown waits for requests in flight (contract, section 1).
@@ -48,8 +51,6 @@ pub struct Delivery {
     settings: Settings,
     lanes: Lanes<Arc<Record>>,
     start: Instant,
-    sending: JoinSet<Report>,
-    jobs: HashMap<task::Id, (JobId, usize)>,
     reading: Reading,
     settlements: Vec<(Sequence, Settlement)>,
     metrics: Metrics,
@@ -60,13 +61,13 @@ impl Delivery {
     /// Prepares delivery to `endpoint`; nothing is sent before [`Delivery::run`].
     ///
     /// # Errors
-    /// When no HTTP client can be made.
+    /// When the endpoint is none that one can connect to.
     pub fn new(
         journal: Arc<dyn Journal>,
         render: Render,
-        endpoint: Endpoint,
+        endpoint: &Endpoint,
         secrets: SigningSecrets,
-        clients: Clients,
+        clients: &Clients,
         settings: Settings,
         metrics: &Metrics,
     ) -> Result<Self, EgressError> {
@@ -75,8 +76,6 @@ impl Delivery {
             lanes: Lanes::new(settings.lanes, settings.seed),
             settings,
             start: Instant::now(),
-            sending: JoinSet::new(),
-            jobs: HashMap::new(),
             reading: Reading::default(),
             settlements: Vec::new(),
             metrics: metrics.clone(),
@@ -94,63 +93,66 @@ impl Delivery {
     /// Delivers until `shutdown` comes to pass; then waits for the requests in flight, at most
     /// [`Settings::drain`], settles what was answered, and returns. What is unanswered stays
     /// undelivered and is sent again after the next start.
+    ///
+    /// Best spawned: the future that a runtime blocks on is woken through the kernel even by its
+    /// own sockets, which costs two system calls an answer.
     pub async fn run(mut self, shutdown: impl Future<Output = ()>) {
         let mut tail = self.journal.watch();
         let mut shutdown = std::pin::pin!(shutdown);
         let mut news = *tail.borrow_and_update();
         let mut journal_lives = true;
+        let mut alarm = Alarm::new(self.start);
+        // All requests are driven right here: a task of its own for each would only be a detour.
+        let sender = Arc::clone(&self.sender);
+        let mut sending = FuturesUnordered::new();
+        let mut ended = Vec::new();
         loop {
             self.lanes.tail(news);
             self.flush();
-            let wake = self.act();
+            let wake = self.act(|job, records| sending.push(sender.send(job, records)));
             tokio::select! {
                 biased;
                 () = &mut shutdown => break,
-                Some(ended) = self.sending.join_next_with_id() => self.ended(ended),
                 page = self.reading.done() => self.take(page),
+                () = gather(&mut sending, &mut ended) => {}
                 changed = tail.changed(), if journal_lives => journal_lives = changed.is_ok(),
-                () = at(wake.map(|wake| self.start + wake.since(Moment::START))) => {}
+                () = poll_fn(|context| wake.map_or(Poll::Pending, |wake| alarm.poll(context, wake))) => {}
             }
-            // What is ready besides is judged before the next look at what may go.
-            while let Some(ended) = self.sending.try_join_next_with_id() {
-                self.ended(ended);
-            }
+            self.judge(&mut ended);
             news = *tail.borrow_and_update();
         }
-        self.drain().await;
+        self.drain(sending).await;
     }
 
-    async fn drain(&mut self) {
+    async fn drain(&mut self, mut sending: FuturesUnordered<impl Future<Output = Ended>>) {
         let deadline = Instant::now() + self.settings.drain;
-        while let Ok(Some(ended)) = tokio::time::timeout_at(deadline, self.sending.join_next_with_id()).await
-        {
-            self.ended(ended);
+        let mut ended = Vec::new();
+        while !sending.is_empty() && timeout_at(deadline, gather(&mut sending, &mut ended)).await.is_ok() {
+            self.judge(&mut ended);
             self.flush();
         }
-        self.flush();
-        let unanswered = self.sending.len();
+        let unanswered = sending.len();
         if unanswered > 0 {
             tracing::info!(unanswered, "stopped; what the CRM hasn't answered is sent again after the start");
         }
     }
 
-    fn now(&self) -> Moment {
-        Moment::after_start(self.start.elapsed())
+    fn moment(&self, now: Instant) -> Moment {
+        Moment::after_start(now.saturating_duration_since(self.start))
     }
 
     /// Carries out what the lanes want, until they wait; returns until when.
-    fn act(&mut self) -> Option<Moment> {
-        let now = self.now();
+    fn act(&mut self, mut send: impl FnMut(JobId, Vec<Arc<Record>>)) -> Option<Instant> {
+        let now = Instant::now();
         let wake = loop {
-            match self.lanes.poll(now) {
+            match self.lanes.poll(self.moment(now)) {
                 Action::Wait(until) => break until,
-                Action::Read(read) => self.reading.start(Arc::clone(&self.journal), read),
-                Action::Send { job, records } => {
-                    let count = records.len();
-                    let sender = Arc::clone(&self.sender);
-                    let handle = self.sending.spawn(async move { sender.send(records).await });
-                    self.jobs.insert(handle.id(), (job, count));
+                Action::Read(read) => {
+                    if let Some(page) = self.reading.start(&self.journal, read) {
+                        self.take(page);
+                    }
                 }
+                Action::Send { job, records } => send(job, records),
             }
         };
         let (records, bytes) = self.lanes.held();
@@ -158,11 +160,12 @@ impl Delivery {
         self.metrics.in_flight.set(gauge(self.lanes.in_flight()));
         self.metrics.window_records.set(gauge(records));
         self.metrics.window_bytes.set(gauge(bytes));
-        wake
+        let wake = wake.map(|wake| self.start + wake.since(Moment::START));
+        wake.into_iter().chain(self.sender.tidy(now)).min()
     }
 
     fn take(&mut self, page: Page) {
-        let now = self.now();
+        let now = self.moment(Instant::now());
         match page {
             Ok(entries) => self.lanes.page(now, entries),
             Err(error) => {
@@ -172,22 +175,24 @@ impl Delivery {
         }
     }
 
-    fn ended(&mut self, ended: Result<(task::Id, Report), JoinError>) {
-        let (id, report) = match ended {
-            Ok((id, report)) => (id, report),
-            Err(error) => (error.id(), crashed(&error)),
-        };
-        let Some((job, count)) = self.jobs.remove(&id) else { return };
-        match self.lanes.answered(self.now(), job, &report.verdict) {
-            Outcome::Delivered(records) => self.delivered(&records),
-            Outcome::DeadLetter { record, attempts } => self.dead(&record, attempts, &report),
-            Outcome::Kept => {}
+    /// Takes the answers that have come.
+    fn judge(&mut self, ended: &mut Vec<Ended>) {
+        if ended.is_empty() {
+            return;
         }
-        self.health.ended(&report, count, self.lanes.access());
+        let (now, clock) = (self.moment(Instant::now()), SystemTime::now());
+        for Ended { job, records, report } in ended.drain(..) {
+            match self.lanes.answered(now, job, &report.verdict) {
+                Outcome::Delivered(records) => self.delivered(&records, clock),
+                Outcome::DeadLetter { record, attempts } => self.dead(&record, attempts, &report),
+                Outcome::Kept => {}
+            }
+            self.health.ended(&report, records, self.lanes.access());
+        }
     }
 
-    fn delivered(&mut self, records: &[Arc<Record>]) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    fn delivered(&mut self, records: &[Arc<Record>], clock: SystemTime) {
+        let now = clock.duration_since(UNIX_EPOCH).unwrap_or_default();
         for record in records {
             if !record.replayed {
                 // A clock that was set back in between would make it negative.
@@ -217,15 +222,13 @@ impl Delivery {
     }
 }
 
-/// What a request stands for that crashed on the way: the record, not the CRM, is at fault.
-fn crashed(error: &JoinError) -> Report {
-    let error = if error.is_panic() { "the record can't be rendered" } else { "the request was cancelled" };
-    Report { verdict: Verdict::Refused, status: None, error: error.to_owned(), body: String::new() }
-}
-
-async fn at(wake: Option<Instant>) {
-    match wake {
-        Some(wake) => tokio::time::sleep_until(wake).await,
-        None => std::future::pending().await,
-    }
+/// Collects all requests that have ended, one at least; waits for ever if none is under way.
+async fn gather(sending: &mut FuturesUnordered<impl Future<Output = Ended>>, ended: &mut Vec<Ended>) {
+    poll_fn(|context| {
+        while let Poll::Ready(Some(next)) = sending.poll_next_unpin(context) {
+            ended.push(next);
+        }
+        if ended.is_empty() { Poll::Pending } else { Poll::Ready(()) }
+    })
+    .await;
 }

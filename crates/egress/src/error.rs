@@ -15,6 +15,10 @@ pub enum EgressError {
     /// The TLS settings don't go together; ours to fix.
     #[error("the TLS settings are refused: {0}")]
     Tls(#[from] rustls::Error),
+    /// The URL of the endpoint names a host that no certificate can be checked against; the operator
+    /// must correct it.
+    #[error("the endpoint's URL names a host that no certificate can hold")]
+    Host,
     /// The settings of the client don't go together; ours to fix.
     #[error("the HTTP client can't be made: {0}")]
     Client(#[from] reqwest::Error),

@@ -37,6 +37,9 @@ pub(crate) struct Health {
     metrics: Metrics,
     results: Results,
     status: watch::Sender<Status>,
+    /// As `status` has them, which takes a lock to be read.
+    paused: Option<Why>,
+    failures: u64,
     dead_lines: Quiet,
     journal_lines: Quiet,
     pause_lines: Quiet,
@@ -51,6 +54,8 @@ impl Health {
             metrics: metrics.clone(),
             results: metrics.results(endpoint),
             status: watch::Sender::default(),
+            paused: None,
+            failures: 0,
             dead_lines: Quiet::default(),
             journal_lines: Quiet::default(),
             pause_lines: Quiet::default(),
@@ -79,17 +84,18 @@ impl Health {
             Access::Closed { why, .. } => Some(why),
         };
         let accepted = report.verdict == Verdict::Accepted;
-        let before = self.status.borrow().paused;
-        self.status.send_if_modified(|status| {
-            let changed = !accepted || status.consecutive_failures > 0 || status.paused != paused;
+        if accepted && self.failures == 0 && self.paused == paused {
+            return;
+        }
+        self.failures = if accepted { 0 } else { self.failures + 1 };
+        self.status.send_modify(|status| {
             status.paused = paused;
-            status.consecutive_failures = if accepted { 0 } else { status.consecutive_failures + 1 };
+            status.consecutive_failures = self.failures;
             if !accepted {
                 status.last_error = Some(report.error.clone());
             }
-            changed
         });
-        if before != paused {
+        if std::mem::replace(&mut self.paused, paused) != paused {
             self.pause_changed(paused, &report.error);
         }
     }

@@ -9,7 +9,7 @@ use crate::JournalError;
 
 /// The records as the store keeps them.
 ///
-/// The readings may block on disk: they're called on threads that may. Both show only what is
+/// The readings but [`Journal::at_hand`] may block on disk: they're called on threads that may. All show only what is
 /// durable, and leave out whatever [`Journal::settle`] was called with before the reading began.
 /// A record must never appear below one that an earlier reading returned.
 pub trait Journal: Send + Sync + 'static {
@@ -24,6 +24,13 @@ pub trait Journal: Send + Sync + 'static {
         limit: usize,
         bytes: usize,
     ) -> Result<Vec<Arc<Record>>, JournalError>;
+
+    /// What [`Journal::undelivered`] would return, if all that may follow `after` is in memory;
+    /// `None` when the disk has to be asked. Never blocks: it is called where delivery runs.
+    fn at_hand(&self, after: Sequence, limit: usize, bytes: usize) -> Option<Vec<Arc<Record>>> {
+        let _ = (after, limit, bytes);
+        None
+    }
 
     /// The same for dead letters that are to be sent again (`replayed` is true), until they're
     /// settled again.

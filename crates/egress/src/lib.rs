@@ -1,4 +1,4 @@
-//! The sockets out: records to the CRM through one client, every answer classified.
+//! The sockets out: records to the CRM over kept connections, every answer classified.
 //!
 //! [`Delivery`] drives the decisions of `policy::delivery` against a [`Journal`] and an HTTP
 //! endpoint. It decides nothing itself: which record goes when, and what an answer means for the
@@ -8,12 +8,14 @@
 //! What always holds: a record is settled only after the CRM's answer, or after it was given up;
 //! no redirect is followed; no secret, message or URL is logged. Start reading at [`deliver`].
 
+mod alarm;
 pub mod classify;
 pub mod client;
 pub mod crm;
 pub mod deliver;
 pub mod error;
 mod health;
+mod http;
 pub mod journal;
 pub mod metrics;
 mod quiet;

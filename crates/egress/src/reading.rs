@@ -19,8 +19,16 @@ pub(crate) type Page = Result<Vec<Entry<Arc<Record>>>, JournalError>;
 pub(crate) struct Reading(Option<JoinHandle<Page>>);
 
 impl Reading {
-    pub(crate) fn start(&mut self, journal: Arc<dyn Journal>, read: Read) {
+    /// Reads a page: at once where it is at hand, else [`Reading::done`] has it in time.
+    pub(crate) fn start(&mut self, journal: &Arc<dyn Journal>, read: Read) -> Option<Page> {
+        if read.source == Source::Onwards
+            && let Some(records) = journal.at_hand(read.after, read.limit, read.bytes)
+        {
+            return Some(Ok(entries(records)));
+        }
+        let journal = Arc::clone(journal);
         self.0 = Some(task::spawn_blocking(move || page(&*journal, &read)));
+        None
     }
 
     /// The page that is being read, once it is there; waits for ever if none is. Safe to cancel.
@@ -37,11 +45,15 @@ fn page(journal: &dyn Journal, read: &Read) -> Page {
         Source::Onwards | Source::Again => journal.undelivered(read.after, read.limit, read.bytes)?,
         Source::Replays => journal.replays(read.after, read.limit, read.bytes)?,
     };
+    Ok(entries(records))
+}
+
+fn entries(records: Vec<Arc<Record>>) -> Vec<Entry<Arc<Record>>> {
     let entry = |record: Arc<Record>| Entry {
         sequence: record.sequence,
         lane: LaneKey::of(record.lane()),
         bytes: record.item.raw.len() + RECORD_BYTES,
         body: record,
     };
-    Ok(records.into_iter().map(entry).collect())
+    records.into_iter().map(entry).collect()
 }

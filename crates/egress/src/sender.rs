@@ -1,129 +1,117 @@
 //! One request: out, and its answer in.
 
-use std::error::Error;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use model::Record;
-use policy::delivery::Verdict;
-use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
+use policy::delivery::{JobId, Verdict};
+use reqwest::StatusCode;
+use tokio::time::Instant;
 
 use crate::classify::{Answer, classify};
 use crate::crm::Outgoing;
 use crate::deliver::Render;
+use crate::http::{self, Trouble};
 use crate::{Clients, EgressError, Endpoint, SigningSecrets};
-
-/// So much of an answer's body is kept as the reason of a dead letter.
-const REASON_BYTES: usize = 500;
-/// So much of it is read, so that the connection can be used again; more isn't worth it.
-const BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// What came of a request.
 #[derive(Debug)]
 pub(crate) struct Report {
     pub(crate) verdict: Verdict,
     pub(crate) status: Option<u16>,
-    /// The failure in words, fit for a log: status or transport error, no content.
+    /// The failure in words, fit for a log: status or transport error, no content. Empty for what
+    /// was accepted.
     pub(crate) error: String,
     /// The beginning of the answer's body, where the answer was a failure.
     pub(crate) body: String,
 }
 
+/// A request that has ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) job: JobId,
+    /// Records that it held.
+    pub(crate) records: usize,
+    pub(crate) report: Report,
+}
+
 /// Sends requests to one endpoint.
 pub(crate) struct Sender {
-    endpoint: Endpoint,
+    client: http::Client,
     secrets: SigningSecrets,
     render: Render,
-    clients: Clients,
-    client: RwLock<reqwest::Client>,
 }
 
 impl Sender {
     pub(crate) fn new(
-        endpoint: Endpoint,
+        endpoint: &Endpoint,
         secrets: SigningSecrets,
         render: Render,
-        clients: Clients,
+        clients: &Clients,
     ) -> Result<Self, EgressError> {
-        let client = RwLock::new(clients.client()?);
-        Ok(Self { endpoint, secrets, render, clients, client })
+        Ok(Self { client: clients.poster(endpoint)?, secrets, render })
     }
 
-    pub(crate) async fn send(&self, records: Vec<Arc<Record>>) -> Report {
-        let outgoing = Outgoing::new(records.iter().map(AsRef::as_ref), |record| (self.render)(record));
-        drop(records);
-        let now = SystemTime::now();
-        let timestamp = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let headers = outgoing.headers(i64::try_from(timestamp).unwrap_or(i64::MAX), &self.secrets);
-        let client = self.client.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let request = client.post(self.endpoint.url().clone()).headers(headers).body(outgoing.body);
-        match request.send().await {
-            Ok(response) => read(response).await,
-            Err(error) => self.failed(error),
-        }
+    pub(crate) async fn send(&self, job: JobId, records: Vec<Arc<Record>>) -> Ended {
+        let count = records.len();
+        let report = match self.prepare(&records) {
+            Some((head, body)) => {
+                drop(records);
+                match self.client.send(&head, &body).await {
+                    Ok(answer) => answered(&answer),
+                    Err(trouble) => failed(trouble),
+                }
+            }
+            None => crashed(),
+        };
+        Ended { job, records: count, report }
     }
 
-    fn failed(&self, error: reqwest::Error) -> Report {
-        let not_sent = error.is_connect() || error.is_builder();
-        // The resolver reads the system's settings once: a box that was up before its network
-        // would ask the wrong servers for ever.
-        if error.is_dns()
-            && let Ok(client) = self.clients.client()
-        {
-            *self.client.write().unwrap_or_else(PoisonError::into_inner) = client;
-        }
-        let answer = if not_sent { Answer::NotSent } else { Answer::Unknown };
-        Report {
-            verdict: classify(&answer, SystemTime::now()),
-            status: None,
-            error: in_words(&error.without_url()),
-            body: String::new(),
-        }
+    /// Closes connections that have been idle for too long; returns when to look again.
+    pub(crate) fn tidy(&self, now: Instant) -> Option<Instant> {
+        self.client.tidy(now)
+    }
+
+    /// Head and body of a request; `None` if one of the records can't be rendered.
+    fn prepare(&self, records: &[Arc<Record>]) -> Option<(Vec<u8>, Vec<u8>)> {
+        let render = || Outgoing::new(records.iter().map(AsRef::as_ref), |record| (self.render)(record));
+        // A panic leaves nothing half-done: the renderer changes nothing.
+        let outgoing = catch_unwind(AssertUnwindSafe(render)).ok()?;
+        let timestamp = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let timestamp = i64::try_from(timestamp).unwrap_or(i64::MAX);
+        Some((outgoing.head(self.client.head_start(), timestamp, &self.secrets), outgoing.body))
     }
 }
 
-async fn read(mut response: reqwest::Response) -> Report {
-    let status = response.status();
-    let headers = response.headers();
-    let answer = Answer::Status {
-        code: status.as_u16(),
-        retry_after: text(headers, &RETRY_AFTER),
-        date: text(headers, &DATE),
+fn answered(answer: &http::Answer) -> Report {
+    let status = Answer::Status {
+        code: answer.code,
+        retry_after: answer.retry_after.as_deref(),
+        date: answer.date.as_deref(),
     };
-    let verdict = classify(&answer, SystemTime::now());
-    let mut body = Vec::new();
-    let mut total = 0_usize;
-    // The status has come, so an error in the body changes nothing.
-    while let Ok(Some(chunk)) = response.chunk().await {
-        total = total.saturating_add(chunk.len());
-        if verdict != Verdict::Accepted {
-            let room = REASON_BYTES - body.len();
-            body.extend_from_slice(&chunk[..chunk.len().min(room)]);
-        }
-        if total > BODY_BYTES_MAX {
-            break;
-        }
+    // Only a date to wait for is measured against the clock.
+    let now = if answer.retry_after.is_some() { SystemTime::now() } else { UNIX_EPOCH };
+    let verdict = classify(&status, now);
+    let mut report = Report { verdict, status: Some(answer.code), error: String::new(), body: String::new() };
+    if verdict != Verdict::Accepted {
+        let status = StatusCode::from_u16(answer.code);
+        report.error = status.map_or_else(|_| answer.code.to_string(), |status| status.to_string());
+        report.body = String::from_utf8_lossy(&answer.reason).into_owned();
     }
-    Report {
-        verdict,
-        status: Some(status.as_u16()),
-        error: status.to_string(),
-        body: String::from_utf8_lossy(&body).into_owned(),
-    }
+    report
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
+fn failed(trouble: Trouble) -> Report {
+    let (answer, error) = match trouble {
+        Trouble::NotSent(error) => (Answer::NotSent, error),
+        Trouble::Unknown(error) => (Answer::Unknown, error),
+    };
+    Report { verdict: classify(&answer, UNIX_EPOCH), status: None, error, body: String::new() }
 }
 
-/// The error and its causes: the outermost alone says only that a request failed.
-fn in_words(error: &reqwest::Error) -> String {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        words.push_str(": ");
-        words.push_str(&error.to_string());
-        cause = error.source();
-    }
-    words
+/// What a request stands for that crashed on the way: the record, not the CRM, is at fault.
+fn crashed() -> Report {
+    let error = "the record can't be rendered".to_owned();
+    Report { verdict: Verdict::Refused, status: None, error, body: String::new() }
 }

@@ -82,7 +82,15 @@ where
             if !share.grow_to(bytes.len() + data.len()) {
                 return Err(BodyError::NoMemory);
             }
+            // Asked before the copy: a body of one piece, as nearly all are, needs none.
+            self.over = self.body.is_end_stream();
+            if self.over && bytes.is_empty() {
+                return Ok(Held { bytes: data, share });
+            }
             bytes.extend_from_slice(&data);
+            if self.over {
+                return Ok(Held { bytes: bytes.freeze(), share });
+            }
         }
     }
 

@@ -29,7 +29,7 @@ mod serve;
 mod tls;
 mod webhook;
 
-pub use admit::{Admit, Reason, Refusal};
+pub use admit::{Admit, Place, Reason, Refusal};
 pub use connections::Peer;
 pub use credentials::{APP_SECRETS, Credentials, CredentialsError};
 pub use handshake::{CHALLENGE_BYTES, Handshake, handshake};

@@ -8,6 +8,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::answer::Outcome;
+
 /// A label and its value.
 type Label = [(&'static str, &'static str); 1];
 type Labels = [(&'static str, &'static str); 2];
@@ -16,6 +18,8 @@ type Labels = [(&'static str, &'static str); 2];
 #[derive(Debug, Clone)]
 pub struct Metrics {
     webhooks: Family<Label, Counter>,
+    /// The one of `webhooks` that counts nearly all of them: found once, not for each.
+    taken: Counter,
     /// From a request's head to the answer, for what was taken.
     pub(crate) ack_seconds: Histogram,
     pub(crate) requests_in_flight: Gauge,
@@ -31,8 +35,11 @@ const ACK_BUCKETS: [f64; 13] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.
 
 impl Default for Metrics {
     fn default() -> Self {
+        let webhooks: Family<Label, Counter> = Family::default();
+        let taken = webhooks.get_or_create_owned(&[("result", Outcome::Taken.label())]);
         Self {
-            webhooks: Family::default(),
+            webhooks,
+            taken,
             ack_seconds: Histogram::new(ACK_BUCKETS),
             requests_in_flight: Gauge::default(),
             body_bytes_in_flight: Gauge::default(),
@@ -91,8 +98,12 @@ impl Metrics {
         self.webhooks.get_or_create(&[("result", result)]).get()
     }
 
-    pub(crate) fn count(&self, result: &'static str) {
-        self.webhooks.get_or_create(&[("result", result)]).inc();
+    pub(crate) fn count(&self, outcome: &Outcome) {
+        if *outcome == Outcome::Taken {
+            self.taken.inc();
+        } else {
+            self.webhooks.get_or_create(&[("result", outcome.label())]).inc();
+        }
     }
 }
 

@@ -1,28 +1,28 @@
 //! What the public side does with a request: the handshake and the signed POST.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Body;
+use hyper::http::HeaderName;
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, Request, Response};
 use model::signature::hub::{HEADER, Signature};
-use prometheus_client::metrics::gauge::Gauge;
 use tokio::net::TcpListener;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
-use tracing::{error, warn};
+use tracing::warn;
 
-use crate::admit::{Admit, Reason, Refusal};
+use crate::admit::{Admit, Place, Reason, Refusal};
 use crate::answer::Outcome;
 use crate::body::{BodyError, Held, Reading, drop_rest};
 use crate::connections::Peer;
 use crate::credentials::Credentials;
 use crate::handshake::{Handshake, handshake};
 use crate::limits::{ConnectionLimits, RequestLimits};
-use crate::memory::Memory;
+use crate::memory::{Memory, Share};
 use crate::metrics::Metrics;
 use crate::quiet::Quiet;
 use crate::rate::UnsignedBudget;
@@ -31,7 +31,7 @@ use crate::serve::{Drained, Transport, serve};
 /// The public side: one path, for Meta and nobody else.
 pub struct Webhook<A> {
     path: String,
-    credentials: RwLock<Arc<Credentials>>,
+    credentials: RwLock<Credentials>,
     limits: RequestLimits,
     admit: Arc<A>,
     in_flight: Arc<Semaphore>,
@@ -42,10 +42,13 @@ pub struct Webhook<A> {
     refusals: Quiet,
 }
 
+/// The name as `http` keeps it, made once.
+static SIGNATURE: HeaderName = HeaderName::from_static(HEADER);
+
 /// The signature of a request: exactly one header of the right shape.
 #[must_use]
 pub fn signature(headers: &HeaderMap) -> Option<Signature> {
-    let mut values = headers.get_all(HEADER).iter();
+    let mut values = headers.get_all(&SIGNATURE).iter();
     match (values.next(), values.next()) {
         (Some(value), None) => Signature::parse(value.as_bytes()),
         _ => None,
@@ -64,7 +67,7 @@ impl<A: Admit> Webhook<A> {
     ) -> Self {
         Self {
             path,
-            credentials: RwLock::new(Arc::new(credentials)),
+            credentials: RwLock::new(credentials),
             in_flight: Arc::new(Semaphore::new(limits.requests_in_flight)),
             memory: Memory::new(
                 limits.body_bytes_in_flight,
@@ -82,7 +85,7 @@ impl<A: Admit> Webhook<A> {
 
     /// Takes other credentials, for every request whose signature hasn't been looked at yet.
     pub fn replace(&self, credentials: Credentials) {
-        *self.credentials.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(credentials);
+        *self.credentials.write().unwrap_or_else(PoisonError::into_inner) = credentials;
     }
 
     /// Answers one request.
@@ -96,7 +99,7 @@ impl<A: Admit> Webhook<A> {
         let received = Instant::now();
         let (head, body) = request.into_parts();
         let mut body = Reading::new(&head, body);
-        let outcome = self.judge(peer, &head, &mut body).await;
+        let outcome = self.judge(peer, &head, &mut body, received).await;
         if let Some(rest) = body.rest() {
             let (most, time, busy) = (self.limits.dropped_bytes, self.limits.dropped_time, peer.busy());
             tokio::spawn(async move {
@@ -107,7 +110,7 @@ impl<A: Admit> Webhook<A> {
         if outcome == Outcome::Taken {
             self.metrics.ack_seconds.observe(received.elapsed().as_secs_f64());
         }
-        self.metrics.count(outcome.label());
+        self.metrics.count(&outcome);
         outcome.into_response(head.version)
     }
 
@@ -118,7 +121,7 @@ impl<A: Admit> Webhook<A> {
         let _ = self.in_flight.acquire_many(all).await;
     }
 
-    async fn judge<B>(&self, peer: &Peer, head: &Parts, body: &mut Reading<B>) -> Outcome
+    async fn judge<B>(&self, peer: &Peer, head: &Parts, body: &mut Reading<B>, received: Instant) -> Outcome
     where
         B: Body<Data = Bytes> + Unpin,
     {
@@ -127,7 +130,7 @@ impl<A: Admit> Webhook<A> {
         }
         match head.method {
             Method::GET => self.welcome(peer, head.uri.query()),
-            Method::POST => self.webhook(peer, head, body).await,
+            Method::POST => self.webhook(peer, &head.headers, body, received).await,
             _ => Outcome::MethodNotAllowed,
         }
     }
@@ -140,12 +143,18 @@ impl<A: Admit> Webhook<A> {
         }
     }
 
-    async fn webhook<B>(&self, peer: &Peer, head: &Parts, body: &mut Reading<B>) -> Outcome
+    async fn webhook<B>(
+        &self,
+        peer: &Peer,
+        headers: &HeaderMap,
+        body: &mut Reading<B>,
+        received: Instant,
+    ) -> Outcome
     where
         B: Body<Data = Bytes> + Unpin,
     {
-        let deadline = Instant::now() + self.limits.body_time;
-        let Some(signature) = signature(&head.headers) else {
+        let deadline = received + self.limits.body_time;
+        let Some(signature) = signature(headers) else {
             return self.charge(peer, Outcome::Unsigned);
         };
         let stranger = (!peer.connection.proved()).then(|| peer.network());
@@ -167,8 +176,9 @@ impl<A: Admit> Webhook<A> {
         }
         peer.prove();
         // Not before: strangers could take all places with bodies that never end.
-        let Some(in_flight) = self.begin() else { return self.busy() };
-        match self.hand_over(held, in_flight).await {
+        let Held { bytes, share } = held;
+        let Some(place) = self.place(share) else { return self.busy() };
+        match self.admit.admit(bytes, place).await {
             Ok(()) => Outcome::Taken,
             Err(Refusal { reason, retry_after }) => {
                 if let Some(unsaid) = self.refusals.speak(Instant::now()) {
@@ -177,21 +187,6 @@ impl<A: Admit> Webhook<A> {
                 Outcome::Refused(reason, retry_after)
             }
         }
-    }
-
-    /// Hands a proved webhook over, in a task of its own so that it ends whatever the sender does.
-    async fn hand_over(&self, held: Held, in_flight: InFlight) -> Result<(), Refusal> {
-        let admit = Arc::clone(&self.admit);
-        let admitted = tokio::spawn(async move {
-            let Held { bytes, share } = held;
-            let admitted = admit.admit(bytes).await;
-            drop((share, in_flight));
-            admitted
-        });
-        admitted.await.unwrap_or_else(|failure| {
-            error!(%failure, "taking a webhook failed inside the box; Meta sends it again");
-            Err(Refusal { reason: Reason::Broken, retry_after: self.limits.busy_retry })
-        })
     }
 
     /// `outcome`, or 429 once the address has had too many of its kind.
@@ -205,26 +200,13 @@ impl<A: Admit> Webhook<A> {
         Outcome::Refused(Reason::Busy, self.limits.busy_retry)
     }
 
-    fn begin(&self) -> Option<InFlight> {
+    fn place(&self, share: Share) -> Option<Place> {
         let permit = Arc::clone(&self.in_flight).try_acquire_owned().ok()?;
-        self.metrics.requests_in_flight.inc();
-        Some(InFlight { _permit: permit, gauge: self.metrics.requests_in_flight.clone() })
+        Some(Place::new(share, permit, self.metrics.requests_in_flight.clone()))
     }
 
-    fn credentials(&self) -> Arc<Credentials> {
-        Arc::clone(&self.credentials.read().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-/// A proved webhook that is being admitted.
-struct InFlight {
-    _permit: OwnedSemaphorePermit,
-    gauge: Gauge,
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.gauge.dec();
+    fn credentials(&self) -> RwLockReadGuard<'_, Credentials> {
+        self.credentials.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -21,6 +21,19 @@ impl Sequence {
     pub const fn next(self) -> Self {
         Self(self.0 + 1)
     }
+
+    /// The 20 digits of the text form.
+    #[must_use]
+    pub fn digits(self) -> [u8; 20] {
+        let mut digits = [b'0'; 20];
+        let mut number = self.0;
+        for digit in digits.iter_mut().rev() {
+            // One digit.
+            *digit += u8::try_from(number % 10).unwrap_or_default();
+            number /= 10;
+        }
+        digits
+    }
 }
 
 impl fmt::Display for Sequence {
@@ -115,6 +128,9 @@ mod tests {
     #[test]
     fn a_sequence_is_written_with_twenty_digits_and_read_with_any() {
         assert_eq!(Sequence(1234).to_string(), "00000000000000001234");
+        for number in [0, 9, 10, 1_234, u64::MAX] {
+            assert_eq!(Sequence(number).to_string().as_bytes(), Sequence(number).digits());
+        }
         assert_eq!("00000000000000001234".parse(), Ok(Sequence(1234)));
         assert_eq!("0".parse(), Ok(Sequence::START));
         for bad in ["", "+1", "-1", "1x", " 1", "99999999999999999999"] {

@@ -58,13 +58,14 @@ fn read_entry(entry: Value<'_, '_>, items: &mut Items) {
     }
 }
 
-fn read_change(scope: &Scope, change: Value<'_, '_>, items: &mut Items) {
+fn read_change<'a>(scope: &Scope<'a>, change: Value<'_, 'a>, items: &mut Items) {
     if !change.is_object() {
         return items.push(scope.unknown("not_an_object", change.raw().as_bytes()));
     }
-    let field = change.get("field").and_then(Value::text).filter(|field| field.len() <= identity::NAME_MAX);
-    let scope = scope.field(field.as_deref().unwrap_or_default());
-    let Some(value) = change.get("value") else {
+    let [field, value] = change.get_each(["field", "value"]);
+    let field = field.and_then(Value::text).filter(|field| field.len() <= identity::NAME_MAX);
+    let scope = scope.field(field.clone().unwrap_or_default());
+    let Some(value) = value else {
         return items.push(scope.unknown("no_value", change.raw().as_bytes()));
     };
     let scope = scope.value(value);

@@ -16,13 +16,14 @@ pub(crate) fn is_member(field: &str) -> bool {
 
 /// True for a value that brings messages or statuses, whatever its field is called.
 pub(crate) fn holds_items(value: Value<'_, '_>) -> bool {
-    ["messages", "statuses", "message_echoes", "standby", "history"]
+    value
+        .get_each(["messages", "statuses", "message_echoes", "standby", "history"])
         .iter()
-        .any(|key| value.get(key).is_some())
+        .any(Option::is_some)
 }
 
 /// Takes such a value apart. It gives one item at least.
-pub(crate) fn read(scope: &Scope, value: Value<'_, '_>, items: &mut Items) {
+pub(crate) fn read(scope: &Scope<'_>, value: Value<'_, '_>, items: &mut Items) {
     let before = items.len();
     let cards = Card::read_all(value.get("contacts"));
     match scope.name() {
@@ -33,10 +34,11 @@ pub(crate) fn read(scope: &Scope, value: Value<'_, '_>, items: &mut Items) {
 
     let mut rest = Rest::default();
     rest.take(value, &["messages", "statuses", "message_echoes", "standby", "history"]);
-    if let Some(standby) = value.get("standby") {
+    let [standby, history] = value.get_each(["standby", "history"]);
+    if let Some(standby) = standby {
         read_standby(&scope.via(Via::Standby), standby, items, &mut rest);
     }
-    if let Some(history) = value.get("history") {
+    if let Some(history) = history {
         read_history(&scope.via(Via::History), history, items, &mut rest);
     }
     let contact = || identity::only_contact(&cards);
@@ -48,23 +50,23 @@ pub(crate) fn read(scope: &Scope, value: Value<'_, '_>, items: &mut Items) {
 }
 
 /// The three lists of items that may stand in a value or in its `standby`.
-fn lists(scope: &Scope, value: Value<'_, '_>, cards: &[Card], items: &mut Items) {
+fn lists(scope: &Scope<'_>, value: Value<'_, '_>, cards: &[Card<'_>], items: &mut Items) {
     let sender = if scope.is_via(Via::History) { Sender::Either } else { Sender::Customer };
-    for_each(scope, value, "messages", items, |message| item::message(scope, cards, message, sender));
-    for_each(scope, value, "statuses", items, |status| item::status(scope, cards, status));
-    for_each(scope, value, "message_echoes", items, |echo| item::message(scope, cards, echo, Sender::Store));
+    let [messages, statuses, echoes] = value.get_each(["messages", "statuses", "message_echoes"]);
+    for_each(scope, messages, items, |message| item::message(scope, cards, message, sender));
+    for_each(scope, statuses, items, |status| item::status(scope, cards, status));
+    for_each(scope, echoes, items, |echo| item::message(scope, cards, echo, Sender::Store));
 }
 
 /// Reads a list of items. A single object is taken for a list of one; anything else that says
 /// something is a piece of its own.
-fn for_each(
-    scope: &Scope,
-    value: Value<'_, '_>,
-    key: &str,
+fn for_each<'d, 'a>(
+    scope: &Scope<'_>,
+    list: Option<Value<'d, 'a>>,
     items: &mut Items,
-    make: impl Fn(Value<'_, '_>) -> Item,
+    make: impl Fn(Value<'d, 'a>) -> Item,
 ) {
-    let Some(list) = value.get(key).filter(|list| !list.is_nothing()) else { return };
+    let Some(list) = list.filter(|list| !list.is_nothing()) else { return };
     match list.sort() {
         Sort::Array => list.elements().for_each(|element| items.push(make(element))),
         Sort::Object => items.push(make(list)),
@@ -75,7 +77,7 @@ fn for_each(
 }
 
 /// A thread that another application holds: an object with lists and contacts of its own.
-fn read_standby(scope: &Scope, standby: Value<'_, '_>, items: &mut Items, rest: &mut Rest) {
+fn read_standby(scope: &Scope<'_>, standby: Value<'_, '_>, items: &mut Items, rest: &mut Rest) {
     lists(scope, standby, &Card::read_all(standby.get("contacts")), items);
     let mut inner = Rest::default();
     inner.take(standby, &["messages", "statuses", "message_echoes"]);
@@ -88,7 +90,7 @@ fn read_standby(scope: &Scope, standby: Value<'_, '_>, items: &mut Items, rest: 
 
 /// The conversations of the months before, in chunks of threads. A chunk without a thread says
 /// something else, such as that the store keeps its history to itself.
-fn read_history(scope: &Scope, history: Value<'_, '_>, items: &mut Items, rest: &mut Rest) {
+fn read_history(scope: &Scope<'_>, history: Value<'_, '_>, items: &mut Items, rest: &mut Rest) {
     let mut left = Vec::new();
     for chunk in history.elements().chain(history.is_object().then_some(history)) {
         let mut others = Rest::default();
@@ -108,11 +110,11 @@ fn read_history(scope: &Scope, history: Value<'_, '_>, items: &mut Items, rest: 
     }
 }
 
-fn read_thread(scope: &Scope, thread: Value<'_, '_>, items: &mut Items) {
+fn read_thread(scope: &Scope<'_>, thread: Value<'_, '_>, items: &mut Items) {
     let before = items.len();
-    let mut cards: Vec<Card> = thread.get("context").map(Card::read).into_iter().collect();
+    let mut cards: Vec<_> = thread.get("context").map(Card::read).into_iter().collect();
     cards.extend(Card::of_thread(thread));
-    for_each(scope, thread, "messages", items, |message| {
+    for_each(scope, thread.get("messages"), items, |message| {
         item::message(scope, &cards, message, Sender::Thread)
     });
     if items.len() == before {
@@ -136,7 +138,7 @@ impl Rest {
     fn take(&mut self, object: Value<'_, '_>, taken: &[&str]) {
         let about = ["messaging_product", "metadata", "contacts"];
         for (key, value) in object.members().filter(|(_, value)| !value.is_nothing()) {
-            if !taken.iter().chain(&about).any(|name| key.is_text(name)) {
+            if !key.is_one_of(taken) && !key.is_one_of(&about) {
                 let holds = matches!(value.sort(), Sort::Array | Sort::Object) || key.is_text("errors");
                 // A summary that comes along with the messages of a handover.
                 self.matters |= holds && !key.is_text("conversation_context");

@@ -1,5 +1,7 @@
 //! Who a message is from or for: by phone, by business-scoped user id, or by both.
 
+use std::borrow::Cow;
+
 use model::{Alias, AliasKind, Contact};
 
 use crate::json::Value;
@@ -14,37 +16,62 @@ const CARDS_MAX: usize = 1_000;
 
 /// True for an id by which something can be told from others: 1 to 256 visible ASCII characters.
 pub(crate) fn is_usable(id: &str) -> bool {
-    (1..=NAME_MAX).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
+    // All of them are looked at, which the compiler turns into sixteen at a time.
+    let visible = |id: &str| id.bytes().fold(true, |visible, byte| visible & byte.is_ascii_graphic());
+    (1..=NAME_MAX).contains(&id.len()) && visible(id)
 }
 
-/// A member that holds a usable id.
-pub(crate) fn usable_id(object: Value<'_, '_>, key: &str) -> Option<String> {
-    object.get(key)?.text().filter(|id| is_usable(id)).map(Into::into)
+/// A member's text, if it is a usable id.
+pub(crate) fn usable<'a>(member: Option<Value<'_, 'a>>) -> Option<Cow<'a, str>> {
+    member?.text().filter(|id| is_usable(id))
 }
 
-/// A member that holds a label for people: cut at [`NAME_MAX`] characters.
-pub(crate) fn label(object: Value<'_, '_>, key: &str) -> Option<String> {
-    object.get(key)?.text().map(|text| text.chars().take(NAME_MAX).collect())
+/// A member's text as a label for people: cut at [`NAME_MAX`] characters.
+pub(crate) fn label<'a>(member: Option<Value<'_, 'a>>) -> Option<Cow<'a, str>> {
+    let mut text = member?.text()?;
+    // A character has a byte at least.
+    if text.len() > NAME_MAX
+        && let Some((end, _)) = text.char_indices().nth(NAME_MAX)
+    {
+        match &mut text {
+            Cow::Borrowed(text) => *text = &text[..end],
+            Cow::Owned(text) => text.truncate(end),
+        }
+    }
+    Some(text)
+}
+
+/// Leads a text with as many of `letter` as there are without it.
+fn without_leading(text: Cow<'_, str>, letter: char) -> Cow<'_, str> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.trim_start_matches(letter)),
+        Cow::Owned(text) => Cow::Owned(text.trim_start_matches(letter).to_owned()),
+    }
 }
 
 /// The ids that one item gives for a person.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Person {
+pub(crate) struct Person<'a> {
     /// Digits.
-    pub(crate) phone: Option<String>,
-    pub(crate) user_id: Option<String>,
-    pub(crate) parent_user_id: Option<String>,
+    pub(crate) phone: Option<Cow<'a, str>>,
+    pub(crate) user_id: Option<Cow<'a, str>>,
+    pub(crate) parent_user_id: Option<Cow<'a, str>>,
 }
 
-impl Person {
-    /// Reads the first of the keys that says something. Where a phone is expected some resellers
-    /// put the user id.
-    pub(crate) fn read(object: Value<'_, '_>, phone: &[&str], user_id: &[&str], parent: &[&str]) -> Self {
-        let first = |keys: &[&str]| keys.iter().find_map(|key| usable_id(object, key));
-        let number = first(phone);
-        let digits = number.as_deref().and_then(phone::digits).map(str::to_owned);
-        let misplaced = if digits.is_none() { number } else { None };
-        Self { phone: digits, user_id: first(user_id).or(misplaced), parent_user_id: first(parent) }
+impl<'a> Person<'a> {
+    /// Takes the first of the members that says something. Where a phone is expected some
+    /// resellers put the user id.
+    pub(crate) fn read<const P: usize, const U: usize, const V: usize>(
+        phone: [Option<Value<'_, 'a>>; P],
+        user_id: [Option<Value<'_, 'a>>; U],
+        parent: [Option<Value<'_, 'a>>; V],
+    ) -> Self {
+        let (phone, misplaced) = match first(phone) {
+            // Digits have at most one plus before them.
+            Some(number) if phone::digits(&number).is_some() => (Some(without_leading(number, '+')), None),
+            other => (None, other),
+        };
+        Self { phone, user_id: first(user_id).or(misplaced), parent_user_id: first(parent) }
     }
 
     /// This person, or the other one if this is nobody.
@@ -57,130 +84,139 @@ impl Person {
     }
 }
 
-/// One of `contacts[]`: what WhatsApp says about a person beside the item.
-pub(crate) struct Card {
-    /// Digits.
-    wa_id: Option<String>,
-    key: Option<String>,
-    user_id: Option<String>,
-    parent_user_id: Option<String>,
-    username: Option<String>,
-    name: Option<String>,
+fn first<'a, const N: usize>(members: [Option<Value<'_, 'a>>; N]) -> Option<Cow<'a, str>> {
+    members.into_iter().find_map(usable)
 }
 
-impl Card {
+/// One of `contacts[]`: what WhatsApp says about a person beside the item.
+pub(crate) struct Card<'a> {
+    person: Person<'a>,
+    /// The form in which its phone is compared.
+    key: Option<Cow<'a, str>>,
+    username: Option<Cow<'a, str>>,
+    name: Option<Cow<'a, str>>,
+}
+
+impl<'a> Card<'a> {
     /// Reads one.
-    pub(crate) fn read(card: Value<'_, '_>) -> Self {
-        let person = Person::read(card, &["wa_id"], &["user_id"], &["parent_user_id"]);
-        let profile = card.get("profile").unwrap_or(card);
-        let username = label(profile, "username").or_else(|| label(card, "username"));
+    pub(crate) fn read(card: Value<'_, 'a>) -> Self {
+        let [wa_id, user_id, parent, profile, own_username] =
+            card.get_each(["wa_id", "user_id", "parent_user_id", "profile", "username"]);
+        let person = Person::read([wa_id], [user_id], [parent]);
+        let [username, name] = profile.unwrap_or(card).get_each(["username", "name"]);
+        let username = label(username).or_else(|| label(own_username));
         Self {
-            key: person.phone.as_deref().map(phone::match_key),
-            wa_id: person.phone,
-            user_id: person.user_id,
-            parent_user_id: person.parent_user_id,
-            username: username
-                .map(|name| name.trim_start_matches('@').to_owned())
-                .filter(|name| !name.is_empty()),
-            name: label(profile, "name"),
+            username: username.map(|name| without_leading(name, '@')).filter(|name| !name.is_empty()),
+            name: label(name),
+            ..Self::of(person)
         }
     }
 
+    /// A card that says who it is and nothing else.
+    fn of(person: Person<'a>) -> Self {
+        let key = person.phone.clone().map(phone::matched);
+        Self { person, key, username: None, name: None }
+    }
+
     /// All cards of a list.
-    pub(crate) fn read_all(contacts: Option<Value<'_, '_>>) -> Vec<Self> {
+    pub(crate) fn read_all(contacts: Option<Value<'_, 'a>>) -> Vec<Self> {
         contacts.into_iter().flat_map(Value::elements).take(CARDS_MAX).map(Self::read).collect()
     }
 
     /// The card of the person whom a thread of the history is named after.
-    pub(crate) fn of_thread(thread: Value<'_, '_>) -> Option<Self> {
-        let person = Person::read(thread, &["id"], &[], &[]);
-        (!person.is_nobody()).then(|| Self {
-            key: person.phone.as_deref().map(phone::match_key),
-            wa_id: person.phone,
-            user_id: person.user_id,
-            parent_user_id: None,
-            username: None,
-            name: None,
-        })
+    pub(crate) fn of_thread(thread: Value<'_, 'a>) -> Option<Self> {
+        let person = Person::read([thread.get("id")], [], []);
+        (!person.is_nobody()).then(|| Self::of(person))
     }
 
     /// The ids on it.
-    pub(crate) fn person(&self) -> Person {
-        Person {
-            phone: self.wa_id.clone(),
-            user_id: self.user_id.clone(),
-            parent_user_id: self.parent_user_id.clone(),
-        }
+    pub(crate) const fn person(&self) -> &Person<'a> {
+        &self.person
     }
 }
 
 /// The contact of the only card, where there is exactly one.
-pub(crate) fn only_contact(cards: &[Card]) -> Option<Contact> {
+pub(crate) fn only_contact(cards: &[Card<'_>]) -> Option<Contact> {
     match cards {
-        [card] => contact(&card.person(), cards, &[]),
+        [card] => contact(card.person(), cards, &[]),
         _ => None,
     }
 }
 
 /// Puts together who a person is: what the item says, what the card with the same id adds, and
 /// `others` that WhatsApp declares to be the same person. `None` if nothing at all is known.
-pub(crate) fn contact(person: &Person, cards: &[Card], others: &[Person]) -> Option<Contact> {
-    let key = person.phone.as_deref().map(phone::match_key);
-    // By id and never by place: a list of contacts may belong to other items. The user id is the
-    // stronger of the two: a phone may have passed on.
-    let same = |mine: &Option<String>, theirs: &Option<String>| mine.is_some() && mine == theirs;
-    let card = cards
-        .iter()
-        .find(|card| same(&person.user_id, &card.user_id))
-        .or_else(|| cards.iter().find(|card| same(&key, &card.key) && !differ(person, card)));
+pub(crate) fn contact(person: &Person<'_>, cards: &[Card<'_>], others: &[Person<'_>]) -> Option<Contact> {
     if person.is_nobody() {
         return None;
     }
-    let or = |mine: &Option<String>, theirs: fn(&Card) -> &Option<String>| {
-        mine.clone().or_else(|| card.and_then(|card| theirs(card).clone()))
-    };
-    let digits = or(&person.phone, |card| &card.wa_id);
-    let mut contact = Contact {
-        phone: digits.as_ref().map(|digits| format!("+{digits}")),
-        wa_id: card.and_then(|card| card.wa_id.clone()).or(digits),
-        user_id: or(&person.user_id, |card| &card.user_id),
-        parent_user_id: or(&person.parent_user_id, |card| &card.parent_user_id),
-        username: card.and_then(|card| card.username.clone()),
-        name: card.and_then(|card| card.name.clone()),
-        aliases: Vec::new(),
-    };
-    contact.aliases = aliases(&contact, others);
-    Some(contact)
+    let key = person.phone.as_deref().map(|phone| phone::matched(Cow::Borrowed(phone)));
+    // By id and never by place: a list of contacts may belong to other items. The user id is the
+    // stronger of the two: a phone may have passed on.
+    let same = |mine: &Option<Cow<'_, str>>, theirs: &Option<Cow<'_, str>>| mine.is_some() && mine == theirs;
+    let card = cards
+        .iter()
+        .find(|card| same(&person.user_id, &card.person.user_id))
+        .or_else(|| cards.iter().find(|card| same(&key, &card.key) && !differ(person, card.person())));
+    let theirs = card.map(Card::person);
+    let digits = person.phone.as_deref().or(theirs.and_then(|card| card.phone.as_deref()));
+    let user_id = person.user_id.as_deref().or(theirs.and_then(|card| card.user_id.as_deref()));
+    let parent = person.parent_user_id.as_deref().or(theirs.and_then(|card| card.parent_user_id.as_deref()));
+    let wa_id = theirs.and_then(|card| card.phone.as_deref()).or(digits);
+    let username = card.and_then(|card| card.username.as_deref());
+    let aliases = Aliases::default()
+        .add_all(AliasKind::UserId, user_id, others, |other| &other.user_id)
+        .add_phones(digits, wa_id, others)
+        .add_all(AliasKind::ParentUserId, parent, others, |other| &other.parent_user_id)
+        // Usernames don't tell capitals apart.
+        .add(AliasKind::Username, username.map(|name| Cow::Owned(name.to_lowercase())));
+    Some(Contact {
+        phone: digits.map(|digits| ["+", digits].concat()),
+        wa_id: wa_id.map(str::to_owned),
+        user_id: user_id.map(str::to_owned),
+        parent_user_id: parent.map(str::to_owned),
+        username: username.map(str::to_owned),
+        name: card.and_then(|card| card.name.as_deref()).map(str::to_owned),
+        aliases: aliases.0,
+    })
 }
 
 /// True if both name a user id and not the same one.
-fn differ(person: &Person, card: &Card) -> bool {
-    person.user_id.is_some() && card.user_id.is_some() && person.user_id != card.user_id
+fn differ(one: &Person<'_>, other: &Person<'_>) -> bool {
+    one.user_id.is_some() && other.user_id.is_some() && one.user_id != other.user_id
 }
 
-fn aliases(contact: &Contact, others: &[Person]) -> Vec<Alias> {
-    let mut aliases = Vec::with_capacity(4);
-    let mut add = |kind, value: Option<String>| {
-        if let Some(alias) = value.map(|value| Alias { kind, value })
-            && !aliases.contains(&alias)
-        {
-            aliases.push(alias);
+/// The names of one person, each once.
+#[derive(Default)]
+struct Aliases(Vec<Alias>);
+
+impl Aliases {
+    fn add(mut self, kind: AliasKind, value: Option<Cow<'_, str>>) -> Self {
+        let known = |value: &str| self.0.iter().any(|alias| alias.kind == kind && alias.value == value);
+        if let Some(value) = value.filter(|value| !known(value)) {
+            self.0.push(Alias { kind, value: value.into_owned() });
         }
-    };
-    add(AliasKind::UserId, contact.user_id.clone());
-    for other in others {
-        add(AliasKind::UserId, other.user_id.clone());
+        self
     }
-    add(AliasKind::Phone, contact.phone.as_deref().and_then(phone::digits).map(phone::match_key));
-    add(AliasKind::Phone, contact.wa_id.as_deref().map(phone::match_key));
-    for other in others {
-        add(AliasKind::Phone, other.phone.as_deref().map(phone::match_key));
+
+    /// One's own id, and those of the others.
+    fn add_all<'p, 'a: 'p>(
+        self,
+        kind: AliasKind,
+        own: Option<&str>,
+        others: &'p [Person<'a>],
+        id: impl Fn(&'p Person<'a>) -> &'p Option<Cow<'a, str>>,
+    ) -> Self {
+        let aliases = self.add(kind, own.map(Cow::Borrowed));
+        others
+            .iter()
+            .fold(aliases, |aliases, other| aliases.add(kind, id(other).as_deref().map(Cow::Borrowed)))
     }
-    add(AliasKind::ParentUserId, contact.parent_user_id.clone());
-    for other in others {
-        add(AliasKind::ParentUserId, other.parent_user_id.clone());
+
+    /// The same for phones, in the form in which they are compared.
+    fn add_phones(self, digits: Option<&str>, wa_id: Option<&str>, others: &[Person<'_>]) -> Self {
+        let others = others.iter().map(|other| other.phone.as_deref());
+        [digits, wa_id].into_iter().chain(others).fold(self, |aliases, phone| {
+            aliases.add(AliasKind::Phone, phone.map(|phone| phone::matched(Cow::Borrowed(phone))))
+        })
     }
-    // Usernames don't tell capitals apart.
-    add(AliasKind::Username, contact.username.as_deref().map(str::to_lowercase));
-    aliases
 }

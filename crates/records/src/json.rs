@@ -6,10 +6,13 @@
 //! RFC 8259 in one pass, without recursion (so no depth of nesting can overflow the stack), and
 //! leaves a flat list of where each value stands; texts are decoded only when they are asked for.
 
+mod out;
 mod parse;
-pub(crate) mod text;
+mod text;
 
 use std::borrow::Cow;
+
+pub(crate) use out::Out;
 
 /// A JSON text and the places of its values.
 pub(crate) struct Doc<'a> {
@@ -48,6 +51,11 @@ impl<'a> Doc<'a> {
     /// Reads a text; `None` if it isn't JSON.
     pub(crate) fn parse(text: &'a str) -> Option<Self> {
         parse::nodes(text).map(|nodes| Self { text, nodes })
+    }
+
+    /// An object with nothing in it.
+    pub(crate) fn nothing() -> Self {
+        Self { text: "{}", nodes: vec![Node { start: 0, end: 2, next: 1, height: 1, escaped: false }] }
     }
 
     /// The outermost value.
@@ -132,8 +140,33 @@ impl<'d, 'a> Value<'d, 'a> {
 
     /// The member of that name. Of duplicates the last one counts; null is the same as absent.
     pub(crate) fn get(self, key: &str) -> Option<Self> {
-        let (_, value) = self.members().filter(|(name, _)| name.is_text(key)).last()?;
-        (value.sort() != Sort::Null).then_some(value)
+        let [member] = self.get_each([key]);
+        member
+    }
+
+    /// [`Self::get`] for several names at once.
+    // Inlined, the names' lengths are numbers in the code, and a comparison is one instruction.
+    #[inline(always)]
+    pub(crate) fn get_each<const N: usize>(self, keys: [&str; N]) -> [Option<Self>; N] {
+        let (text, nodes) = (self.doc.text.as_bytes(), self.doc.nodes.as_slice());
+        let mut found = [None; N];
+        let end = if self.is_object() { self.node().next } else { 0 };
+        let mut at = self.at + 1;
+        while at < end {
+            let (name, value) = (nodes[at as usize], Value { doc: self.doc, at: at + 1 });
+            // What stands between the quotes.
+            let written = &text[name.start as usize + 1..name.end as usize - 1];
+            for (key, found) in keys.iter().zip(&mut found) {
+                // Of most pairs the length alone says that they differ.
+                if (written.len() == key.len() && written == key.as_bytes())
+                    || (name.escaped && Value { doc: self.doc, at }.is_text(key))
+                {
+                    *found = Some(value);
+                }
+            }
+            at = value.node().next;
+        }
+        found.map(|found| found.filter(|value| value.sort() != Sort::Null))
     }
 
     /// [`Self::get`], through several levels.
@@ -142,18 +175,48 @@ impl<'d, 'a> Value<'d, 'a> {
     }
 
     /// True if this is a text and equal to `other` once decoded.
+    #[inline]
     pub(crate) fn is_text(self, other: &str) -> bool {
-        if self.node().escaped {
+        let node = self.node();
+        if node.escaped {
             return self.inner().is_some_and(|inner| text::decode(inner) == other);
         }
         // The quotes are two bytes; of most pairs the length alone says that they differ.
-        let node = self.node();
         (node.end - node.start) as usize == other.len() + 2 && self.inner() == Some(other)
+    }
+
+    /// True if this is a text and equal to one of `others` once decoded.
+    pub(crate) fn is_one_of(self, others: &[&str]) -> bool {
+        if self.is_escaped() {
+            return others.iter().any(|other| self.is_text(other));
+        }
+        self.inner().is_some_and(|inner| others.contains(&inner))
+    }
+
+    /// True for a text that holds an escape.
+    fn is_escaped(self) -> bool {
+        self.node().escaped
+    }
+
+    /// True if a text or a key in it holds an escape.
+    fn holds_escapes(self) -> bool {
+        self.doc.nodes[self.at as usize..self.node().next as usize].iter().any(|node| node.escaped)
+    }
+
+    /// True for what [`Self::text`] can read.
+    pub(crate) fn is_word(self) -> bool {
+        match self.sort() {
+            Sort::Text => !self.is_nothing(),
+            Sort::Number => true,
+            Sort::Object | Sort::Array | Sort::Bool | Sort::Null => false,
+        }
     }
 
     /// What stands between the quotes.
     fn inner(self) -> Option<&'a str> {
-        self.raw().strip_prefix('"')?.strip_suffix('"')
+        let node = self.node();
+        let is_quoted = self.sort() == Sort::Text;
+        if is_quoted { self.doc.text.get(node.start as usize + 1..node.end as usize - 1) } else { None }
     }
 
     /// A text, decoded, with U+FFFD for each lone surrogate; `""` is the same as absent. A number
@@ -176,6 +239,18 @@ impl<'d, 'a> Value<'d, 'a> {
             "false" | "\"false\"" => Some(false),
             _ => None,
         }
+    }
+
+    /// A whole number above zero as it is written, in quotes or not, of the usual length; most
+    /// numbers are of this kind, and it is quickly read. `None` says nothing.
+    pub(crate) fn digits(self) -> Option<&'a str> {
+        let digits = match self.sort() {
+            Sort::Number => self.raw(),
+            Sort::Text => self.inner()?,
+            Sort::Object | Sort::Array | Sort::Bool | Sort::Null => return None,
+        };
+        let usual = digits.len() < NUMBER_MAX && !digits.is_empty() && !digits.starts_with('0');
+        (usual && digits.bytes().all(|byte| byte.is_ascii_digit())).then_some(digits)
     }
 
     /// A number as it is written, also where it stands in quotes; `None` if it has no finite value

@@ -29,6 +29,9 @@ pub fn label_digits(text: &str) -> Option<String> {
     // Some samples hold the invisible marks that direct right-to-left text around numbers.
     let dressing =
         |c: char| matches!(c, ' ' | '-' | '.' | '(' | ')' | '+' | '\u{a0}' | '\u{200e}' | '\u{200f}');
+    if let Some(plain) = digits(text) {
+        return Some(plain.to_owned());
+    }
     if text.len() > 64 {
         return None;
     }
@@ -42,6 +45,16 @@ pub fn label_digits(text: &str) -> Option<String> {
 /// Takes digits without `+`; anything else comes back as it is.
 #[must_use]
 pub fn match_key(digits: &str) -> String {
+    folded(digits).unwrap_or_else(|| digits.to_owned())
+}
+
+/// [`match_key`] without a copy of what stays as it is.
+pub(crate) fn matched(digits: Cow<'_, str>) -> Cow<'_, str> {
+    folded(&digits).map_or(digits, Cow::Owned)
+}
+
+/// The key of a number that has variants.
+fn folded(digits: &str) -> Option<String> {
     let key = if let Some(national) = digits.strip_prefix("55") {
         brazil(national)
     } else if let Some(national) = digits.strip_prefix("52") {
@@ -51,7 +64,7 @@ pub fn match_key(digits: &str) -> String {
     } else {
         None
     };
-    key.map_or_else(|| digits.to_owned(), |national| format!("{}{national}", &digits[..2]))
+    key.map(|national| [&digits[..2], &national].concat())
 }
 
 /// Mobiles got a 9 before their eight digits between 2012 and 2016. Until then they began with 6

@@ -2,15 +2,15 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use model::{Contact, Item, Kind, Record, WallTime};
-use serde::Serialize;
+use model::{Contact, Item, Kind, Record};
 
 use crate::envelope::DEPTH_MAX;
-use crate::json::text::Verbatim;
-use crate::json::{Doc, Value};
-use crate::message::Message;
+use crate::json::{Doc, Out, Value};
 use crate::numbers::Numbers;
-use crate::status::Status;
+use crate::{message, status};
+
+/// What an event takes beside the pieces of its payload: fixed words, ids, names, times.
+const FRAME_BYTES: usize = 1_024;
 
 /// Renders the record as a CloudEvents 1.0 event in JSON.
 ///
@@ -19,144 +19,74 @@ use crate::status::Status;
 /// nests deeper than most readers go, it is null and `data.bytes` or `data.bytes_base64` has it.
 #[must_use]
 pub fn render(record: &Record, numbers: &Numbers) -> Vec<u8> {
-    let text = std::str::from_utf8(&record.item.raw).ok();
+    let item = &record.item;
+    let text = std::str::from_utf8(&item.raw).ok();
     let doc = text.and_then(Doc::parse);
-    let nothing = Doc::parse("{}").expect("an empty object is JSON");
-    let event = Event::new(
-        record,
-        numbers,
-        &Piece { text, root: doc.as_ref().map(Doc::root), nothing: nothing.root() },
-    );
-    serde_json::to_vec(&event).expect("its maps have text keys only, and memory takes all bytes")
-}
+    let root = doc.as_ref().map(Doc::root);
+    // The whole of it, where it can be handed on.
+    let shown = root.filter(|root| root.height() <= DEPTH_MAX);
 
-/// The item's piece of the payload, as far as it can be read.
-struct Piece<'d, 'a> {
-    text: Option<&'a str>,
-    root: Option<Value<'d, 'a>>,
-    /// Stands in for a root that can't be read.
-    nothing: Value<'d, 'a>,
-}
-
-impl<'d, 'a> Piece<'d, 'a> {
-    fn content(&self) -> Value<'d, 'a> {
-        self.root.unwrap_or(self.nothing)
+    // The payload, and once more what is read from it, which is rarely more than half.
+    let mut out = Out::with_capacity(FRAME_BYTES + item.raw.len() + item.raw.len() / 2);
+    write_attributes(&mut out, record);
+    out.raw(r#","data":{"received_at":""#);
+    record.received_at.push_rfc3339_millis(out.bytes());
+    write_account(out.raw(r#"","account":"#), item, numbers);
+    out.raw(r#","contact":"#);
+    match &item.contact {
+        Some(contact) => write_contact(&mut out, record, contact),
+        None => out.null(),
     }
-
-    /// The whole of it, where it can be handed on.
-    fn shown(&self) -> Option<&'a str> {
-        self.root.filter(|root| root.height() <= DEPTH_MAX).map(Value::raw)
-    }
-}
-
-#[derive(Serialize)]
-struct Event<'a> {
-    specversion: &'static str,
-    id: &'a str,
-    source: &'a str,
-    #[serde(rename = "type")]
-    kind: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    subject: Option<&'a str>,
-    time: String,
-    datacontenttype: &'static str,
-    sequence: String,
-    data: Data<'a>,
-}
-
-#[derive(Serialize)]
-struct Data<'a> {
-    received_at: String,
-    account: Account<'a>,
-    contact: Option<Person<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<Message<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<Status<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    field: Option<&'a str>,
-    /// Both a value that isn't there and one that says null.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    value: Option<Option<Verbatim<'a>>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bytes: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bytes_base64: Option<String>,
-    group: Option<Group<'a>>,
-    tags: [&'a str; 0],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    via: Option<&'static str>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    replayed: bool,
-    raw: Option<Verbatim<'a>>,
-}
-
-#[derive(Serialize)]
-struct Account<'a> {
-    waba_id: Option<&'a str>,
-    phone_number_id: Option<&'a str>,
-    phone: Option<&'a str>,
-    configured: bool,
-}
-
-#[derive(Serialize)]
-struct Person<'a> {
-    id: &'a str,
-    phone: Option<&'a str>,
-    wa_id: Option<&'a str>,
-    user_id: Option<&'a str>,
-    username: Option<&'a str>,
-    name: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-struct Group<'a> {
-    id: &'a str,
-}
-
-impl<'a> Event<'a> {
-    fn new(record: &'a Record, numbers: &'a Numbers, piece: &Piece<'_, 'a>) -> Self {
-        let item = &record.item;
-        Self {
-            specversion: "1.0",
-            id: &item.id,
-            source: &item.source,
-            kind: item.kind.event_type(),
-            subject: item.contact.as_ref().and_then(subject),
-            time: item.time.map_or_else(|| record.received_at.rfc3339_millis(), happened),
-            datacontenttype: "application/json",
-            sequence: record.sequence.to_string(),
-            data: Data::new(record, numbers, piece),
+    write_content(&mut out, item, root);
+    match item.kind {
+        Kind::AccountEvent => {
+            out.raw(r#","field":"#).text(&item.field).raw(r#","value":"#);
+            match shown {
+                Some(value) => _ = out.cleaned(value),
+                None => out.null(),
+            }
         }
+        Kind::Unknown => _ = out.raw(r#","reason":"#).text(&item.reason),
+        Kind::MessageReceived | Kind::MessageSent | Kind::MessageEcho | Kind::MessageStatus => {}
     }
+    if shown.is_none() || item.kind == Kind::Unknown {
+        match text {
+            Some(text) => out.raw(r#","bytes":"#).text(text),
+            None => out.raw(r#","bytes_base64":"#).text(&STANDARD.encode(&item.raw)),
+        };
+    }
+    match &item.group {
+        Some(id) => out.raw(r#","group":{"id":"#).text(id).raw(r#"},"tags":[]"#),
+        None => out.raw(r#","group":null,"tags":[]"#),
+    };
+    if let Some(via) = item.via {
+        out.raw(r#","via":"#).word(via.as_str());
+    }
+    if record.replayed {
+        out.raw(r#","replayed":true"#);
+    }
+    out.raw(r#","raw":"#).raw(shown.map_or("null", Value::raw)).raw("}}");
+    out.finish()
 }
 
-impl<'a> Data<'a> {
-    fn new(record: &'a Record, numbers: &'a Numbers, piece: &Piece<'_, 'a>) -> Self {
-        let item = &record.item;
-        let raw = piece.shown().map(Verbatim::exact);
-        let as_bytes = raw.is_none() || item.kind == Kind::Unknown;
-        let is_event = item.kind == Kind::AccountEvent;
-        Self {
-            received_at: record.received_at.rfc3339_millis(),
-            account: account(item, numbers),
-            contact: item.contact.as_ref().map(|contact| person(record, contact)),
-            message: message(item, piece.content()),
-            status: (item.kind == Kind::MessageStatus).then(|| Status::read(piece.content())),
-            field: is_event.then_some(&item.field),
-            value: is_event.then(|| piece.shown().map(Verbatim::cleaned)),
-            reason: (item.kind == Kind::Unknown).then_some(&item.reason),
-            bytes: piece.text.filter(|_| as_bytes),
-            bytes_base64: (as_bytes && piece.text.is_none()).then(|| STANDARD.encode(&item.raw)),
-            group: item.group.as_deref().map(|id| Group { id }),
-            tags: [],
-            via: item.via.map(model::Via::as_str),
-            replayed: record.replayed,
-            raw,
-        }
+/// Writes what CloudEvents itself defines, up to `data`.
+fn write_attributes(out: &mut Out, record: &Record) {
+    let item = &record.item;
+    out.raw(r#"{"specversion":"1.0","id":"#).text(&item.id);
+    out.raw(r#","source":"#).text(&item.source);
+    out.raw(r#","type":"#).word(item.kind.event_type());
+    if let Some(subject) = item.contact.as_ref().and_then(subject) {
+        out.raw(r#","subject":"#).text(subject);
     }
+    out.raw(r#","time":""#);
+    match item.time {
+        // WhatsApp tells time in seconds; a reseller that tells more is believed.
+        Some(time) => time.push_rfc3339(out.bytes()),
+        None => record.received_at.push_rfc3339_millis(out.bytes()),
+    }
+    out.raw(r#"","datacontenttype":"application/json","sequence":""#);
+    out.bytes().extend_from_slice(&record.sequence.digits());
+    out.raw(r#"""#);
 }
 
 /// `+` and the digits, else the user id.
@@ -164,38 +94,40 @@ fn subject(contact: &Contact) -> Option<&str> {
     contact.phone.as_deref().or(contact.user_id.as_deref()).or(contact.parent_user_id.as_deref())
 }
 
-/// WhatsApp tells time in seconds; a reseller that tells more is believed.
-fn happened(time: WallTime) -> String {
-    if time.0 % 1_000 == 0 { time.rfc3339_seconds() } else { time.rfc3339_millis() }
-}
-
-fn account<'a>(item: &'a Item, numbers: &'a Numbers) -> Account<'a> {
+fn write_account(out: &mut Out, item: &Item, numbers: &Numbers) {
     let account = &item.account;
     let configured = numbers.find(account);
-    Account {
-        waba_id: account.waba_id.as_deref(),
-        phone_number_id: account.phone_number_id.as_deref(),
-        phone: account.phone.as_deref().or(configured.filter(|phone| !phone.is_empty())),
-        configured: configured.is_some(),
-    }
+    let phone = account.phone.as_deref().or(configured.filter(|phone| !phone.is_empty()));
+    out.raw(r#"{"waba_id":"#).maybe_text(account.waba_id.as_deref());
+    out.raw(r#","phone_number_id":"#).maybe_text(account.phone_number_id.as_deref());
+    out.raw(r#","phone":"#).maybe_text(phone);
+    out.raw(r#","configured":"#).truth(configured.is_some()).raw("}");
 }
 
-fn person<'a>(record: &'a Record, contact: &'a Contact) -> Person<'a> {
-    Person {
-        id: record.contact_id.as_ref().map_or("", model::ContactId::as_str),
-        phone: contact.phone.as_deref(),
-        wa_id: contact.wa_id.as_deref(),
-        user_id: contact.user_id.as_deref(),
-        username: contact.username.as_deref(),
-        name: contact.name.as_deref(),
-    }
+fn write_contact(out: &mut Out, record: &Record, contact: &Contact) {
+    out.raw(r#"{"id":"#).text(record.contact_id.as_ref().map_or("", model::ContactId::as_str));
+    out.raw(r#","phone":"#).maybe_text(contact.phone.as_deref());
+    out.raw(r#","wa_id":"#).maybe_text(contact.wa_id.as_deref());
+    out.raw(r#","user_id":"#).maybe_text(contact.user_id.as_deref());
+    out.raw(r#","username":"#).maybe_text(contact.username.as_deref());
+    out.raw(r#","name":"#).maybe_text(contact.name.as_deref()).raw("}");
 }
 
-fn message<'a>(item: &'a Item, content: Value<'_, 'a>) -> Option<Message<'a>> {
+/// Writes the message or the status, as far as the item's piece of the payload can be read.
+fn write_content(out: &mut Out, item: &Item, root: Option<Value<'_, '_>>) {
+    let nothing;
+    let content = match root {
+        Some(root) => root,
+        None => {
+            nothing = Doc::nothing();
+            nothing.root()
+        }
+    };
     match item.kind {
         Kind::MessageReceived | Kind::MessageSent | Kind::MessageEcho => {
-            Some(Message::read(&item.id, content))
+            message::write(out.raw(r#","message":"#), &item.id, content);
         }
-        Kind::MessageStatus | Kind::AccountEvent | Kind::Unknown => None,
+        Kind::MessageStatus => status::write(out.raw(r#","status":"#), content),
+        Kind::AccountEvent | Kind::Unknown => {}
     }
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use model::{Account, Contact, Item, Kind, Via, WallTime};
 
 use crate::id;
-use crate::identity::{self, usable_id};
+use crate::identity::{self, usable};
 use crate::json::Value;
 use crate::phone;
 use crate::time::instant;
@@ -24,6 +24,10 @@ pub(crate) struct Items {
 impl Items {
     pub(crate) fn push(&mut self, item: Item) {
         if self.list.len() < ITEMS_MAX {
+            if self.list.is_empty() {
+                // Most webhooks hold one, and an item is large.
+                self.list.reserve_exact(1);
+            }
             self.list.push(item);
         } else {
             self.overflow = true;
@@ -44,53 +48,56 @@ impl Items {
     }
 }
 
-/// What the levels around an item say about it.
+/// What the levels around an item say about it, borrowed from the body as far as possible.
 #[derive(Clone, Default)]
-pub(crate) struct Scope {
-    entry_id: String,
-    entry_time: String,
+pub(crate) struct Scope<'a> {
+    entry_id: Cow<'a, str>,
+    entry_time: Cow<'a, str>,
     time: Option<WallTime>,
-    source: String,
-    account: Account,
-    field: String,
+    waba_id: Option<Cow<'a, str>>,
+    phone_number_id: Option<Cow<'a, str>>,
+    /// `+` and the digits.
+    phone: Option<String>,
+    field: Cow<'a, str>,
     via: Option<Via>,
 }
 
-impl Scope {
+impl<'a> Scope<'a> {
     /// Outside of any entry.
     pub(crate) fn nowhere() -> Self {
-        Self { source: source(&Account::default()), ..Self::default() }
+        Self::default()
     }
 
     /// Inside an entry.
-    pub(crate) fn entry(entry: Value<'_, '_>) -> Self {
-        let text = |key| entry.get(key).and_then(Value::text).map_or_else(String::new, bounded);
-        let account = Account { waba_id: usable_id(entry, "id"), ..Account::default() };
+    pub(crate) fn entry(entry: Value<'_, 'a>) -> Self {
+        let [id, time] = entry.get_each(["id", "time"]);
+        let text =
+            |value: Option<Value<'_, 'a>>| value.and_then(Value::text).map(bounded).unwrap_or_default();
         Self {
-            entry_id: text("id"),
-            entry_time: text("time"),
-            time: entry.get("time").and_then(instant),
-            source: source(&account),
-            account,
+            entry_id: text(id),
+            entry_time: text(time),
+            time: time.and_then(instant),
+            waba_id: usable(id),
             ..Self::default()
         }
     }
 
     /// Inside a change of that field.
-    pub(crate) fn field(&self, field: &str) -> Self {
-        Self { field: field.to_owned(), ..self.clone() }
+    pub(crate) fn field(&self, field: Cow<'a, str>) -> Self {
+        Self { field, ..self.clone() }
     }
 
     /// Inside the value of a change, which names the number in one of several places.
-    pub(crate) fn value(mut self, value: Value<'_, '_>) -> Self {
-        let places = ["metadata", "recipient", "phone_number_settings"].map(|key| value.get(key));
-        let places = || places.into_iter().flatten().chain([value]);
-        self.account.phone_number_id = places().find_map(|place| usable_id(place, "phone_number_id"));
-        self.account.phone = places()
-            .find_map(|place| place.get("display_phone_number")?.text())
-            .and_then(|label| phone::label_digits(&label))
-            .map(|digits| format!("+{digits}"));
-        self.source = source(&self.account);
+    pub(crate) fn value(mut self, value: Value<'_, 'a>) -> Self {
+        let places = value.get_each(["metadata", "recipient", "phone_number_settings"]);
+        let mut label = None;
+        for place in places.into_iter().flatten().chain([value]) {
+            let [id, phone] = place.get_each(["phone_number_id", "display_phone_number"]);
+            self.phone_number_id = self.phone_number_id.or_else(|| usable(id));
+            label = label.or_else(|| phone.and_then(Value::text));
+        }
+        self.phone =
+            label.and_then(|label| phone::label_digits(&label)).map(|digits| ["+", &digits].concat());
         self
     }
 
@@ -110,24 +117,43 @@ impl Scope {
 
     /// True for the digits of the store's own number.
     pub(crate) fn is_own(&self, digits: &str) -> bool {
-        let own = self.account.phone.as_deref().and_then(phone::digits);
+        let own = self.phone.as_deref().and_then(phone::digits);
         own.is_some_and(|own| own == digits || phone::match_key(own) == phone::match_key(digits))
     }
 
     /// An item of this place.
     pub(crate) fn item(&self, kind: Kind, id: String, raw: &str) -> Item {
+        let owned = |id: &Option<Cow<'_, str>>| id.as_deref().map(str::to_owned);
         Item {
             kind,
-            source: self.source.clone(),
+            source: self.source(),
             id,
             time: None,
-            account: self.account.clone(),
+            account: Account {
+                waba_id: owned(&self.waba_id),
+                phone_number_id: owned(&self.phone_number_id),
+                phone: self.phone.clone(),
+            },
             contact: None,
             group: None,
             via: self.via,
-            field: self.field.clone(),
+            field: self.field.clone().into_owned(),
             reason: String::new(),
             raw: raw.as_bytes().to_vec(),
+        }
+    }
+
+    /// `/wagate/{phone_number_id}`, else `/wagate/{waba_id}`, else `/wagate`. An id that would need
+    /// escaping in a URI counts as none.
+    fn source(&self) -> String {
+        let plain = |id: &&str| {
+            id.len() <= identity::NAME_MAX
+                && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~:@+".contains(&byte))
+        };
+        let ids = [&self.phone_number_id, &self.waba_id];
+        match ids.into_iter().filter_map(|id| id.as_deref()).find(plain) {
+            Some(id) => ["/wagate/", id].concat(),
+            None => "/wagate".to_owned(),
         }
     }
 
@@ -150,20 +176,6 @@ impl Scope {
 }
 
 /// A text, or its hash where it is longer than anything that it should be: it is copied often.
-fn bounded(text: Cow<'_, str>) -> String {
-    if text.len() <= identity::NAME_MAX { text.into_owned() } else { id::of_bytes(text.as_bytes()) }
-}
-
-/// `/wagate/{phone_number_id}`, else `/wagate/{waba_id}`, else `/wagate`. An id that would need
-/// escaping in a URI counts as none.
-fn source(account: &Account) -> String {
-    let plain = |id: &&String| {
-        id.len() <= identity::NAME_MAX
-            && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~:@+".contains(&byte))
-    };
-    let ids = [&account.phone_number_id, &account.waba_id];
-    match ids.into_iter().flatten().find(plain) {
-        Some(id) => format!("/wagate/{id}"),
-        None => "/wagate".to_owned(),
-    }
+fn bounded(text: Cow<'_, str>) -> Cow<'_, str> {
+    if text.len() <= identity::NAME_MAX { text } else { Cow::Owned(id::of_bytes(text.as_bytes())) }
 }

@@ -1,42 +1,32 @@
 //! What became of a message, as `data.status` shows it.
 
-use serde::Serialize;
+use std::borrow::Cow;
 
 use crate::envelope::DEPTH_MAX;
-use crate::identity::usable_id;
-use crate::json::Value;
-use crate::json::text::Verbatim;
+use crate::identity::usable;
+use crate::json::{Out, Value};
 
-/// `data.status`.
-#[derive(Serialize)]
-pub(crate) struct Status<'a> {
-    message_id: Option<String>,
-    status: Option<std::borrow::Cow<'a, str>>,
-    outbox_id: Option<std::borrow::Cow<'a, str>>,
-    errors: Option<Verbatim<'a>>,
-    pricing: Option<Verbatim<'a>>,
-}
-
-impl<'a> Status<'a> {
-    /// Reads an element of `statuses`.
-    pub(crate) fn read(status: Value<'_, 'a>) -> Self {
-        Self {
-            message_id: message_id(status),
-            status: status.get("status").and_then(Value::text),
-            outbox_id: status.get("biz_opaque_callback_data").and_then(Value::text),
-            errors: as_given(status, "errors"),
-            pricing: as_given(status, "pricing"),
-        }
-    }
+/// Writes `data.status` of an element of `statuses`.
+pub(crate) fn write(out: &mut Out, status: Value<'_, '_>) {
+    let [word, outbox_id, errors, pricing] =
+        status.get_each(["status", "biz_opaque_callback_data", "errors", "pricing"]);
+    out.raw(r#"{"message_id":"#).maybe_text(message_id(status).as_deref());
+    out.raw(r#","status":"#).text_of(word);
+    out.raw(r#","outbox_id":"#).text_of(outbox_id);
+    as_given(out.raw(r#","errors":"#), errors);
+    as_given(out.raw(r#","pricing":"#), pricing);
+    out.raw("}");
 }
 
 /// The wamid of the message that a status is about. Gupshup puts an id of its own into `id`.
-pub(crate) fn message_id(status: Value<'_, '_>) -> Option<String> {
-    usable_id(status, "meta_msg_id").or_else(|| usable_id(status, "id"))
+pub(crate) fn message_id<'a>(status: Value<'_, 'a>) -> Option<Cow<'a, str>> {
+    status.get_each(["meta_msg_id", "id"]).into_iter().find_map(usable)
 }
 
-/// A member as WhatsApp gives it; null where it says nothing, or nests too deep to be handed on.
-pub(crate) fn as_given<'a>(object: Value<'_, 'a>, key: &str) -> Option<Verbatim<'a>> {
-    let value = object.get(key).filter(|value| value.raw() != "\"\"" && value.height() <= DEPTH_MAX)?;
-    Some(Verbatim::cleaned(value.raw()))
+/// Writes a member as WhatsApp gives it; null where it says nothing, or nests too deep to be handed on.
+pub(crate) fn as_given(out: &mut Out, value: Option<Value<'_, '_>>) {
+    match value.filter(|value| value.raw() != "\"\"" && value.height() <= DEPTH_MAX) {
+        Some(value) => _ = out.cleaned(value),
+        None => out.null(),
+    }
 }

@@ -17,8 +17,10 @@ const NONSENSE_FROM: i64 = 100_000_000_000_000_000;
 /// Reads seconds, milliseconds or microseconds since 1970, as a number or as a text; `None` for
 /// anything else and for what isn't after 1970.
 pub(crate) fn instant(value: Value<'_, '_>) -> Option<WallTime> {
-    let number = value.number()?;
-    let whole = number.split_once('.').map_or(number, |(whole, _)| whole);
+    let whole = match value.digits() {
+        Some(digits) => digits,
+        None => value.number().map(|number| number.split_once('.').map_or(number, |(whole, _)| whole))?,
+    };
     match whole.parse::<i64>().ok()? {
         ..=0 | NONSENSE_FROM.. => None,
         micros @ MICROSECONDS_FROM.. => Some(WallTime(micros / 1_000)),

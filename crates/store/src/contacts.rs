@@ -7,7 +7,7 @@ use redb::{ReadOnlyTable, ReadTransaction};
 
 use crate::format::record_v1::Lesson;
 use crate::index::schema;
-use crate::keyed::{Hash, HashKey};
+use crate::keyed::{self, Hash, HashKey};
 
 /// Aliases remembered in memory, beside those not yet in redb. A full half is thrown away.
 const CACHE_MAX: usize = 4096;
@@ -44,9 +44,9 @@ impl HashedAlias {
 /// The contacts, as far as the writer needs them.
 #[derive(Default)]
 pub(crate) struct Contacts {
-    learned: HashMap<Hash, u128>,
+    learned: keyed::HashMap<u128>,
     joined: HashMap<u128, u128>,
-    cache: [HashMap<Hash, u128>; 2],
+    cache: [keyed::HashMap<u128>; 2],
     aliases: Option<ReadOnlyTable<Hash, u128>>,
     merged: Option<ReadOnlyTable<u128, u128>>,
 }
@@ -174,7 +174,7 @@ impl Contacts {
 /// What the records of a group that isn't durable yet taught.
 #[derive(Default)]
 pub(crate) struct GroupLessons {
-    learned: HashMap<Hash, u128>,
+    learned: keyed::HashMap<u128>,
     joined: HashMap<u128, u128>,
 }
 

@@ -4,12 +4,10 @@
 //! storing it is cheap); when it has grown, or the day is over, it goes into a tree of that day in
 //! redb, in one commit. Days are days that the box saw pass, and a day's tree is dropped whole.
 
-use std::collections::HashSet;
-
 use redb::{ReadOnlyTable, ReadTransaction};
 
 use crate::index::schema;
-use crate::keyed::Hash;
+use crate::keyed::{Hash, HashSet};
 
 /// Hashes kept in memory at most; some 4 MiB as a set.
 pub(crate) const RECENT_MAX: usize = 100_000;
@@ -25,7 +23,7 @@ pub(crate) const fn day_of(seen_ms: u64) -> u64 {
 #[derive(Default)]
 pub(crate) struct Duplicates {
     /// Not yet in a tree.
-    recent: HashSet<Hash>,
+    recent: HashSet,
     /// Of these, not yet in redb at all.
     unfolded: Vec<Hash>,
     trees: Vec<ReadOnlyTable<Hash, ()>>,

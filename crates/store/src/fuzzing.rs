@@ -147,6 +147,8 @@ impl Visit for Seen {
     fn entry(&mut self, found: &Found<'_>) {
         _ = Mark::from_bytes(&found.entry.body);
         _ = record_v1::identity(&found.entry.body);
+        _ = block::content(&found.entry.body);
+        _ = block::records(&found.entry.body);
         self.entries.push((found.generation, found.offset));
         self.count += 1;
         self.bytes += found.length as usize;

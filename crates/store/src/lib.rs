@@ -26,6 +26,7 @@ mod folder;
 mod format;
 #[doc(hidden)]
 pub mod fuzzing;
+mod hand;
 mod health;
 mod index;
 mod keyed;

@@ -6,7 +6,7 @@ use model::{Record, Sequence, WallTime};
 
 use crate::Store;
 use crate::error::ReadError;
-use crate::store::OVERHEAD_BYTES;
+use crate::hand::bytes_of;
 use crate::view::{self, Flow, Seen};
 
 /// What a page of the journal is to hold.
@@ -68,7 +68,7 @@ impl Store {
             match seen {
                 Seen::Record(record) => {
                     if wanted(record) {
-                        bytes += record.item.raw.len() + OVERHEAD_BYTES;
+                        bytes += bytes_of(record);
                         if !page.records.is_empty() && bytes > query.bytes {
                             return Flow::Stop;
                         }
@@ -83,6 +83,15 @@ impl Store {
         Ok(page)
     }
 
+    /// The same as [`Store::undelivered`] from memory alone, for who keeps up with the intake: never
+    /// blocks. `None` where the disk has to be asked.
+    #[must_use]
+    pub fn at_hand(&self, after: Sequence, limit: usize, bytes: usize) -> Option<Vec<Arc<Record>>> {
+        let state = self.shared.lock();
+        let records = state.hand.after(after, limit, bytes, &state.settled)?;
+        Some(records.into_iter().map(|record| state.shown(record)).collect())
+    }
+
     /// Records behind `after` that aren't settled, in order: at most `limit` and about `bytes`.
     ///
     /// # Errors
@@ -94,6 +103,9 @@ impl Store {
         limit: usize,
         bytes: usize,
     ) -> Result<Vec<Arc<Record>>, ReadError> {
+        if let Some(records) = self.at_hand(after, limit, bytes) {
+            return Ok(records);
+        }
         let floor = self.shared.lock().settled.floor();
         let mut records = Vec::new();
         let mut taken = 0;
@@ -108,7 +120,7 @@ impl Store {
                     if self.shared.lock().settled.contains(record.sequence.0) {
                         return Flow::On;
                     }
-                    taken += record.item.raw.len() + OVERHEAD_BYTES;
+                    taken += bytes_of(record);
                     if !records.is_empty() && taken > bytes {
                         return Flow::Stop;
                     }

@@ -1,9 +1,13 @@
 //! What writer, folder and readers share: the tail's index, and what became of records.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use model::{ContactId, Record};
 
 use crate::dead::{self, DeadChange, DeadChanges, Letter};
 use crate::format::entry::Mark;
+use crate::hand::Hand;
 use crate::settled::Settled;
 
 /// A durable record that isn't in redb yet.
@@ -14,6 +18,13 @@ pub(crate) struct TailEntry {
     pub(crate) offset: u64,
     pub(crate) length: u32,
     pub(crate) seen_ms: u64,
+}
+
+impl TailEntry {
+    /// Whether both are packed in the same place.
+    pub(crate) const fn is_beside(&self, other: &Self) -> bool {
+        self.generation == other.generation && self.offset == other.offset
+    }
 }
 
 /// Why the last fold didn't get through.
@@ -56,6 +67,7 @@ pub(crate) struct State {
     pub(crate) tail: VecDeque<TailEntry>,
     pub(crate) tail_bytes: u64,
     pub(crate) settled: Settled,
+    pub(crate) hand: Hand,
     pub(crate) pending: u64,
     /// The newest durable record; 0 before the first.
     pub(crate) newest: u64,
@@ -81,7 +93,9 @@ impl State {
             self.settled.insert_range(self.newest + 1, entry.sequence - 1);
         }
         self.newest = entry.sequence;
-        self.tail_bytes += u64::from(entry.length);
+        if !self.tail.back().is_some_and(|last| last.is_beside(&entry)) {
+            self.tail_bytes += u64::from(entry.length);
+        }
         self.tail.push_back(entry);
         self.pending += 1;
         if settled {
@@ -136,12 +150,26 @@ impl State {
         let new = self.settled.insert(sequence);
         if new {
             self.pending = self.pending.saturating_sub(1);
+            self.hand.trim(&self.settled);
         }
         new
     }
 
+    /// A record under the contact that its own was joined with since.
+    pub(crate) fn shown(&self, mut record: Arc<Record>) -> Arc<Record> {
+        if self.joined.is_empty() {
+            return record;
+        }
+        let contact = record.contact_id.as_ref().and_then(ContactId::to_bits);
+        let root = contact.map(|contact| (contact, self.root(contact)));
+        if let Some((_, root)) = root.filter(|(contact, root)| contact != root) {
+            Arc::make_mut(&mut record).contact_id = Some(ContactId::from_bits(root));
+        }
+        record
+    }
+
     /// The contact that stands for `contact` since they were joined.
-    pub(crate) fn root(&self, contact: u128) -> u128 {
+    fn root(&self, contact: u128) -> u128 {
         let mut root = contact;
         // As many steps as there are joins at most, should damage ever have made a ring of them.
         for _ in 0..self.joined.len() {
@@ -165,9 +193,11 @@ impl State {
 
     /// Forgets tail entries up to `sequence`, which are in redb now.
     pub(crate) fn folded(&mut self, sequence: u64) {
-        while let Some(entry) = self.tail.front().filter(|entry| entry.sequence <= sequence) {
-            self.tail_bytes -= u64::from(entry.length);
-            self.tail.pop_front();
+        while self.tail.front().is_some_and(|entry| entry.sequence <= sequence) {
+            let Some(entry) = self.tail.pop_front() else { break };
+            if !self.tail.front().is_some_and(|next| next.is_beside(&entry)) {
+                self.tail_bytes -= u64::from(entry.length);
+            }
         }
     }
 }

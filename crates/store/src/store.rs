@@ -106,10 +106,14 @@ impl Store {
         }
     }
 
-    fn prepare(&self, item: Item) -> Prepared {
+    fn prepare(&self, mut item: Item) -> Prepared {
         let event = event_hash(&self.key, &item.source, &item.id);
         let aliases = item.contact.iter().flat_map(|contact| &contact.aliases);
         let aliases = aliases.map(|alias| HashedAlias::new(&self.key, alias)).collect();
+        // A record has none, whether it comes from memory or from the disk.
+        if let Some(contact) = &mut item.contact {
+            contact.aliases = Vec::new();
+        }
         Prepared { item, event, aliases }
     }
 

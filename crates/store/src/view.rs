@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use model::{ContactId, Record, Sequence};
+use model::{Record, Sequence};
 
 use crate::error::ReadError;
-use crate::format::{block, record_v1};
+use crate::format::block::{self, Slot};
+use crate::format::record_v1;
 use crate::index::schema;
 use crate::state::TailEntry;
 use crate::store::Shared;
-use crate::tail;
+use crate::tail::{self, Held};
 
 /// Tail entries that are looked up at a time, so that the lock is held for moments.
 const TAIL_STEP: usize = 256;
@@ -49,20 +50,28 @@ pub(crate) fn scan(
         if step.is_empty() {
             return Ok(());
         }
-        for entry in &step {
-            let read = tail::read_entry(&shared.segments, shared.geometry, &shared.salt, entry, &mut buffer)
-                .and_then(|bytes| Ok(record_v1::from_bytes(Sequence(entry.sequence), &bytes)?));
-            let flow = match read {
-                Ok(record) => visit(Seen::Record(&with_root(shared, record))),
-                // Folded and recycled since the look at the tail: redb has it.
-                Err(_) if shared.lock().first_unfolded() > entry.sequence => break,
-                Err(_) => {
-                    visit(Seen::Damaged { first: entry.sequence, last: entry.sequence, bytes: &buffer })
+        for place in step.chunk_by(TailEntry::is_beside) {
+            let (first, last) = (place[0].sequence, place[place.len() - 1].sequence);
+            let Ok(records) = read_place(shared, place, &mut buffer) else {
+                if shared.lock().first_unfolded() > first {
+                    // Folded and recycled since the look at the tail: redb has it.
+                    break;
                 }
+                if visit(Seen::Damaged { first, last, bytes: &buffer }) == Flow::Stop {
+                    return Ok(());
+                }
+                after = last;
+                continue;
             };
-            after = entry.sequence;
-            if flow == Flow::Stop {
-                return Ok(());
+            for (sequence, record) in records {
+                let flow = match record {
+                    Ok(record) => visit(Seen::Record(&shown(shared, record))),
+                    Err(_) => visit(Seen::Damaged { first: sequence, last: sequence, bytes: &buffer }),
+                };
+                after = sequence;
+                if flow == Flow::Stop {
+                    return Ok(());
+                }
             }
         }
     }
@@ -78,6 +87,19 @@ fn look(shared: &Shared, after: u64) -> (u64, Option<Vec<TailEntry>>) {
     }
     let from = state.tail.partition_point(|entry| entry.sequence <= after);
     (unfolded, Some(state.tail.iter().skip(from).take(TAIL_STEP).copied().collect()))
+}
+
+/// The records at one place of the log, as far as `place` names them.
+fn read_place(shared: &Shared, place: &[TailEntry], buffer: &mut Vec<u8>) -> Result<Vec<Slot>, ReadError> {
+    let (first, last) = (place[0].sequence, place[place.len() - 1].sequence);
+    match tail::read(&shared.segments, shared.geometry, &shared.salt, &place[0], buffer)? {
+        Held::Record(bytes) => Ok(vec![(first, record_v1::from_bytes(Sequence(first), &bytes))]),
+        Held::Block(bytes) => {
+            let mut records = block::records(&bytes)?;
+            records.retain(|(sequence, _)| (first..=last).contains(sequence));
+            Ok(records)
+        }
+    }
 }
 
 /// The last sequence that the blocks hold, or `None` where `visit` said stop.
@@ -124,7 +146,7 @@ fn scan_blocks(
                 continue;
             }
             let flow = match record {
-                Ok(record) => visit(Seen::Record(&with_root(shared, record))),
+                Ok(record) => visit(Seen::Record(&shown(shared, record))),
                 Err(_) => visit(Seen::Damaged { first: sequence, last: sequence, bytes }),
             };
             if flow == Flow::Stop {
@@ -135,21 +157,8 @@ fn scan_blocks(
     Ok(Some(reached))
 }
 
-/// Shows a record under the contact that its own was joined with since.
-fn with_root(shared: &Shared, mut record: Arc<Record>) -> Arc<Record> {
-    let root = match &record.contact_id {
-        Some(contact) => {
-            let state = shared.lock();
-            if state.joined.is_empty() {
-                None
-            } else {
-                contact.to_bits().map(|bits| (bits, state.root(bits)))
-            }
-        }
-        None => None,
-    };
-    if let Some((_, root)) = root.filter(|(bits, root)| bits != root) {
-        Arc::make_mut(&mut record).contact_id = Some(ContactId::from_bits(root));
-    }
-    record
+/// Shows a record under the contact that its own was joined with since. The lock is let go of before
+/// anybody sees it, who may want it.
+fn shown(shared: &Shared, record: Arc<Record>) -> Arc<Record> {
+    shared.lock().shown(record)
 }

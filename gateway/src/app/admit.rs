@@ -4,15 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ingress::{Admit, Reason, Refusal};
+use ingress::{Admit, Place, Reason, Refusal};
+use model::WallTime;
 use store::{Refused, Store};
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
+use super::answers::{Answers, Asked};
 use crate::clock;
 
 /// A body larger than this is taken apart on a thread that may take its time: the largest one
-/// that a hostile sender could make takes some 0.3 s.
-const INLINE_BYTES: usize = 256 * 1024;
+/// that a hostile sender could make takes some 0.3 s, one of this size 5 ms.
+const INLINE_BYTES: usize = 64 * 1024;
 /// A disk that doesn't answer for this long counts as busy. What is written after all is
 /// recognised when Meta sends it again.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -24,36 +27,41 @@ const BUSY_RETRY: Duration = Duration::from_secs(2);
 /// Puts webhooks into the store.
 pub(super) struct StoreAdmit {
     store: Arc<Store>,
+    answers: Arc<Answers>,
 }
 
 impl StoreAdmit {
-    pub(super) const fn new(store: Arc<Store>) -> Self {
-        Self { store }
+    /// `answers` are handed out by [`Answers::hand_out`], which has to run.
+    pub(super) const fn new(store: Arc<Store>, answers: Arc<Answers>) -> Self {
+        Self { store, answers }
     }
 }
 
 impl Admit for StoreAdmit {
-    async fn admit(&self, body: Bytes) -> Result<(), Refusal> {
-        let received_at = clock::now();
-        let items = if body.len() <= INLINE_BYTES {
-            records::digest(&body)
-        } else {
-            match tokio::task::spawn_blocking(move || records::digest(&body)).await {
-                Ok(items) => items,
-                Err(error) => {
-                    tracing::error!(%error, "taking a webhook apart has panicked");
-                    return Err(refusal(Refused::Closed));
-                }
-            }
-        };
+    fn admit(&self, body: Bytes, place: Place) -> impl Future<Output = Result<(), Refusal>> + Send {
         let (sender, answer) = oneshot::channel();
-        self.store.append(items, received_at, Box::new(move |result| _ = sender.send(result)));
-        match tokio::time::timeout(PATIENCE, answer).await {
-            Ok(Ok(result)) => result.map_err(refusal),
-            Ok(Err(_)) => Err(refusal(Refused::Closed)),
-            Err(_) => Err(refusal(Refused::Busy)),
+        let asked = Asked { sender, place };
+        let received_at = clock::now();
+        if body.len() <= INLINE_BYTES {
+            append(&self.store, &self.answers, &body, received_at, asked);
+        } else {
+            let (store, answers) = (Arc::clone(&self.store), Arc::clone(&self.answers));
+            // A panic there drops the sender, which is an answer.
+            tokio::task::spawn_blocking(move || append(&store, &answers, &body, received_at, asked));
+        }
+        async {
+            match timeout(PATIENCE, answer).await {
+                Ok(Ok(result)) => result.map_err(refusal),
+                Ok(Err(_)) => Err(refusal(Refused::Closed)),
+                Err(_) => Err(refusal(Refused::Busy)),
+            }
         }
     }
+}
+
+fn append(store: &Store, answers: &Arc<Answers>, body: &[u8], received_at: WallTime, asked: Asked) {
+    let answers = Arc::clone(answers);
+    store.append(records::digest(body), received_at, Box::new(move |result| answers.put(asked, result)));
 }
 
 const fn refusal(refused: Refused) -> Refusal {

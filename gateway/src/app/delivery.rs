@@ -48,9 +48,9 @@ impl DeliveryThread {
         let delivery = Delivery::new(
             journal,
             Arc::new(move |record| records::render(record, &numbers)),
-            endpoint,
+            &endpoint,
             secrets.signing(),
-            Clients::new(client)?,
+            &Clients::new(client)?,
             settings,
             &metrics,
         )?;
@@ -62,11 +62,16 @@ impl DeliveryThread {
             .context("no runtime for delivery")?;
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = std::thread::Builder::new().name("deliver".to_owned()).spawn(move || {
-            runtime.block_on(delivery.run(async {
+            let running = runtime.spawn(delivery.run(async {
                 // Whoever drops the sender wants the end, too.
                 let _ = stopped.await;
             }));
+            let ended = runtime.block_on(running);
             runtime.shutdown_background();
+            // Whoever joins the thread is to see a panic of the task.
+            if let Err(Ok(panic)) = ended.map_err(tokio::task::JoinError::try_into_panic) {
+                std::panic::resume_unwind(panic);
+            }
         });
         Ok(Some(Self { stop, thread: thread.context("no thread for delivery")?, status }))
     }

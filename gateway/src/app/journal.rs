@@ -50,6 +50,10 @@ impl Journal for StoreJournal {
         self.store.undelivered(after, limit, bytes).map_err(|error| JournalError(Box::new(error)))
     }
 
+    fn at_hand(&self, after: Sequence, limit: usize, bytes: usize) -> Option<Vec<Arc<Record>>> {
+        self.store.at_hand(after, limit, bytes)
+    }
+
     fn replays(&self, after: Sequence, limit: usize, bytes: usize) -> Result<Vec<Arc<Record>>, JournalError> {
         let mut replays = self.store.replays(after, limit).map_err(|error| JournalError(Box::new(error)))?;
         let mut left = bytes;

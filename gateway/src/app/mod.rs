@@ -6,7 +6,9 @@
 
 mod admit;
 mod alarms;
+mod answers;
 mod delivery;
+mod front;
 mod journal;
 mod metrics;
 mod panics;
@@ -18,7 +20,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use ingress::{ConnectionLimits, RequestLimits, Tls, Transport, Webhook};
+use ingress::{RequestLimits, Tls, Transport, Webhook};
 use model::WallTime;
 use prometheus_client::registry::Registry;
 use records::Numbers;
@@ -30,7 +32,9 @@ use tokio::task::JoinHandle;
 pub(crate) use self::delivery::product;
 
 use self::admit::StoreAdmit;
+use self::answers::Answers;
 use self::delivery::DeliveryThread;
+use self::front::Front;
 use self::journal::StoreJournal;
 use self::secrets::Secrets;
 use self::snapshot::Shown;
@@ -43,7 +47,7 @@ pub struct App {
     loaded: Loaded,
     store: Arc<Store>,
     secrets: Arc<Secrets>,
-    webhook_address: SocketAddr,
+    front: Front,
     api_address: SocketAddr,
     delivery: Option<DeliveryThread>,
     tasks: Vec<JoinHandle<()>>,
@@ -69,11 +73,12 @@ impl App {
         let tls = open_tls(config)?;
         let ingress_metrics = ingress::Metrics::default();
         ingress_metrics.register(&mut registry);
+        let answers = Arc::new(Answers::default());
         let webhook = Arc::new(Webhook::new(
             config.webhook.path.clone(),
             secrets::credentials(config)?,
             RequestLimits::default(),
-            Arc::new(StoreAdmit::new(Arc::clone(&store))),
+            Arc::new(StoreAdmit::new(Arc::clone(&store), Arc::clone(&answers))),
             ingress_metrics.clone(),
         ));
         let secrets = Arc::new(Secrets::new(config, Arc::clone(&webhook), tls.clone())?);
@@ -85,9 +90,7 @@ impl App {
             &mut registry,
         )?;
 
-        let webhook_listener = bind(config.webhook.listen, "webhook.listen").await?;
         let api_listener = bind(config.api.listen, "api.listen").await?;
-        let webhook_address = webhook_listener.local_addr()?;
         let api_address = api_listener.local_addr()?;
 
         let shown = Arc::new(Shown {
@@ -103,7 +106,6 @@ impl App {
         let (broken_sender, broken) = watch::channel(false);
 
         let mut tasks = Vec::new();
-        let told = stopped.clone();
         let transport = match &tls {
             Some(tls) => {
                 tls.register(&mut registry);
@@ -114,12 +116,8 @@ impl App {
             }
             None => Transport::Plain,
         };
-        tasks.push(tokio::spawn(async move {
-            let limits = ConnectionLimits::default();
-            let stop = when_true(told);
-            let drained = ingress::serve_webhooks(webhook_listener, transport, limits, webhook, stop).await;
-            tracing::info!(cut = drained.cut, "the public listener is closed");
-        }));
+        let stop_webhooks = when_true(stopped.clone());
+        let front = Front::start(config.webhook.listen, transport, webhook, answers, stop_webhooks)?;
         let side = api::Side {
             shown: Arc::clone(&shown),
             token: secrets.api_token(),
@@ -139,14 +137,14 @@ impl App {
         {
             tracing::warn!(%error, "this configuration couldn't be kept as the last one that works");
         }
-        tracing::info!(webhook = %webhook_address, api = %api_address, store = store.id(), "the gateway is up");
-        Ok(Self { loaded, store, secrets, webhook_address, api_address, delivery, tasks, stop, broken })
+        tracing::info!(webhook = %front.address(), api = %api_address, store = store.id(), "the gateway is up");
+        Ok(Self { loaded, store, secrets, front, api_address, delivery, tasks, stop, broken })
     }
 
     /// Where Meta's webhooks are taken.
     #[must_use]
     pub const fn webhook_address(&self) -> SocketAddr {
-        self.webhook_address
+        self.front.address()
     }
 
     /// Where the store side is served.
@@ -176,17 +174,19 @@ impl App {
     ///
     /// # Errors
     /// When a worker had panicked.
-    pub async fn stop(mut self) -> anyhow::Result<()> {
+    pub async fn stop(self) -> anyhow::Result<()> {
         tracing::info!("draining");
         self.stop.send_replace(true);
-        // Both sides drain at the same time, so that one deadline holds for all.
-        let delivery = self.delivery.take();
+        // All sides drain at the same time, so that one deadline holds for all.
+        let (delivery, front) = (self.delivery, self.front);
         let delivery = tokio::task::spawn_blocking(move || delivery.map_or(Ok(()), DeliveryThread::stop));
+        let front = tokio::task::spawn_blocking(move || front.join());
         let mut panicked = false;
-        for task in self.tasks.drain(..) {
+        for task in self.tasks {
             panicked |= task.await.is_err();
         }
         panicked |= delivery.await?.is_err();
+        panicked |= front.await?.is_err();
         let store = Arc::clone(&self.store);
         tokio::task::spawn_blocking(move || store.close()).await?;
         tracing::info!("stopped");

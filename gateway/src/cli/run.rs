@@ -22,7 +22,8 @@ pub(super) fn run(args: &ConfigArgs) -> anyhow::Result<Exit> {
     for warning in &start.loaded.warnings.list {
         tracing::warn!("{}", start.loaded.warnings.line(warning));
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    // Of the API, alarms and signals; webhooks and deliveries have threads of their own.
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS)
         .build()?;

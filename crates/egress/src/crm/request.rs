@@ -1,8 +1,8 @@
 //! What a request holds.
 
-use bytes::Bytes;
+use std::io::Write as _;
+
 use model::Record;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 
 use super::SigningSecrets;
 
@@ -21,7 +21,7 @@ pub struct Outgoing {
     /// [`SINGLE`] or [`BATCH`].
     pub content_type: &'static str,
     /// The rendered record, or an array of them.
-    pub body: Bytes,
+    pub body: Vec<u8>,
 }
 
 impl Outgoing {
@@ -31,10 +31,10 @@ impl Outgoing {
         render: impl Fn(&Record) -> Vec<u8>,
     ) -> Self {
         if records.len() == 1 {
-            let mut single = Self { id: String::new(), content_type: SINGLE, body: Bytes::new() };
+            let mut single = Self { id: String::new(), content_type: SINGLE, body: Vec::new() };
             for record in records {
                 single.id = header_form(&record.item.id);
-                single.body = render(record).into();
+                single.body = render(record);
             }
             return single;
         }
@@ -49,33 +49,46 @@ impl Outgoing {
             ids.update(b"\n");
         }
         body.push(b']');
-        Self { id: hex(ids.finish().as_ref()), content_type: BATCH, body: body.into() }
+        Self { id: hex(ids.finish().as_ref()), content_type: BATCH, body }
     }
 
-    /// The headers at `timestamp` (seconds since 1970), signed with the secrets in force.
+    /// The head of the request at `timestamp` (seconds since 1970), signed with the secrets in
+    /// force: `start`, which is its first lines, then the headers of this request and the empty
+    /// line.
     #[must_use]
-    pub fn headers(&self, timestamp: i64, secrets: &SigningSecrets) -> HeaderMap {
-        let mut headers = HeaderMap::with_capacity(5);
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
-        let mut put = |name: &'static str, value: &str| {
-            // Ids are made fit for headers, and the rest is ASCII of our own.
-            if let Ok(value) = HeaderValue::from_str(value) {
-                headers.insert(HeaderName::from_static(name), value);
-            }
-        };
-        put("webhook-id", &self.id);
-        put("idempotency-key", &self.id);
-        put("webhook-timestamp", &timestamp.to_string());
-        if let Some(signature) = secrets.sign(&self.id, timestamp, &self.body) {
-            put("webhook-signature", &signature);
+    pub fn head(&self, start: &[u8], timestamp: i64, secrets: &SigningSecrets) -> Vec<u8> {
+        let mut head = Vec::with_capacity(start.len() + 2 * self.id.len() + HEAD_BYTES);
+        head.extend_from_slice(start);
+        let (content_type, id, length) = (self.content_type, &self.id, self.body.len());
+        // Ids are made fit for headers, and the rest is ASCII of our own. Memory takes all bytes.
+        let _ = write!(
+            head,
+            "content-type: {content_type}\r\nwebhook-id: {id}\r\nidempotency-key: {id}\r\nwebhook-timestamp: \
+             {timestamp}\r\ncontent-length: {length}\r\n"
+        );
+        secrets.sign(id, timestamp, &self.body, |place, signature| {
+            let before: &[u8] = if place == 0 { b"webhook-signature: " } else { b" " };
+            head.extend_from_slice(before);
+            head.extend_from_slice(signature.as_bytes());
+        });
+        if head.ends_with(b"\r\n") {
+            head.extend_from_slice(b"\r\n");
+        } else {
+            head.extend_from_slice(b"\r\n\r\n");
         }
-        headers
+        head
     }
 }
+
+/// What the headers of a request take besides the id, with one signature.
+const HEAD_BYTES: usize = 256;
 
 /// The id as a header can carry it: what isn't visible ASCII is percent-encoded, and what is too
 /// long then is hashed. Ids of the contract's shape stay as they are.
 fn header_form(id: &str) -> String {
+    if id.len() <= HEADERS_ID_MAX && id.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return id.to_owned();
+    }
     let mut form = String::with_capacity(id.len());
     for byte in id.bytes() {
         if byte.is_ascii_graphic() {
@@ -131,7 +144,7 @@ mod tests {
     fn one_record_stands_alone_and_several_in_an_array() {
         let one = outgoing(&["wamid.A=="]);
         assert_eq!((one.content_type, one.id.as_str()), (SINGLE, "wamid.A=="));
-        assert_eq!(one.body, "\"wamid.A==\"");
+        assert_eq!(one.body, b"\"wamid.A==\"");
         let two = outgoing(&["a", "b"]);
         assert_eq!((two.content_type, &two.body[..]), (BATCH, br#"["a","b"]"#.as_slice()));
         assert_eq!(two.id.len(), 64);
@@ -151,12 +164,13 @@ mod tests {
             ("", ""),
             (&long, &hex(ring::digest::digest(&ring::digest::SHA256, long.as_bytes()).as_ref())),
         ] {
-            let headers = outgoing(&[id]).headers(1, &secrets);
-            assert_eq!(headers["webhook-id"], form);
-            assert_eq!(headers["idempotency-key"], form);
-            assert_eq!(headers["webhook-timestamp"], "1");
-            assert!(!headers.contains_key("webhook-signature"), "unsigned without a secret");
-            assert_eq!(headers.len(), 4);
+            let head = String::from_utf8(outgoing(&[id]).head(b"POST / HTTP/1.1\r\n", 1, &secrets)).unwrap();
+            let length = id.len() + 2;
+            let expected = format!(
+                "POST / HTTP/1.1\r\ncontent-type: {SINGLE}\r\nwebhook-id: {form}\r\nidempotency-key: {form}\r\n\
+                 webhook-timestamp: 1\r\ncontent-length: {length}\r\n\r\n"
+            );
+            assert_eq!(head, expected, "unsigned without a secret");
         }
     }
 }

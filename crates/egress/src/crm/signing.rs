@@ -6,27 +6,27 @@ use model::signature::standard_webhooks::SigningSecret;
 
 /// The signing secrets in force: none, one, or two while one is being rotated. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct SigningSecrets(Arc<RwLock<Arc<[SigningSecret]>>>);
+pub struct SigningSecrets(Arc<RwLock<Vec<SigningSecret>>>);
 
 impl SigningSecrets {
     /// Starts with `secrets`; without any, requests are unsigned.
     #[must_use]
     pub fn new(secrets: Vec<SigningSecret>) -> Self {
-        Self(Arc::new(RwLock::new(secrets.into())))
+        Self(Arc::new(RwLock::new(secrets)))
     }
 
     /// Puts other secrets in force, from the next request on.
     pub fn replace(&self, secrets: Vec<SigningSecret>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = secrets.into();
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = secrets;
     }
 
-    /// The `webhook-signature` over `id`, `timestamp` (seconds since 1970) and `body`: one
-    /// signature per secret, separated by spaces; `None` without a secret.
-    #[must_use]
-    pub fn sign(&self, id: &str, timestamp: i64, body: &[u8]) -> Option<String> {
-        let secrets = Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner));
-        let signatures: Vec<_> = secrets.iter().map(|secret| secret.sign(id, timestamp, body)).collect();
-        (!signatures.is_empty()).then(|| signatures.join(" "))
+    /// Hands the signatures over `id`, `timestamp` (seconds since 1970) and `body` to `each`, one
+    /// per secret, with its place from 0; `webhook-signature` holds them separated by spaces.
+    pub fn sign(&self, id: &str, timestamp: i64, body: &[u8], mut each: impl FnMut(usize, &str)) {
+        let secrets = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        for (place, secret) in secrets.iter().enumerate() {
+            each(place, &secret.sign(id, timestamp, body));
+        }
     }
 }
 
@@ -77,6 +77,15 @@ mod tests {
         },
     ];
 
+    fn sign(secrets: &SigningSecrets, id: &str, timestamp: i64, body: &[u8]) -> Vec<String> {
+        let mut signatures = Vec::new();
+        secrets.sign(id, timestamp, body, |place, signature| {
+            assert_eq!(place, signatures.len());
+            signatures.push(signature.to_owned());
+        });
+        signatures
+    }
+
     fn secret(text: &str) -> SigningSecret {
         SigningSecret::parse(text).unwrap()
     }
@@ -85,18 +94,19 @@ mod tests {
     fn the_documented_vectors_hold() {
         for vector in VECTORS {
             let secrets = SigningSecrets::new(vec![secret(vector.secret)]);
-            let signature = secrets.sign(vector.id, vector.timestamp, vector.body);
-            assert_eq!(signature.as_deref(), Some(vector.signature), "{}", vector.id);
+            let signatures = sign(&secrets, vector.id, vector.timestamp, vector.body);
+            assert_eq!(signatures, [vector.signature], "{}", vector.id);
         }
     }
 
     #[test]
     fn while_a_secret_is_rotated_both_receivers_are_content() {
         let secrets = SigningSecrets::default();
-        assert_eq!(secrets.sign("a", 1, b"{}"), None);
+        assert!(sign(&secrets, "a", 1, b"{}").is_empty());
         secrets.clone().replace(vec![secret("new"), secret("old")]);
-        let header = secrets.sign("a", 1, b"{}").unwrap();
-        assert_eq!(header.split(' ').count(), 2);
+        let signatures = sign(&secrets, "a", 1, b"{}");
+        assert_eq!(signatures.len(), 2);
+        let header = signatures.join(" ");
         for receiver in ["new", "old"] {
             assert!(secret(receiver).verify("a", 1, b"{}", &header));
         }

@@ -17,24 +17,24 @@ use wagate_egress::{
 use crate::crm::{Crm, Reply, Seen};
 use crate::journal::Memory;
 
-const REQUEST_TIMEOUT: Duration = Duration::from_millis(300);
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// A delivery that runs, with waits a hundred times shorter than in life.
-struct Running {
+pub(crate) struct Running {
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
-    status: watch::Receiver<Status>,
+    pub(crate) status: watch::Receiver<Status>,
     metrics: Metrics,
     secrets: SigningSecrets,
 }
 
 impl Running {
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.stop.send(()).unwrap();
         self.task.await.unwrap();
     }
 
-    fn metrics(&self) -> String {
+    pub(crate) fn metrics(&self) -> String {
         let mut registry = Registry::default();
         self.metrics.register(&mut registry);
         let mut text = String::new();
@@ -43,7 +43,7 @@ impl Running {
     }
 }
 
-fn settings(mode: Mode) -> Settings {
+pub(crate) fn settings(mode: Mode) -> Settings {
     let mut settings = Settings::new(mode, 7);
     settings.lanes.backoff.first = Duration::from_millis(10);
     settings.lanes.backoff.max = Duration::from_millis(80);
@@ -52,17 +52,31 @@ fn settings(mode: Mode) -> Settings {
     settings
 }
 
-fn start_with(journal: &Arc<Memory>, url: &str, settings: Settings, render: Render) -> Running {
+pub(crate) fn client() -> ClientSettings {
     let mut client = ClientSettings::new("wagate/1.2.3".to_owned(), 8);
     client.request_timeout = REQUEST_TIMEOUT;
+    client
+}
+
+pub(crate) fn start_with(journal: &Arc<Memory>, url: &str, settings: Settings, render: Render) -> Running {
+    start_as(journal, url, settings, render, client())
+}
+
+pub(crate) fn start_as(
+    journal: &Arc<Memory>,
+    url: &str,
+    settings: Settings,
+    render: Render,
+    client: ClientSettings,
+) -> Running {
     let secrets = SigningSecrets::default();
     let metrics = Metrics::default();
     let delivery = Delivery::new(
         Arc::<Memory>::clone(journal),
         render,
-        Endpoint::new("primary", url).unwrap(),
+        &Endpoint::new("primary", url).unwrap(),
         secrets.clone(),
-        Clients::new(client).unwrap(),
+        &Clients::new(client).unwrap(),
         settings,
         &metrics,
     )
@@ -75,7 +89,7 @@ fn start_with(journal: &Arc<Memory>, url: &str, settings: Settings, render: Rend
     Running { stop, task, status, metrics, secrets }
 }
 
-fn start(journal: &Arc<Memory>, url: &str, settings: Settings) -> Running {
+pub(crate) fn start(journal: &Arc<Memory>, url: &str, settings: Settings) -> Running {
     let render = |record: &Record| format!("\"{}\"", record.item.id).into_bytes();
     start_with(journal, url, settings, Arc::new(render))
 }

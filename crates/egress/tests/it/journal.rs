@@ -14,6 +14,8 @@ struct State {
     replays: BTreeMap<Sequence, Arc<Record>>,
     settled: BTreeMap<Sequence, Settlement>,
     failing_reads: u32,
+    reads: usize,
+    at_hand: bool,
 }
 
 pub(crate) struct Memory {
@@ -56,6 +58,16 @@ impl Memory {
 
     pub(crate) fn fail_reads(&self, count: u32) {
         self.state.lock().unwrap().failing_reads = count;
+    }
+
+    /// Whether all that is there counts as being in memory.
+    pub(crate) fn hold_at_hand(&self, at_hand: bool) {
+        self.state.lock().unwrap().at_hand = at_hand;
+    }
+
+    /// How often the disk was asked for what is undelivered.
+    pub(crate) fn reads(&self) -> usize {
+        self.state.lock().unwrap().reads
     }
 
     pub(crate) fn settled(&self) -> BTreeMap<Sequence, Settlement> {
@@ -101,11 +113,18 @@ impl Journal for Memory {
         _bytes: usize,
     ) -> Result<Vec<Arc<Record>>, JournalError> {
         let mut state = self.state.lock().unwrap();
+        state.reads += 1;
         if state.failing_reads > 0 {
             state.failing_reads -= 1;
             return Err(JournalError("the disk hums a sad tune".into()));
         }
         Ok(state.unsettled.range(after.next()..).take(limit).map(|(_, record)| Arc::clone(record)).collect())
+    }
+
+    fn at_hand(&self, after: Sequence, limit: usize, _bytes: usize) -> Option<Vec<Arc<Record>>> {
+        let state = self.state.lock().unwrap();
+        let unsettled = state.unsettled.range(after.next()..).take(limit);
+        state.at_hand.then(|| unsettled.map(|(_, record)| Arc::clone(record)).collect())
     }
 
     fn replays(

@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that meets the unexpected should fail")]
 
+mod connections;
 mod crm;
 mod delivering;
 mod journal;
+mod raw;
 mod tls;

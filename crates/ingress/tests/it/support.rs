@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use wagate_ingress::{
-    Admit, ConnectionLimits, Credentials, Drained, LISTENER, ListenerMetrics, Metrics, Refusal,
+    Admit, ConnectionLimits, Credentials, Drained, LISTENER, ListenerMetrics, Metrics, Place, Refusal,
     RequestLimits, Transport, Webhook, serve_webhooks,
 };
 
@@ -22,14 +22,17 @@ pub(crate) const TOKEN: &str = "s3cret";
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A store that remembers bodies, refuses on demand and can be made to wait.
-pub(crate) struct Shelf {
+#[derive(Default)]
+pub(crate) struct Shelf(Arc<Inner>);
+
+struct Inner {
     bodies: Mutex<Vec<Bytes>>,
     refusal: Mutex<Option<Refusal>>,
     begun: watch::Sender<usize>,
     gate: Semaphore,
 }
 
-impl Default for Shelf {
+impl Default for Inner {
     fn default() -> Self {
         Self {
             bodies: Mutex::default(),
@@ -41,38 +44,45 @@ impl Default for Shelf {
 }
 
 impl Admit for Shelf {
-    async fn admit(&self, body: Bytes) -> Result<(), Refusal> {
-        self.begun.send_modify(|begun| *begun += 1);
-        self.gate.acquire().await.unwrap().forget();
-        if let Some(refusal) = *self.refusal.lock().unwrap() {
-            return Err(refusal);
-        }
-        self.bodies.lock().unwrap().push(body);
-        Ok(())
+    fn admit(&self, body: Bytes, place: Place) -> impl Future<Output = Result<(), Refusal>> + Send {
+        self.0.begun.send_modify(|begun| *begun += 1);
+        let inner = Arc::clone(&self.0);
+        let (answer, answered) = oneshot::channel();
+        tokio::spawn(async move {
+            inner.gate.acquire().await.unwrap().forget();
+            let refused = *inner.refusal.lock().unwrap();
+            if refused.is_none() {
+                inner.bodies.lock().unwrap().push(body);
+            }
+            drop(place);
+            // The sender may have hung up.
+            let _ = answer.send(refused.map_or(Ok(()), Err));
+        });
+        async move { answered.await.unwrap() }
     }
 }
 
 impl Shelf {
     pub(crate) fn bodies(&self) -> Vec<Bytes> {
-        self.bodies.lock().unwrap().clone()
+        self.0.bodies.lock().unwrap().clone()
     }
 
     pub(crate) fn refuse(&self, refusal: Option<Refusal>) {
-        *self.refusal.lock().unwrap() = refusal;
+        *self.0.refusal.lock().unwrap() = refusal;
     }
 
     /// Lets nothing through until [`Shelf::open`].
     pub(crate) fn shut(&self) {
-        self.gate.forget_permits(Semaphore::MAX_PERMITS);
+        self.0.gate.forget_permits(Semaphore::MAX_PERMITS);
     }
 
     pub(crate) fn open(&self) {
-        self.gate.add_permits(Semaphore::MAX_PERMITS / 2);
+        self.0.gate.add_permits(Semaphore::MAX_PERMITS / 2);
     }
 
     /// Waits until so many bodies were handed over.
     pub(crate) async fn begun(&self, count: usize) {
-        let mut begun = self.begun.subscribe();
+        let mut begun = self.0.begun.subscribe();
         timeout(PATIENCE, begun.wait_for(|begun| *begun >= count)).await.unwrap().unwrap();
     }
 

@@ -42,7 +42,7 @@ impl<T: Clone> Lanes<T> {
 
     fn accepted(&mut self, job: &Job, trial: bool) -> Outcome<T> {
         let mut delivered = Vec::with_capacity(job.records);
-        for key in &job.lanes {
+        for key in job.lanes.iter() {
             self.land(*key, |waiting| delivered.push(waiting));
         }
         self.passes += 1;
@@ -105,7 +105,7 @@ impl<T: Clone> Lanes<T> {
     fn note_failure(&mut self, job: &Job) -> bool {
         let closures = self.gate.closures();
         let mut suspect = false;
-        for key in &job.lanes {
+        for key in job.lanes.iter() {
             let Some(lane) = self.lanes.get_mut(key) else { continue };
             lane.trouble.failed(self.passes, closures, job.records == 1);
             self.outage |= lane.trouble.streak > 1;
@@ -117,7 +117,7 @@ impl<T: Clone> Lanes<T> {
     /// Counts the time that a single record keeps failing; true if that is long enough, with others
     /// getting through to the last.
     fn patience_ends(&mut self, now: Moment, job: &Job) -> bool {
-        let [key] = job.lanes.as_slice() else { return false };
+        let [key] = &*job.lanes else { return false };
         let Some(lane) = self.lanes.get_mut(key).filter(|_| job.records == 1) else { return false };
         let since = *lane.trouble.failing_since.get_or_insert(now);
         lane.trouble.others_pass && now.since(since) >= self.settings.alone_for
@@ -177,7 +177,7 @@ impl<T: Clone> Lanes<T> {
     /// Gives a single record up.
     fn bury(&mut self, job: &Job) -> Outcome<T> {
         let mut dead = Outcome::Kept;
-        for key in &job.lanes {
+        for key in job.lanes.iter() {
             let mut attempts = 0;
             if let Some(lane) = self.lanes.get_mut(key) {
                 attempts = lane.launched().map(|waiting| waiting.attempts).max().unwrap_or(0);
@@ -199,7 +199,7 @@ impl<T: Clone> Lanes<T> {
     }
 
     fn put_back(&mut self, job: &Job) {
-        for key in &job.lanes {
+        for key in job.lanes.iter() {
             if let Some(lane) = self.lanes.get_mut(key) {
                 lane.state = State::Ready;
             }
@@ -209,7 +209,7 @@ impl<T: Clone> Lanes<T> {
 
     /// Lets the job's lanes wait. What is at fault itself stays alone from now on.
     fn put_to_sleep(&mut self, job: &Job, until: Moment, wakes: bool) {
-        for key in &job.lanes {
+        for key in job.lanes.iter() {
             if let Some(lane) = self.lanes.get_mut(key) {
                 lane.state = State::Asleep(until);
                 lane.trouble.wakes = wakes;
@@ -251,7 +251,7 @@ impl<T: Clone> Lanes<T> {
     }
 
     fn each_launched(&mut self, job: &Job, mut change: impl FnMut(&mut super::lane::Waiting<T>)) {
-        for key in &job.lanes {
+        for key in job.lanes.iter() {
             if let Some(lane) = self.lanes.get_mut(key) {
                 lane.launched().for_each(&mut change);
             }

@@ -1,13 +1,14 @@
 //! The state machine: what may go goes, what comes back is judged.
 
 use std::collections::BTreeMap;
+use std::collections::hash_map::{Entry as Place, HashMap};
 
 use model::Sequence;
 
 use super::batch;
 use super::gate::{Access, Admission, Gate};
 use super::index::Index;
-use super::lane::{Entry, Lane, LaneKey, State, Waiting};
+use super::lane::{Entry, KeyedBy, Lane, LaneKey, State, Waiting};
 use super::settings::{BATCH_BYTES_MAX, Mode, Settings};
 use super::window::{Read, Tail, Window};
 use crate::{Chance, Moment};
@@ -51,9 +52,27 @@ pub enum Outcome<T> {
 
 #[derive(Debug)]
 pub(super) struct Job {
-    pub(super) lanes: Vec<LaneKey>,
+    pub(super) lanes: Members,
     pub(super) records: usize,
     retry: bool,
+}
+
+/// The lanes of a job; one of its own needs no list.
+#[derive(Debug)]
+pub(super) enum Members {
+    One([LaneKey; 1]),
+    Many(Vec<LaneKey>),
+}
+
+impl std::ops::Deref for Members {
+    type Target = [LaneKey];
+
+    fn deref(&self) -> &[LaneKey] {
+        match self {
+            Self::One(key) => key,
+            Self::Many(keys) => keys,
+        }
+    }
 }
 
 /// The lanes of one CRM; see the [module](super).
@@ -64,7 +83,7 @@ pub(super) struct Job {
 pub struct Lanes<T> {
     pub(super) settings: Settings,
     pub(super) chance: Chance,
-    pub(super) lanes: BTreeMap<LaneKey, Lane<T>>,
+    pub(super) lanes: HashMap<LaneKey, Lane<T>, KeyedBy>,
     pub(super) index: Index,
     pub(super) window: Window,
     pub(super) gate: Gate,
@@ -88,7 +107,7 @@ impl<T: Clone> Lanes<T> {
         Self {
             settings,
             chance: Chance::new(seed),
-            lanes: BTreeMap::new(),
+            lanes: HashMap::default(),
             index: Index::default(),
             window: Window::new(),
             gate: Gate::new(),
@@ -155,18 +174,20 @@ impl<T: Clone> Lanes<T> {
     }
 
     pub(super) fn relist(&mut self, key: LaneKey) {
-        let Some(lane) = self.lanes.get_mut(&key) else { return };
+        let Place::Occupied(mut place) = self.lanes.entry(key) else { return };
+        let lane = place.get_mut();
         self.index.relist(key, lane, self.settings.lane_share);
         if lane.queue.is_empty() && lane.resume.is_none() {
-            self.lanes.remove(&key);
+            place.remove();
         }
     }
 
     pub(super) fn admit(&mut self, now: Moment, entry: Entry<T>, replay: bool) {
         let Entry { lane: key, bytes, sequence, .. } = entry;
         self.window.admit(bytes);
-        self.lanes.entry(key).or_insert_with(Lane::new).queue.push_back(Waiting::new(entry, replay));
-        self.relist(key);
+        let lane = self.lanes.entry(key).or_insert_with(Lane::new);
+        lane.queue.push_back(Waiting::new(entry, replay));
+        self.index.relist(key, lane, self.settings.lane_share);
         if let Mode::Batch { every, .. } = self.settings.mode
             && self.due.is_none_or(|due| sequence > due)
         {
@@ -199,34 +220,47 @@ impl<T: Clone> Lanes<T> {
             Admission::OneTrial => true,
             Admission::Nobody => return None,
         };
-        let order = match self.settings.mode {
-            Mode::Realtime if !trial => self.next_lane().into_iter().collect(),
-            Mode::Realtime => self.trial_lane().into_iter().collect(),
-            Mode::Batch { size, .. } => self.next_batch(size, trial),
+        let (members, records, retry) = match self.settings.mode {
+            Mode::Realtime => {
+                let key = if trial { self.trial_lane() } else { self.next_lane() }?;
+                let (record, _, retry) = self.launch(now, key)?;
+                (Members::One([key]), vec![record], retry)
+            }
+            Mode::Batch { size, .. } => self.launch_batch(now, size, trial)?,
         };
-        if order.is_empty() {
-            return None;
-        }
         let id = JobId(self.jobs_before);
         self.jobs_before += 1;
-        let mut job = Job { lanes: Vec::with_capacity(1), records: 0, retry: false };
-        let mut records = Vec::with_capacity(order.len());
-        for key in order {
-            let Some(lane) = self.lanes.get_mut(&key) else { continue };
-            if lane.in_flight() == 0 {
-                job.lanes.push(key);
-                job.retry |= lane.is_troubled();
-            }
-            records.extend(lane.launch(now).map(|waiting| waiting.body.clone()));
-            self.relist(key);
-        }
-        job.records = records.len();
-        self.retries_in_flight += usize::from(job.retry);
+        self.retries_in_flight += usize::from(retry);
         if trial {
             self.gate.trial_sent(id);
         }
-        self.jobs.insert(id, job);
+        self.jobs.insert(id, Job { lanes: members, records: records.len(), retry });
         Some((id, records))
+    }
+
+    /// Puts the next record of a lane in flight: it, whether it is the lane's first in flight, and
+    /// whether it has failed before.
+    fn launch(&mut self, now: Moment, key: LaneKey) -> Option<(T, bool, bool)> {
+        let lane = self.lanes.get_mut(&key)?;
+        let first = lane.in_flight() == 0;
+        let retry = first && lane.is_troubled();
+        let record = lane.launch(now)?.body.clone();
+        self.index.relist(key, lane, self.settings.lane_share);
+        Some((record, first, retry))
+    }
+
+    fn launch_batch(&mut self, now: Moment, size: usize, trial: bool) -> Option<(Members, Vec<T>, bool)> {
+        let order = self.next_batch(size, trial);
+        let (mut members, mut records, mut any_retry) = (Vec::new(), Vec::with_capacity(order.len()), false);
+        for key in order {
+            let Some((record, first, retry)) = self.launch(now, key) else { continue };
+            if first {
+                members.push(key);
+            }
+            records.push(record);
+            any_retry |= retry;
+        }
+        (!records.is_empty()).then_some((Members::Many(members), records, any_retry))
     }
 
     /// Whether what failed before may be tried again now. That takes half of the places at most,

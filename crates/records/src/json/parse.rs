@@ -1,13 +1,17 @@
 //! The grammar of RFC 8259, in one pass and without recursion.
 
 use super::Node;
+use super::text::plain_end;
+
+/// No container is open.
+const NONE: u32 = u32::MAX;
 
 /// The places of all values of a JSON text; `None` if it isn't JSON.
 pub(super) fn nodes(text: &str) -> Option<Vec<Node>> {
     u32::try_from(text.len()).ok()?;
-    // Two of three bytes of a webhook are inside strings; a node per 16 bytes rarely grows.
-    let nodes = Vec::with_capacity(text.len() / 16 + 8);
-    let mut parser = Parser { bytes: text.as_bytes(), at: 0, nodes, open: Vec::with_capacity(16) };
+    // A webhook has a node per 11 to 16 bytes, so this rarely grows.
+    let nodes = Vec::with_capacity(text.len() / 10 + 4);
+    let mut parser = Parser { bytes: text.as_bytes(), at: 0, nodes, open: NONE, in_object: false };
     parser.run()?;
     Some(parser.nodes)
 }
@@ -15,69 +19,60 @@ pub(super) fn nodes(text: &str) -> Option<Vec<Node>> {
 struct Parser<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// While a container is open its `end` says which one it stands in.
     nodes: Vec<Node>,
-    /// The containers that aren't closed yet, as places in `nodes`.
-    open: Vec<u32>,
+    /// The innermost container that isn't closed yet, as a place in `nodes`.
+    open: u32,
+    /// Whether that is an object.
+    in_object: bool,
 }
 
 impl Parser<'_> {
     fn run(&mut self) -> Option<()> {
         loop {
-            self.value()?;
+            // A value: scalars and empty containers are taken whole; of a container with something
+            // in it the opening is taken, and its first value comes next.
+            match self.peek()? {
+                b'{' => {
+                    self.enter(true);
+                    if self.peek()? != b'}' {
+                        self.key()?;
+                        continue;
+                    }
+                    self.close();
+                }
+                b'[' => {
+                    self.enter(false);
+                    if self.peek()? != b']' {
+                        continue;
+                    }
+                    self.close();
+                }
+                b'"' => self.string()?,
+                b't' => self.word(b"true")?,
+                b'f' => self.word(b"false")?,
+                b'n' => self.word(b"null")?,
+                _ => self.leaf(number_end(self.bytes, self.at)?, false),
+            }
+            // What may follow it.
             loop {
                 let byte = self.peek();
-                let Some(&container) = self.open.last() else {
+                if self.open == NONE {
                     return byte.is_none().then_some(());
-                };
-                let is_object = self.bytes[self.nodes[container as usize].start as usize] == b'{';
-                match byte? {
-                    b',' => {
+                }
+                match (byte?, self.in_object) {
+                    (b',', in_object) => {
                         self.at += 1;
-                        if is_object {
+                        if in_object {
                             self.key()?;
                         }
                         break;
                     }
-                    b'}' if is_object => self.close(),
-                    b']' if !is_object => self.close(),
+                    (b'}', true) | (b']', false) => self.close(),
                     _ => return None,
                 }
             }
         }
-    }
-
-    /// Takes scalars and empty containers whole. Of a container with something in it the opening is
-    /// taken, and its first value comes next; so this goes on until a value is complete.
-    fn value(&mut self) -> Option<()> {
-        loop {
-            let start = self.at_value()?;
-            match self.bytes[start] {
-                b'{' => {
-                    self.enter();
-                    if self.peek()? == b'}' {
-                        self.close();
-                        return Some(());
-                    }
-                    self.key()?;
-                }
-                b'[' => {
-                    self.enter();
-                    if self.peek()? == b']' {
-                        self.close();
-                        return Some(());
-                    }
-                }
-                b'"' => return self.string(),
-                b't' => return self.word(b"true"),
-                b'f' => return self.word(b"false"),
-                b'n' => return self.word(b"null"),
-                _ => return self.leaf(number_end(self.bytes, start)?),
-            }
-        }
-    }
-
-    fn at_value(&mut self) -> Option<usize> {
-        self.peek().map(|_| self.at)
     }
 
     /// The next byte that isn't white space.
@@ -91,6 +86,7 @@ impl Parser<'_> {
         None
     }
 
+    #[inline]
     fn key(&mut self) -> Option<()> {
         if self.peek()? != b'"' {
             return None;
@@ -103,10 +99,10 @@ impl Parser<'_> {
         Some(())
     }
 
+    #[inline]
     fn string(&mut self) -> Option<()> {
         let (end, escaped) = string_end(self.bytes, self.at)?;
-        self.leaf(end)?;
-        self.nodes.last_mut()?.escaped = escaped;
+        self.leaf(end, escaped);
         Some(())
     }
 
@@ -114,71 +110,75 @@ impl Parser<'_> {
         if !self.bytes[self.at..].starts_with(word) {
             return None;
         }
-        self.leaf(self.at + word.len())
-    }
-
-    fn leaf(&mut self, end: usize) -> Option<()> {
-        let next = place(self.nodes.len()) + 1;
-        self.nodes.push(Node { start: place(self.at), end: place(end), next, height: 0, escaped: false });
-        self.at = end;
+        self.leaf(self.at + word.len(), false);
         Some(())
     }
 
-    fn enter(&mut self) {
-        self.open.push(place(self.nodes.len()));
-        self.nodes.push(Node { start: place(self.at), end: 0, next: 0, height: 1, escaped: false });
+    fn leaf(&mut self, end: usize, escaped: bool) {
+        let next = place(self.nodes.len()) + 1;
+        self.nodes.push(Node { start: place(self.at), end: place(end), next, height: 0, escaped });
+        self.at = end;
+    }
+
+    fn enter(&mut self, is_object: bool) {
+        let container = place(self.nodes.len());
+        self.nodes.push(Node { start: place(self.at), end: self.open, next: 0, height: 1, escaped: false });
+        self.open = container;
+        self.in_object = is_object;
         self.at += 1;
     }
 
     fn close(&mut self) {
         self.at += 1;
-        let Some(container) = self.open.pop() else { return };
         let next = place(self.nodes.len());
-        let node = &mut self.nodes[container as usize];
+        let Some(node) = self.nodes.get_mut(self.open as usize) else { return };
+        self.open = node.end;
         node.end = place(self.at);
         node.next = next;
         let height = node.height;
-        if let Some(&outer) = self.open.last() {
-            let outer = &mut self.nodes[outer as usize];
+        if let Some(outer) = self.nodes.get_mut(self.open as usize) {
             outer.height = outer.height.max(height.saturating_add(1));
+            self.in_object = self.bytes[outer.start as usize] == b'{';
         }
     }
 }
 
 /// There are at most as many nodes as bytes, and [`nodes`] has checked that those fit.
-fn place(at: usize) -> u32 {
-    u32::try_from(at).unwrap_or(u32::MAX)
+#[expect(clippy::cast_possible_truncation, reason = "checked once for all")]
+const fn place(at: usize) -> u32 {
+    at as u32
 }
 
-/// The bytes that stand for themselves inside a string; nearly all of a webhook.
-const PLAIN: [bool; 256] = {
-    let mut plain = [true; 256];
-    let mut byte = 0;
-    while byte < 0x20 {
-        plain[byte] = false;
-        byte += 1;
-    }
-    plain[b'"' as usize] = false;
-    plain[b'\\' as usize] = false;
-    plain
-};
-
 /// The byte after the string that opens at `start`, and whether it holds an escape.
+#[inline]
 fn string_end(bytes: &[u8], start: usize) -> Option<(usize, bool)> {
     let mut at = start + 1;
     let mut escaped = false;
     loop {
-        at += bytes.get(at..)?.iter().position(|byte| !PLAIN[usize::from(*byte)])?;
-        match bytes[at] {
+        at = plain_end(bytes, at);
+        match *bytes.get(at)? {
             b'"' => return Some((at + 1, escaped)),
-            b'\\' => match *bytes.get(at + 1)? {
-                b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => at += 2,
-                b'u' if bytes.get(at + 2..at + 6)?.iter().all(u8::is_ascii_hexdigit) => at += 6,
-                _ => return None,
-            },
+            b'\\' => {
+                escaped = true;
+                // They often come in rows.
+                while bytes.get(at) == Some(&b'\\') {
+                    at = escape_end(bytes, at)?;
+                }
+            }
             _ => return None,
         }
-        escaped = true;
+    }
+}
+
+/// The byte after the escape that begins at `start`.
+fn escape_end(bytes: &[u8], start: usize) -> Option<usize> {
+    match *bytes.get(start + 1)? {
+        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(start + 2),
+        b'u' => {
+            let digits: &[u8; 4] = bytes.get(start + 2..)?.first_chunk()?;
+            digits.iter().all(u8::is_ascii_hexdigit).then_some(start + 6)
+        }
+        _ => None,
     }
 }
 

@@ -1,31 +1,90 @@
-//! What stands between the quotes, and JSON that is passed on as it came.
+//! What stands between the quotes.
 
 use std::borrow::Cow;
 
-use serde::{Serialize, Serializer};
+/// The first byte at or after `at` that doesn't stand for itself inside a JSON string: a quote, a
+/// backslash or a control character; the length where there is none.
+#[inline]
+pub(crate) fn plain_end(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        let special = special(u64::from_le_bytes(*eight));
+        if special != 0 {
+            return at + special.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    let left = bytes.len().saturating_sub(at);
+    match bytes.last_chunk() {
+        // The last eight once more, less those that were looked at.
+        Some(eight) if left > 0 => {
+            let special = special(u64::from_le_bytes(*eight) >> (64 - 8 * left));
+            at + left.min(special.trailing_zeros() as usize / 8)
+        }
+        _ => {
+            let special = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
+            at + bytes.get(at..).and_then(|rest| rest.iter().position(special)).unwrap_or(left)
+        }
+    }
+}
 
-/// Decodes the inside of a JSON string whose grammar has been checked. A lone surrogate, which no
-/// text can hold, becomes U+FFFD.
+/// Eight bytes at once: the highest bit of each that is a quote, a backslash or a control
+/// character. What is subtracted borrows upwards only, so the lowest one found is right; those
+/// above it may not be.
+const fn special(eight: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    // With the bit of 2 turned a quote is 0x20, control characters are below, and all others of ASCII above.
+    let control_or_quote = (eight ^ (ONES * 2)).wrapping_sub(ONES * 0x21);
+    let backslash = (eight ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
+    (control_or_quote | backslash) & !eight & (ONES * 0x80)
+}
+
+/// A piece of the inside of a JSON string.
+pub(crate) enum Piece<'a> {
+    /// Characters that stand for themselves.
+    Plain(&'a str),
+    /// What an escape stands for, and how it is written.
+    Escape(char, &'a str),
+}
+
+/// The pieces of the inside of a JSON string whose grammar has been checked. A lone surrogate, which
+/// no text can hold, is U+FFFD.
+pub(crate) fn pieces(inner: &str) -> impl Iterator<Item = Piece<'_>> {
+    let mut rest = inner;
+    std::iter::from_fn(move || {
+        let end = if rest.starts_with('\\') { 0 } else { plain_end(rest.as_bytes(), 0) };
+        if end > 0 {
+            let (plain, behind) = rest.split_at(end);
+            rest = behind;
+            return Some(Piece::Plain(plain));
+        }
+        if rest.is_empty() {
+            return None;
+        }
+        let (letter, length) = escape(rest.as_bytes());
+        let (written, behind) = rest.split_at(length);
+        rest = behind;
+        Some(Piece::Escape(letter, written))
+    })
+}
+
+/// Decodes the inside of a JSON string whose grammar has been checked.
 pub(crate) fn decode(inner: &str) -> Cow<'_, str> {
     if !inner.contains('\\') {
         return Cow::Borrowed(inner);
     }
     let mut out = String::with_capacity(inner.len());
-    let mut rest = inner;
-    while let Some(at) = rest.find('\\') {
-        out.push_str(&rest[..at]);
-        rest = &rest[at..];
-        let (letter, length) = escape(rest);
-        out.push(letter);
-        rest = &rest[length..];
+    for piece in pieces(inner) {
+        match piece {
+            Piece::Plain(plain) => out.push_str(plain),
+            Piece::Escape(letter, _) => out.push(letter),
+        }
     }
-    out.push_str(rest);
     Cow::Owned(out)
 }
 
 /// What the escape at the start of `rest` stands for, and how many bytes it takes.
-fn escape(rest: &str) -> (char, usize) {
-    let letter = match rest.as_bytes().get(1) {
+fn escape(rest: &[u8]) -> (char, usize) {
+    let letter = match rest.get(1) {
         Some(b'b') => '\u{8}',
         Some(b'f') => '\u{c}',
         Some(b'n') => '\n',
@@ -33,12 +92,12 @@ fn escape(rest: &str) -> (char, usize) {
         Some(b't') => '\t',
         Some(b'u') => {
             let first = unit(rest);
-            let second = rest.get(6..).map_or(0, unit);
-            let mut pair = char::decode_utf16([first, second]);
-            return match pair.next() {
-                Some(Ok(letter)) => (letter, 6 * letter.len_utf16()),
-                Some(Err(_)) | None => (char::REPLACEMENT_CHARACTER, 6),
-            };
+            let second = if first & 0xFC00 == 0xD800 { rest.get(6..).map_or(0, unit) } else { 0 };
+            if second & 0xFC00 == 0xDC00 {
+                let letter = 0x1_0000 + ((first & 0x3FF) << 10) + (second & 0x3FF);
+                return (char::from_u32(letter).unwrap_or(char::REPLACEMENT_CHARACTER), 12);
+            }
+            return (char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER), 6);
         }
         Some(&other) => char::from(other),
         None => char::REPLACEMENT_CHARACTER,
@@ -47,61 +106,18 @@ fn escape(rest: &str) -> (char, usize) {
 }
 
 /// The code unit of a `\uXXXX` at the start of `rest`; 0 (which pairs with nothing) if it is none.
-fn unit(rest: &str) -> u16 {
-    rest.strip_prefix("\\u")
-        .and_then(|hex| hex.get(..4))
-        .map_or(0, |hex| u16::from_str_radix(hex, 16).unwrap_or(0))
-}
-
-/// JSON that goes out as it came in, but for lone surrogates, which many readers refuse: these
-/// become `\ufffd`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Verbatim<'a>(Cow<'a, str>);
-
-impl<'a> Verbatim<'a> {
-    /// Takes valid JSON and replaces its lone surrogates.
-    pub(crate) fn cleaned(json: &'a str) -> Self {
-        Self(clean(json))
-    }
-
-    /// Takes valid JSON to the byte.
-    pub(crate) const fn exact(json: &'a str) -> Self {
-        Self(Cow::Borrowed(json))
-    }
-
-    /// Takes JSON made here.
-    pub(crate) const fn made(json: String) -> Self {
-        Self(Cow::Owned(json))
-    }
-}
-
-impl Serialize for Verbatim<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serde_json::from_str::<&serde_json::value::RawValue>(&self.0).ok().serialize(serializer)
-    }
-}
-
-fn clean(json: &str) -> Cow<'_, str> {
-    if !json.contains("\\u") {
-        return Cow::Borrowed(json);
-    }
-    let mut out = String::with_capacity(json.len());
-    let mut rest = json;
-    while let Some(at) = rest.find('\\') {
-        out.push_str(&rest[..at]);
-        rest = &rest[at..];
-        let (letter, length) = escape(rest);
-        let lone = letter == char::REPLACEMENT_CHARACTER;
-        out.push_str(if lone { "\\ufffd" } else { &rest[..length] });
-        rest = &rest[length..];
-    }
-    out.push_str(rest);
-    Cow::Owned(out)
+fn unit(rest: &[u8]) -> u32 {
+    let digits = rest.strip_prefix(b"\\u").and_then(<[u8]>::first_chunk::<4>);
+    let digits = digits.map(|digits| digits.map(|digit| char::from(digit).to_digit(16)));
+    digits
+        .and_then(|digits| digits.into_iter().try_fold(0, |unit, digit| Some(unit << 4 | digit?)))
+        .unwrap_or(0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json::{Doc, Out};
 
     #[test]
     fn escapes_are_decoded_and_lone_surrogates_replaced_one_by_one() {
@@ -123,13 +139,38 @@ mod tests {
     }
 
     #[test]
+    fn plain_runs_end_where_they_should() {
+        // Every byte at every place, among bytes that a borrow could be mistaken for.
+        for neighbour in [b' ', b'!', b'#', b'[', b']', 0x7F, 0x80, 0xA2, 0xDC, 0xFF] {
+            for place in 0..20 {
+                for byte in 0..=u8::MAX {
+                    let mut bytes = [neighbour; 20];
+                    bytes[place] = byte;
+                    let is_special = byte < 0x20 || byte == b'"' || byte == b'\\';
+                    assert_eq!(plain_end(&bytes, 0), if is_special { place } else { 20 }, "{bytes:?}");
+                }
+            }
+        }
+        assert_eq!(plain_end(b"", 0), 0);
+        assert_eq!(plain_end(b"\"", 1), 1);
+        for length in 0..20 {
+            for start in 0..=length {
+                assert_eq!(plain_end(&b"                    "[..length], start), length);
+                assert_eq!(plain_end(&b"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"\""[..length], start), start);
+            }
+        }
+    }
+
+    #[test]
     fn cleaning_changes_lone_surrogates_only() {
         for (json, cleaned) in [
             (r#"{"a":"\u00e9\/"}"#, r#"{"a":"\u00e9\/"}"#),
             (r#"["\ud83d\ude00","\ud800","\\ud800"]"#, r#"["\ud83d\ude00","\ufffd","\\ud800"]"#),
             (r#"{"\udfff":1}"#, r#"{"\ufffd":1}"#),
         ] {
-            assert_eq!(clean(json), cleaned);
+            let mut out = Out::with_capacity(0);
+            out.cleaned(Doc::parse(json).unwrap().root());
+            assert_eq!(out.finish(), cleaned.as_bytes());
         }
     }
 }

@@ -228,7 +228,7 @@ fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// Real zeros, not a hole: overwriting them later changes no metadata, so that a sync is one write.
 fn zero_fill(path: &Path, bytes: u64) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(MODE_FILE).open(path)?;
-    let zeros = vec![0; 1 << 20];
+    let zeros = vec![0; 64 << 10];
     let mut left = bytes;
     while left > 0 {
         let step = zeros.len().min(usize::try_from(left).unwrap_or(usize::MAX));

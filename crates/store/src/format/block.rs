@@ -31,6 +31,11 @@ pub(crate) const CONTENT_BYTES: usize = 10 << 10;
 /// beyond it is damage.
 const CONTENT_MAX: usize = 8 << 20;
 
+/// Bytes of a block's content that a record takes.
+pub(crate) const fn room_of(record: &[u8]) -> usize {
+    12 + record.len()
+}
+
 /// Collects records into a block.
 #[derive(Debug, Default)]
 pub(crate) struct BlockBuilder {
@@ -45,6 +50,16 @@ impl BlockBuilder {
     /// Whether a record of `bytes` still fits; the first always does.
     pub(crate) const fn fits(&self, bytes: usize) -> bool {
         self.count == 0 || (self.content.len() + bytes <= CONTENT_BYTES && self.count < u16::MAX)
+    }
+
+    /// Bytes collected so far.
+    pub(crate) const fn content(&self) -> usize {
+        self.content.len()
+    }
+
+    /// Whether `bytes` are collected, or as many records as a block can count.
+    pub(crate) const fn is_filled(&self, bytes: usize) -> bool {
+        self.content.len() >= bytes || self.count == u16::MAX
     }
 
     pub(crate) fn push(&mut self, sequence: u64, seen_ms: u64, record: &[u8]) {
@@ -132,6 +147,17 @@ fn check(bytes: &[u8]) -> Result<(), Unreadable> {
         return Err(Unreadable("checksum of a block"));
     }
     Ok(())
+}
+
+/// Bytes of the content, unpacked.
+pub(crate) fn content(bytes: &[u8]) -> Result<usize, Unreadable> {
+    check(bytes)?;
+    let opened = seal::open(KeyId(u32::from_le_bytes(take(&mut &bytes[4..])?)), &bytes[HEADER..])?;
+    if bytes[1] == LZ4 {
+        Ok(u32::from_le_bytes(take(&mut opened.as_ref())?) as usize)
+    } else {
+        Ok(opened.len())
+    }
 }
 
 /// A record of a block, under its sequence.

@@ -1,9 +1,9 @@
-//! An entry of a group: one record, or one change to what became of records.
+//! An entry of a group: one record, some records packed, or one change to what became of records.
 //!
 //! ```text
 //! 0   4  bytes of body
 //! 4   4  crc32 of the generation and of the bytes 8 to the end of the body
-//! 8   8  sequence, for a record; else 0
+//! 8   8  sequence of the record, or of the first that is packed; 0 for a mark
 //! 16  2  kind
 //! 18  2  zero
 //! 20  4  key that the body is sealed with
@@ -28,6 +28,8 @@ pub(crate) enum EntryKind {
     Record = 1,
     /// The body is a [`Mark`] in postcard behind its version.
     Mark = 2,
+    /// The body is some records packed together, as in [`super::block`], which names its own key.
+    Block = 3,
 }
 
 /// A change to what became of records, or to the log itself. Variants are only ever appended.
@@ -85,7 +87,10 @@ pub(crate) fn write(
     sequence: u64,
     body: &[u8],
 ) -> u32 {
-    let (key, body) = seal::seal(body);
+    let (key, body) = match kind {
+        EntryKind::Block => (KeyId::PLAIN, Cow::Borrowed(body)),
+        EntryKind::Record | EntryKind::Mark => seal::seal(body),
+    };
     let start = out.len();
     // No body is near 4 GiB: a webhook has 4 MiB at most and a mark a few KiB.
     let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
@@ -123,6 +128,7 @@ pub(crate) fn read<'a>(salt: &Salt, generation: u64, bytes: &'a [u8]) -> Result<
     let kind = match u16::from_le_bytes(take(&mut rest)?) {
         1 => EntryKind::Record,
         2 => EntryKind::Mark,
+        3 => EntryKind::Block,
         _ => return Err(Unreadable("kind of an entry")),
     };
     take::<2>(&mut rest)?;

@@ -29,7 +29,14 @@ struct RecordV1<'a> {
     via: u8,
     field: &'a str,
     reason: &'a str,
+    #[serde(serialize_with = "whole")]
     raw: &'a [u8],
+}
+
+/// Copies bytes at once. Serde takes a slice of bytes for a list of numbers, which postcard writes
+/// to the same bytes, one after another.
+fn whole<S: serde::Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_bytes(bytes)
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +54,27 @@ struct ContactV1<'a> {
     joined: Vec<u128>,
 }
 
+/// Appends to bytes as many at a time as there are; postcard's own way goes one by one.
+struct Whole(Vec<u8>);
+
+impl postcard::ser_flavors::Flavor for Whole {
+    type Output = Vec<u8>;
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<Vec<u8>> {
+        Ok(self.0)
+    }
+}
+
 /// What a record taught the box about who is who.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Lesson {
@@ -55,6 +83,9 @@ pub(crate) struct Lesson {
     pub(crate) learned: Vec<Hash>,
     pub(crate) joined: Vec<u128>,
 }
+
+/// What a record takes beside its raw bytes, as a rule at most: some 260, and 16 for each new alias.
+const FRAME_BYTES: usize = 384;
 
 /// The bytes of an item with what the store added to it.
 pub(crate) fn to_bytes(item: &Item, received_at: WallTime, lesson: &Lesson) -> Vec<u8> {
@@ -88,11 +119,11 @@ pub(crate) fn to_bytes(item: &Item, received_at: WallTime, lesson: &Lesson) -> V
         reason: &item.reason,
         raw: &item.raw,
     };
-    let mut bytes = Vec::with_capacity(item.raw.len() + 256);
+    let mut bytes = Vec::with_capacity(item.raw.len() + FRAME_BYTES);
     bytes.push(VERSION);
     // Writing plain data to memory can't fail; were it to, the record would come back as
     // unreadable, which the crash tests would see.
-    postcard::to_extend(&stored, bytes).unwrap_or_default()
+    postcard::serialize_with_flavor(&stored, Whole(bytes)).unwrap_or_default()
 }
 
 /// Reads a record back. Its contact's aliases are not stored (only their hashes are) and come back

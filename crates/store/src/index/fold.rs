@@ -3,13 +3,13 @@
 //! The position up to which the log is folded is written in the same commit, so a power cut before
 //! it leaves the log to be replayed, and one after it leaves nothing to be done.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use redb::{ReadableTable as _, Table, WriteTransaction};
 
 use super::Index;
+use super::blocks::{self, Content, Lost};
 use super::retention::{self, Allowance, Dropped};
 use super::schema::{self, Checkpoint};
 use crate::contacts::{Contacts, ContactsFold};
@@ -17,12 +17,11 @@ use crate::dead::{self, DeadChange};
 use crate::disk::Segment;
 use crate::duplicates::{Duplicates, DuplicatesFold};
 use crate::error::ReadError;
-use crate::format::block::{self, BlockBuilder};
+use crate::format::block;
 use crate::format::group::Salt;
 use crate::log::{Geometry, Position};
 use crate::settled::{CHUNK_BYTES, Settled};
 use crate::state::{State, TailEntry};
-use crate::tail;
 
 /// What is to be folded, taken at one instant between two groups.
 pub(crate) struct Fold {
@@ -105,7 +104,7 @@ pub(crate) fn fold(
 ) -> Result<Folded, ReadError> {
     let transaction = index.begin_write()?;
     let mut next = before.clone();
-    let (content, lost) = write_blocks(&transaction, log, fold, &mut next)?;
+    let (content, lost) = blocks::write(&transaction, log, fold, &mut next)?;
     write_dead(&transaction, fold, &content, &mut next)?;
     drop(content);
     write_settled(&transaction, fold)?;
@@ -159,9 +158,6 @@ pub(crate) fn make_room(
     finish(transaction, next, keep, Lost::new())
 }
 
-/// Sequences and the bytes that stand in the log in place of their records.
-pub(crate) type Lost = Vec<(u64, Vec<u8>)>;
-
 /// Moves the floor of `next` up to `floor`, below which everything is settled by now. What was
 /// pending there isn't any more, so that a replay of its marks finds nothing left to count.
 fn advance_floor(
@@ -180,55 +176,6 @@ fn advance_floor(
     let waited = (next.floor + 1..=floor).filter(|sequence| !settled.contains(*sequence)).count();
     next.pending = next.pending.saturating_sub(waited as u64);
     next.floor = floor;
-    Ok(())
-}
-
-/// Bytes of records that a dead letter of the same fold needs.
-type Content = BTreeMap<u64, Vec<u8>>;
-
-fn write_blocks(
-    transaction: &WriteTransaction,
-    log: &Log<'_>,
-    fold: &Fold,
-    next: &mut Checkpoint,
-) -> Result<(Content, Lost), ReadError> {
-    let mut blocks = transaction.open_table(schema::BLOCKS)?;
-    let mut builder = BlockBuilder::default();
-    let mut lost = Vec::new();
-    let mut content = Content::new();
-    let mut bytes = Vec::new();
-    for entry in &fold.entries {
-        let read = tail::read_entry(log.segments, log.geometry, log.salt, entry, &mut bytes);
-        let unreadable = read.is_err();
-        // A record that is lost keeps its place, as one that nobody can read: whoever delivers
-        // comes to it, counts it and settles it. Without it the floor would wait there for ever.
-        let record = read.unwrap_or_default();
-        if fold.dead.binary_search_by_key(&entry.sequence, |(sequence, _)| *sequence).is_ok() {
-            content.insert(entry.sequence, record.to_vec());
-        }
-        if !builder.fits(record.len()) {
-            insert_block(&mut blocks, &mut builder, next)?;
-        }
-        builder.push(entry.sequence, entry.seen_ms, &record);
-        drop(record);
-        next.records += 1;
-        if unreadable {
-            lost.push((entry.sequence, bytes.clone()));
-        }
-    }
-    insert_block(&mut blocks, &mut builder, next)?;
-    Ok((content, lost))
-}
-
-fn insert_block(
-    blocks: &mut Table<'_, u64, &'static [u8]>,
-    builder: &mut BlockBuilder,
-    next: &mut Checkpoint,
-) -> Result<(), redb::Error> {
-    if let Some((first, bytes)) = builder.finish() {
-        next.content_bytes += bytes.len() as u64;
-        blocks.insert(first, bytes.as_slice())?;
-    }
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! redb: the memory of the box, written in one large commit at a time.
 
+pub(crate) mod blocks;
 pub(crate) mod fold;
 pub(crate) mod retention;
 pub(crate) mod schema;

@@ -9,7 +9,11 @@ use crate::keyed::Hash;
 use crate::log::{Geometry, Position};
 
 /// The format that this version writes, and the newest that it reads.
-pub(crate) const FORMAT: u32 = 1;
+///
+/// - 1: the first.
+/// - 2: the log may hold packed records ([`crate::format::entry::EntryKind::Block`]), which a
+///   program that knows only the first would take for damage.
+pub(crate) const FORMAT: u32 = 2;
 
 /// Single values by name: `format`, `identity`, `checkpoint`.
 pub(crate) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");

@@ -4,10 +4,11 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::encode::encode;
 use super::{Geometry, Position};
 use crate::disk::{Disk, Segment};
 use crate::format::entry::{self, EntryKind, Mark};
-use crate::format::group::{self, GroupHeader, Salt};
+use crate::format::group::{self, Salt};
 use crate::options::BLOCK;
 
 /// What is to be written: a record under its sequence, or a mark under 0.
@@ -23,12 +24,12 @@ impl Draft {
         Self { kind: EntryKind::Mark, sequence: 0, body: mark.to_bytes() }
     }
 
-    const fn bytes(&self) -> u64 {
+    pub(super) const fn bytes(&self) -> u64 {
         (entry::HEADER + self.body.len()) as u64
     }
 }
 
-/// Where a record lies in the log.
+/// Where a record lies in the log: its entry, which it may share with others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Placed {
     pub(crate) sequence: u64,
@@ -162,9 +163,8 @@ impl Ring {
     ) -> Result<Written, WriteError> {
         let payload: u64 = drafts.iter().map(Draft::bytes).sum();
         self.make_room(payload, drafts)?;
-        let payload: u64 = drafts.iter().map(Draft::bytes).sum();
-        let placed = self.encode(drafts, payload, seen_ms);
-        let extent = group::extent(payload);
+        let placed = encode(&mut self.buffer, &self.salt, self.at, seen_ms, drafts);
+        let extent = self.buffer.len() as u64;
         // The first group of a segment is durable before another stands behind it: replay takes a
         // segment that doesn't begin with its generation for one that wasn't begun.
         let sync = sync || (self.at.offset == 0 && extent > BLOCK);
@@ -217,38 +217,6 @@ impl Ring {
         // The old segment may still end with an open group of marks under the present number.
         self.at = Position { generation: next, offset: 0, number: self.at.number + 1 };
         Ok(())
-    }
-
-    fn encode(&mut self, drafts: &[Draft], payload: u64, seen_ms: u64) -> Vec<Placed> {
-        let generation = self.at.generation;
-        self.buffer.clear();
-        self.buffer.resize(group::HEADER, 0);
-        let mut placed = Vec::new();
-        for draft in drafts {
-            let offset = self.at.offset + self.buffer.len() as u64;
-            let length = entry::write(
-                &mut self.buffer,
-                &self.salt,
-                generation,
-                draft.kind,
-                draft.sequence,
-                &draft.body,
-            );
-            if draft.kind == EntryKind::Record {
-                placed.push(Placed { sequence: draft.sequence, generation, offset, length });
-            }
-        }
-        let header = GroupHeader {
-            generation,
-            number: self.at.number,
-            seen_ms,
-            payload,
-            entries: u32::try_from(drafts.len()).unwrap_or(u32::MAX),
-        };
-        header.write(&self.salt, self.at.offset, &mut self.buffer[..group::HEADER]);
-        let extent = usize::try_from(header.extent()).unwrap_or(usize::MAX);
-        self.buffer.resize(extent, 0);
-        placed
     }
 
     fn put(&mut self, sync: bool) -> io::Result<()> {

@@ -10,7 +10,7 @@ use crate::disk::{Disk, Segment};
 use crate::duplicates::Duplicates;
 use crate::error::{OpenError, io_error, read_error};
 use crate::format::entry::{EntryKind, Mark};
-use crate::format::record_v1;
+use crate::format::{block, record_v1};
 use crate::index::Index;
 use crate::index::fold::Memory;
 use crate::index::schema::{self, Checkpoint, Identity};
@@ -106,6 +106,30 @@ impl Loaded {
     }
 }
 
+impl Replay<'_> {
+    fn record(&mut self, found: &Found<'_>, sequence: u64, bytes: &[u8]) {
+        let state = &mut self.loaded.state;
+        if sequence <= state.newest {
+            return;
+        }
+        let Ok((source, id, lesson)) = record_v1::identity(bytes) else {
+            self.damaged += 1;
+            return;
+        };
+        self.loaded.duplicates.insert(event_hash(self.key, source, id));
+        self.loaded.contacts.learn(&lesson);
+        state.joined.extend(lesson.joined.iter().map(|from| (*from, lesson.contact)));
+        let entry = TailEntry {
+            sequence,
+            generation: found.generation,
+            offset: found.offset,
+            length: found.length,
+            seen_ms: found.seen_ms,
+        };
+        state.add(entry, false);
+    }
+}
+
 struct Replay<'a> {
     loaded: &'a mut Loaded,
     key: &'a HashKey,
@@ -115,29 +139,18 @@ struct Replay<'a> {
 
 impl Visit for Replay<'_> {
     fn entry(&mut self, found: &Found<'_>) {
-        let state = &mut self.loaded.state;
         match found.entry.kind {
             EntryKind::Mark => match Mark::from_bytes(&found.entry.body) {
-                Ok(mark) => state.apply(&mark),
+                Ok(mark) => self.loaded.state.apply(&mark),
                 Err(_) => self.damaged += 1,
             },
-            EntryKind::Record => match record_v1::identity(&found.entry.body) {
-                Ok((source, id, lesson)) if found.entry.sequence > state.newest => {
-                    self.loaded.duplicates.insert(event_hash(self.key, source, id));
-                    self.loaded.contacts.learn(&lesson);
-                    state.joined.extend(lesson.joined.iter().map(|from| (*from, lesson.contact)));
-                    let entry = TailEntry {
-                        sequence: found.entry.sequence,
-                        generation: found.generation,
-                        offset: found.offset,
-                        length: found.length,
-                        seen_ms: found.seen_ms,
-                    };
-                    state.add(entry, false);
-                }
-                Ok(_) => {}
-                Err(_) => self.damaged += 1,
-            },
+            EntryKind::Record => self.record(found, found.entry.sequence, &found.entry.body),
+            EntryKind::Block => {
+                let read = block::each(&found.entry.body, |sequence, record| {
+                    self.record(found, sequence, record);
+                });
+                self.damaged += u64::from(read.is_err());
+            }
         }
     }
 

@@ -75,6 +75,22 @@ pub(super) fn read_checkpoint(index: &Index) -> Result<Checkpoint, OpenError> {
     }
 }
 
+/// Notes that a later format is written from now on: an earlier program is to leave the store alone.
+pub(super) fn raise_format(index: &Index) -> Result<(), OpenError> {
+    let raise = || -> Result<(), ReadError> {
+        let now = schema::FORMAT.to_le_bytes();
+        let transaction = index.begin_read()?;
+        if transaction.open_table(schema::META)?.get("format")?.is_some_and(|format| format.value() == now) {
+            return Ok(());
+        }
+        let transaction = index.begin_write()?;
+        transaction.open_table(schema::META)?.insert("format", now.as_slice())?;
+        transaction.commit()?;
+        Ok(())
+    };
+    raise().map_err(read_error)
+}
+
 /// Whether it is the index's bytes that are wrong, and not the disk or the place.
 pub(super) fn is_damage(error: &OpenError) -> bool {
     match error {

@@ -12,6 +12,7 @@ use crate::disk::{Disk, Segment};
 use crate::error::{OpenError, index_error, io_error, read_error};
 use crate::folder::Folder;
 use crate::format::Unreadable;
+use crate::hand::Hand;
 use crate::index::fold::{self, Fold, Keep, Log};
 use crate::index::schema::{Checkpoint, Identity};
 use crate::index::{Index, retention};
@@ -72,6 +73,7 @@ pub(crate) fn open(disk: Arc<dyn Disk>, options: Options, on_durable: OnDurable)
         Err(error) => return Err(error),
     };
     let mut checkpoint = meta::read_checkpoint(&index)?;
+    meta::raise_format(&index)?;
     let mut memory = Loaded::read(&index, &checkpoint)?;
     let old = ring::open_segments(&*disk, checkpoint.geometry)
         .map_err(io_error("the intake log can't be opened"))?;
@@ -139,6 +141,7 @@ impl Start {
         state.content_bytes = checkpoint.content_bytes;
         state.records = checkpoint.records;
         state.dropped = checkpoint.dropped;
+        state.hand = Hand::behind(state.newest);
         let shared = Arc::new(Shared {
             segments: ring.segments(),
             geometry: checkpoint.geometry,

@@ -45,7 +45,7 @@ fn a_webhook_of_many_small_items_with_long_names_is_taken_in_parts() {
 }
 
 /// An item with bytes that don't pack.
-fn noise(id: &str, seed: u64) -> Item {
+pub(super) fn noise(id: &str, seed: u64) -> Item {
     let mut item = item(id, seed);
     let mut random = Random::new(seed);
     item.raw = std::iter::repeat_with(|| random.below(256) as u8).take(1000).collect();

@@ -2,6 +2,7 @@
 
 use redb::ReadableTable as _;
 
+use super::bounds::noise;
 use super::{NOW, everything, item, open, small, waiting};
 use crate::Options;
 use crate::disk::simulated::SimulatedDisk;
@@ -58,7 +59,7 @@ fn a_group_that_a_power_cut_has_torn_is_no_damage() {
     let options = Options { fold_records: 1000, ..small() };
     let store = open(&disk, options.clone());
     store.append_and_wait(vec![item("first", 1)], NOW).unwrap();
-    let many = (0..20).map(|number| item(&format!("a long one {number:03}"), number)).collect();
+    let many = (0..20).map(|number| noise(&format!("a long one {number:03}"), number)).collect();
     store.append_and_wait(many, NOW).unwrap();
     drop(store);
     disk.damage_log(1, 4096 * 3, &[0; 4096]);
@@ -69,6 +70,49 @@ fn a_group_that_a_power_cut_has_torn_is_no_damage() {
     let store = open(&disk, options);
     assert!(store.health().counters.damaged > 0 && disk.set_aside_count() > 0);
     assert!(everything(&store).contains_key("behind"));
+}
+
+/// Twenty records packed into one block of the log, between two alone.
+fn packed() -> SimulatedDisk {
+    let disk = SimulatedDisk::new();
+    let store = open(&disk, Options { fold_records: 1000, ..small() });
+    store.append_and_wait(vec![item("first", 1)], NOW).unwrap();
+    let many = (0..20).map(|number| item(&format!("packed {number:02}"), number)).collect();
+    store.append_and_wait(many, NOW).unwrap();
+    store.append_and_wait(vec![item("last", 1)], NOW).unwrap();
+    drop(store);
+    assert_ne!(disk.log_bytes(1)[2 * 4096..2 * 4096 + 4], [0; 4], "the last group is in the third block");
+    assert_eq!(disk.log_bytes(1)[3 * 4096..3 * 4096 + 4], [0; 4], "and nothing behind it");
+    disk
+}
+
+#[test]
+fn a_damaged_byte_among_packed_records_costs_their_group_alone_and_is_counted() {
+    for byte in [0, 9, 17, 33, 41, 50, 60, 75, 90, 200, 700] {
+        let disk = packed();
+        let old = disk.log_bytes(1)[4096 + byte];
+        disk.damage_log(1, 4096 + byte, &[old ^ 0x10]);
+        let store = open(&disk, small());
+        assert_eq!(everything(&store).into_keys().collect::<Vec<_>>(), ["first", "last"], "byte {byte}");
+        let counters = store.health().counters;
+        assert_eq!(counters.holes + counters.damaged, 1, "byte {byte}: {counters:?}");
+        assert!(disk.set_aside_count() > 0);
+    }
+}
+
+#[test]
+fn packed_records_that_are_lost_before_they_are_folded_hold_nothing_up() {
+    let disk = packed();
+    let store = open(&disk, Options { fold_records: 1000, ..small() });
+    disk.damage_log(1, 4096 + 100, b"damage");
+    store.fold().unwrap();
+    drop(store);
+    let store = open(&disk.after_kill(), small());
+    let left = waiting(&store);
+    assert_eq!(left.len(), 2);
+    assert_eq!(store.health().counters.damaged, 20);
+    store.settle(&left.iter().map(|record| record.sequence).collect::<Vec<_>>());
+    assert_eq!(store.pending(), 0);
 }
 
 #[test]

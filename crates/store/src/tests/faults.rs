@@ -19,10 +19,15 @@ struct Told {
     refused: u64,
 }
 
-/// A day in the life: webhooks of one to three items, redeliveries, marks, folds.
+/// Items of a webhook: mostly a few, now and then so many that their group is packed.
+const fn items_of(number: u64) -> u64 {
+    if number % 10 == 9 { 14 } else { number % 3 + 1 }
+}
+
+/// A day in the life: webhooks of a few items or many, redeliveries, marks, folds.
 fn live(store: &Store, told: &mut Told, from: u64, to: u64) {
     for number in from..to {
-        let ids: Vec<String> = (0..=number % 3).map(|part| format!("id-{number:03}-{part}")).collect();
+        let ids: Vec<String> = (0..items_of(number)).map(|part| format!("id-{number:03}-{part}")).collect();
         let mut items: Vec<_> = ids.iter().map(|id| item(id, number % 4)).collect();
         if number > from && number % 5 == 0 {
             items.push(item(&format!("id-{:03}-0", number - 1), (number - 1) % 4));
@@ -108,7 +113,10 @@ fn a_power_cut_at_every_operation_loses_nothing_acknowledged() {
         check(&store, &told);
         check_duplicates(&store, &told);
         live(&store, &mut told, 100, 110);
-        assert_eq!(told.acknowledged.iter().filter(|id| id.starts_with("id-10")).count(), 20);
+        assert_eq!(
+            told.acknowledged.iter().filter(|id| id.starts_with("id-10")).count() as u64,
+            (100..110).map(items_of).sum::<u64>()
+        );
         drop(store);
         check(&open(&disk.after_power_cut(at + 1), small()), &told);
     }
@@ -125,6 +133,8 @@ fn an_error_at_every_operation_costs_that_group_and_the_store_goes_on() {
         let mut told = Told::default();
         let store = open(&disk, small());
         live(&store, &mut told, 0, 90);
+        // Marks travel in company or alone, as it happens: not every life is as long as the first.
+        disk.inject(u64::MAX, Fault::ErrorOnce);
         refused += told.refused;
         assert!(told.refused <= 2, "one fault, {} refused", told.refused);
         check(&store, &told);

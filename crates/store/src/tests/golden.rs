@@ -15,7 +15,8 @@ use crate::dead::{self, Letter};
 use crate::disk::Segment;
 use crate::disk::simulated::{Fault, SimulatedDisk};
 use crate::format::block::{self, BlockBuilder};
-use crate::format::entry::{EntryKind, Mark};
+use crate::format::entry::{self, EntryKind, Mark};
+use crate::format::group::GroupHeader;
 use crate::format::record_v1::{self, Lesson};
 use crate::index::Index;
 use crate::index::schema::{self, Checkpoint, Identity};
@@ -211,6 +212,7 @@ fn the_log() {
         fn entry(&mut self, found: &Found<'_>) {
             let what = match found.entry.kind {
                 EntryKind::Mark => format!("{:?}", Mark::from_bytes(&found.entry.body).unwrap()),
+                EntryKind::Block => format!("{} packed", block::records(&found.entry.body).unwrap().len()),
                 EntryKind::Record => record_v1::identity(&found.entry.body).unwrap().1.to_owned(),
             };
             let Found { entry, generation, offset, seen_ms, .. } = found;
@@ -237,6 +239,45 @@ fn the_log() {
             "2:457 at 500: 0 Settled([1, 300, 70000])",
         ]
     );
+}
+
+/// Twelve records in one block of the log, between two marks.
+#[test]
+fn records_packed_in_the_log() {
+    let disk = SimulatedDisk::new();
+    let mut ring = Ring::open(&disk, GEOMETRY, SALT, Position::START, Position::START).unwrap();
+    let draft = |sequence| Draft { kind: EntryKind::Record, sequence, body: full_bytes() };
+    let mut drafts = vec![Draft::mark(&Mark::Settled(vec![1]))];
+    drafts.extend((2..14).map(draft));
+    drafts.push(Draft::mark(&Mark::Retry { sequence: 1 }));
+    ring.write(drafts, 100, true).unwrap();
+    // How well it packs may change with the library; what was packed must be read for ever.
+    if !path("log-packed").exists() {
+        same("log-packed", &disk.log_bytes(1));
+    }
+    for bytes in [stored("log-packed"), disk.log_bytes(1)] {
+        let bytes = &bytes[..4096];
+        let header = GroupHeader::read(&SALT, 0, bytes).unwrap();
+        assert_eq!((header.entries, header.extent()), (3, 4096));
+        let mut rest = &bytes[48..];
+        let mut entries = Vec::new();
+        for _ in 0..3 {
+            let (this, behind) = rest.split_at(entry::length(rest).unwrap());
+            entries.push(entry::read(&SALT, 1, this).expect(ADVICE));
+            rest = behind;
+        }
+        assert_eq!(Mark::from_bytes(&entries[0].body), Ok(Mark::Settled(vec![1])));
+        assert_eq!((entries[1].kind, entries[1].sequence), (EntryKind::Block, 2));
+        assert_eq!(Mark::from_bytes(&entries[2].body), Ok(Mark::Retry { sequence: 1 }));
+        let records = block::records(&entries[1].body).expect(ADVICE);
+        assert_eq!(
+            records.iter().map(|(sequence, _)| *sequence).collect::<Vec<_>>(),
+            (2..14).collect::<Vec<_>>()
+        );
+        for (sequence, read) in records {
+            assert_eq!(*read.unwrap(), record(sequence, full().0, &full().1), "{ADVICE}");
+        }
+    }
 }
 
 #[test]
@@ -332,5 +373,5 @@ fn the_tables() {
         "the tables have changed. {ADVICE}"
     );
     let meta = transaction.open_table(schema::META).unwrap();
-    assert_eq!(meta.get("format").unwrap().unwrap().value(), [1, 0, 0, 0], "{ADVICE}");
+    assert_eq!(meta.get("format").unwrap().unwrap().value(), [2, 0, 0, 0], "{ADVICE}");
 }

@@ -199,11 +199,14 @@ proptest! {
         let mut known = BTreeSet::new();
         let mut settled = BTreeSet::new();
         for (what, number) in steps {
-            let id = format!("id-{number:02}");
             match what {
                 0..=5 => {
-                    store.append_and_wait(vec![item(&id, number % 5)], NOW).unwrap();
-                    known.insert(id);
+                    // Some in company, so that their group is packed.
+                    let more = if what == 5 { 12 } else { 0 };
+                    let ids: Vec<_> = (number..=number + more).map(|number| format!("id-{number:02}")).collect();
+                    let items = ids.iter().map(|id| item(id, number % 5)).collect();
+                    store.append_and_wait(items, NOW).unwrap();
+                    known.extend(ids);
                 }
                 6 => {
                     let some: Vec<_> = store.undelivered(Sequence(number / 2), 3, 1 << 20).unwrap();

@@ -5,6 +5,7 @@ mod bounds;
 mod damage;
 mod faults;
 mod golden;
+mod hand;
 mod journal;
 mod replay;
 mod restart;

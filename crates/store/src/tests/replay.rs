@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use crate::disk::simulated::SimulatedDisk;
 use crate::disk::{Disk as _, Segment};
 use crate::format::entry::EntryKind;
-use crate::format::group;
+use crate::format::{block, group};
 use crate::log::replay::{self, Found, Visit};
 use crate::log::ring::{Draft, Placed, Ring};
 use crate::log::{Geometry, Position};
@@ -75,8 +75,15 @@ struct Seen {
 
 impl Visit for Seen {
     fn entry(&mut self, found: &Found<'_>) {
-        self.order.push(found.entry.sequence);
-        self.records.insert(found.entry.sequence, found.entry.body.to_vec());
+        let mut seen = |sequence, body: &[u8]| {
+            self.order.push(sequence);
+            self.records.insert(sequence, body.to_vec());
+        };
+        if found.entry.kind == EntryKind::Block {
+            block::each(&found.entry.body, seen).unwrap();
+        } else {
+            seen(found.entry.sequence, &found.entry.body);
+        }
     }
 
     fn damage(&mut self, _generation: u64, _offset: u64, _bytes: &[u8]) {}

@@ -12,7 +12,7 @@ mod place;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};
 
-use model::{Item, WallTime};
+use model::{Item, Record, WallTime};
 
 use self::batch::Batch;
 use self::place::Group;
@@ -179,7 +179,7 @@ impl Writer {
     }
 
     fn write(&mut self, group: Group, sync: bool) -> Result<(), Refused> {
-        let Group { drafts, order, learned, kinds, .. } = group;
+        let Group { drafts, records, order, learned, kinds, .. } = group;
         let bytes = drafts.iter().map(|draft| draft.body.len() as u64 + 64).sum();
         self.wait_for_room(bytes)?;
         let seen_ms = self.seen_ms();
@@ -192,7 +192,7 @@ impl Writer {
                 for lesson in &learned {
                     self.contacts.learn(lesson);
                 }
-                self.publish(&placed, kinds, &learned, seen_ms, sync);
+                self.publish(&placed, records, kinds, &learned, seen_ms, sync);
                 Ok(())
             }
             Err(WriteError::NoRoom) => Err(self.no_room()),
@@ -208,7 +208,15 @@ impl Writer {
         }
     }
 
-    fn publish(&mut self, placed: &[Placed], kinds: [u64; 6], learned: &[Lesson], seen_ms: u64, sync: bool) {
+    fn publish(
+        &mut self,
+        placed: &[Placed],
+        records: Vec<Arc<Record>>,
+        kinds: [u64; 6],
+        learned: &[Lesson],
+        seen_ms: u64,
+        sync: bool,
+    ) {
         let newest = {
             let mut state = self.shared.lock();
             for place in placed {
@@ -220,6 +228,9 @@ impl Writer {
                     seen_ms,
                 };
                 state.add(entry, !self.options.deliver);
+            }
+            for record in records {
+                state.hand.push(record);
             }
             state.seen_ms = seen_ms;
             for lesson in learned {

@@ -1,8 +1,8 @@
 //! Giving events their places: what was seen before has one already.
 
-use std::collections::HashSet;
+use std::sync::Arc;
 
-use model::{Kind, WallTime};
+use model::{ContactId, Kind, Record, Sequence, WallTime};
 use ring::rand::SecureRandom as _;
 
 use super::{Prepared, Writer};
@@ -10,14 +10,16 @@ use crate::contacts::GroupLessons;
 use crate::error::Refused;
 use crate::format::entry::EntryKind;
 use crate::format::record_v1::{self, Lesson};
-use crate::keyed::Hash;
+use crate::keyed::{Hash, HashSet};
 use crate::log::ring::Draft;
 
 /// Records of a group on their way to the disk.
 #[derive(Default)]
 pub(super) struct Group {
     pub(super) drafts: Vec<Draft>,
-    pub(super) events: HashSet<Hash>,
+    /// The same records as they came, where they wait for delivery.
+    pub(super) records: Vec<Arc<Record>>,
+    pub(super) events: HashSet,
     pub(super) order: Vec<Hash>,
     pub(super) kinds: [u64; 6],
     pub(super) lessons: GroupLessons,
@@ -46,7 +48,7 @@ impl Writer {
         received_at: WallTime,
         group: &mut Group,
     ) -> Result<(), Refused> {
-        let before = (group.drafts.len(), group.order.len(), group.learned.len());
+        let before = (group.drafts.len(), group.order.len(), group.learned.len(), group.records.len());
         let kinds = group.kinds;
         for prepared in items {
             if let Err(error) = self.place_one(prepared, received_at, group) {
@@ -56,6 +58,7 @@ impl Writer {
                     group.events.remove(&hash);
                 }
                 group.learned.truncate(before.2);
+                group.records.truncate(before.3);
                 group.kinds = kinds;
                 return Err(Refused::Disk);
             }
@@ -94,6 +97,15 @@ impl Writer {
         }
         let body = record_v1::to_bytes(&item, received_at, &lesson);
         group.drafts.push(Draft { kind: EntryKind::Record, sequence, body });
+        if self.options.deliver {
+            group.records.push(Arc::new(Record {
+                sequence: Sequence(sequence),
+                received_at,
+                contact_id: item.contact.as_ref().map(|_| ContactId::from_bits(lesson.contact)),
+                replayed: false,
+                item,
+            }));
+        }
         group.lessons.add(&lesson);
         group.learned.push(lesson);
         group.events.insert(event);

@@ -1,6 +1,7 @@
 //! Turns one TOML value into one checked value, or says what would be right.
 
 mod addresses;
+mod calling_codes;
 mod people;
 
 use std::time::Duration;

@@ -4,6 +4,7 @@ use jiff::tz::TimeZone;
 use toml::de::DeValue;
 
 use super::super::keys::Key;
+use super::calling_codes::may_be_e164;
 use super::{Fault, Read, as_text, wrong_type};
 
 pub(in super::super) fn timezone(_: &Key, value: &DeValue<'_>) -> Read<TimeZone> {
@@ -26,22 +27,16 @@ pub(in super::super) fn phone(_: &Key, value: &DeValue<'_>) -> Read<String> {
         let fault = Fault::new("a phone number is \"+\", country code and number, digits only");
         let bare: String = text.chars().filter(char::is_ascii_digit).collect();
         let proposed = format!("+{bare}");
-        return Err(match is_e164(&proposed) {
+        return Err(match may_be_e164(&proposed) {
             true => fault.help(format!("did you mean \"{proposed}\"?")),
             false => fault.help(shape),
         });
     }
-    if is_e164(&text) {
+    if may_be_e164(&text) {
         Ok(text)
     } else {
         Err(Fault::new("this is no phone number of any country").help(shape))
     }
-}
-
-/// Whether a number could be dialled: a country has it, or has numbers of that length at least.
-fn is_e164(text: &str) -> bool {
-    phonenumber::parse(None, text)
-        .is_ok_and(|number| number.format().mode(phonenumber::Mode::E164).to_string() == text)
 }
 
 pub(in super::super) fn digits(_: &Key, value: &DeValue<'_>) -> Read<String> {
