@@ -22,6 +22,7 @@ mod load;
 mod path;
 mod peer;
 mod phase;
+mod pictures;
 mod plot;
 mod poll;
 mod report;

@@ -51,11 +51,12 @@ const BAR: f64 = 15.0;
 /// The card is drawn in the reader's scheme, with a ground of its own, so that it is legible on any
 /// page.
 const STYLE: &str = "\
-    text{font:13px system-ui,sans-serif;fill:var(--ink)}.t{font-weight:600;font-size:14px}.h{font-weight:600;font-size:16px}\
-    .s{font-size:11.5px;fill:var(--soft)}.g{stroke:var(--line);stroke-width:1}.w{stroke:var(--ink);stroke-width:1.6}\
-    .a{fill:var(--a)}.b{fill:var(--b)}.m{stroke:var(--goal);stroke-width:2;stroke-dasharray:3 2}.bg{fill:var(--bg)}\
-    svg{--bg:#fff;--ink:#1f2328;--soft:#59636e;--line:#d8dee4;--a:#0b7a75;--b:#c9772b;--goal:#a40e26}\
-    @media(prefers-color-scheme:dark){svg{--bg:#0d1117;--ink:#e6edf3;--soft:#9198a1;--line:#30363d;--a:#2bb3ac;--b:#e09a4f;--goal:#ff7b89}}";
+    text{font:13px system-ui,'DejaVu Sans',sans-serif;fill:#1f2328}.t{font-weight:600;font-size:14px}\
+    .h{font-weight:600;font-size:16px}.s{font-size:11.5px;fill:#59636e;paint-order:stroke;stroke:#fff;stroke-width:3px}.g{stroke:#d8dee4}\
+    .w{stroke:#1f2328;stroke-width:1.6}.a{fill:#0b7a75}.b{fill:#c9772b}.bg{fill:#fff}\
+    .m{stroke:#a40e26;stroke-width:2;stroke-dasharray:3 2}\
+    @media(prefers-color-scheme:dark){text{fill:#e6edf3}.s{fill:#9198a1;stroke:#0d1117}.g{stroke:#30363d}.w{stroke:#e6edf3}\
+    .a{fill:#2bb3ac}.b{fill:#e09a4f}.bg{fill:#0d1117}.m{stroke:#ff7b89}}";
 
 /// The whole picture: panels below one another.
 pub(crate) fn draw(heading: &str, panels: &[Panel]) -> String {
@@ -81,7 +82,7 @@ pub(crate) fn draw(heading: &str, panels: &[Panel]) -> String {
     }
     put(&mut svg, format_args!("<line class=\"w\" x1=\"{x}\" x2=\"{}\" y1=\"44\" y2=\"44\"/>\n", x + 22.0));
     text(&mut svg, x + 28.0, 49.0, "s", "start", "least to most of the rounds, beside the median");
-    x += 300.0;
+    x += 318.0;
     put(&mut svg, format_args!("<line class=\"m\" x1=\"{x}\" x2=\"{x}\" y1=\"37\" y2=\"51\"/>\n"));
     text(&mut svg, x + 8.0, 49.0, "s", "start", "target");
     let mut top = HEAD;
@@ -106,16 +107,18 @@ impl Panel {
                     "<line class=\"g\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{first}\" y2=\"{last}\"/>\n"
                 ),
             );
-            text(svg, x, last + 16.0, "s", "middle", &number(tick));
+            text(
+                svg,
+                x,
+                last + 16.0,
+                "s",
+                "middle",
+                &if tick < 1.0 { tick.to_string() } else { number(tick) },
+            );
         }
         for (place, row) in self.rows.iter().enumerate() {
             let top = first + ROW * place as f64 + 7.0;
             text(svg, LEFT - 10.0, top + 22.0, "", "end", &row.name);
-            for (class, span, y) in [("a", row.wagate, top), ("b", row.peer, top + BAR + 4.0)] {
-                if let Some(span) = span {
-                    self.mark(svg, &scale, class, span, y);
-                }
-            }
             if let Some(target) = row.target {
                 let x = scale.x(target);
                 let (from, to) = (top - 4.0, top + 2.0 * BAR + 8.0);
@@ -125,6 +128,11 @@ impl Panel {
                         "<line class=\"m\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{from}\" y2=\"{to}\"/>\n"
                     ),
                 );
+            }
+            for (class, span, y) in [("a", row.wagate, top), ("b", row.peer, top + BAR + 4.0)] {
+                if let Some(span) = span {
+                    self.mark(svg, &scale, class, span, y);
+                }
             }
         }
     }

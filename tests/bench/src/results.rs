@@ -35,6 +35,9 @@ pub(crate) struct Results {
     pub(crate) revision: String,
     /// The processor, the kernel.
     pub(crate) machine: String,
+    /// What else was going on: the load average of the minute before.
+    #[serde(default)]
+    pub(crate) load_before: f64,
     pub(crate) samples: Vec<Sample>,
 }
 
@@ -42,7 +45,16 @@ impl Results {
     pub(crate) fn begin() -> Self {
         let began = std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
         let command = std::env::args().skip(1).collect::<Vec<_>>().join(" ");
-        Self { command, began, revision: revision(), machine: machine(), samples: Vec::new() }
+        let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+        let load = load.split(' ').next().and_then(|load| load.parse().ok()).unwrap_or_default();
+        Self {
+            command,
+            began,
+            revision: revision(),
+            machine: machine(),
+            load_before: load,
+            samples: Vec::new(),
+        }
     }
 
     pub(crate) fn add(&mut self, phase: &str, server: Kind, round: u32, figures: Figures) {
@@ -99,14 +111,9 @@ impl Results {
             all.samples.retain(|old| {
                 !read.samples.iter().any(|new| new.phase == old.phase && new.server == old.server)
             });
-            all.samples.extend(read.samples);
-            all = Self {
-                command: read.command,
-                began: read.began,
-                revision: read.revision,
-                machine: read.machine,
-                ..all
-            };
+            all.samples.extend(read.samples.iter().cloned());
+            let load_before = read.load_before.max(all.load_before);
+            all = Self { load_before, samples: all.samples, ..read };
         }
         Ok(all)
     }

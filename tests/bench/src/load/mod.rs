@@ -1,6 +1,7 @@
 //! The load generator: one thread, 32 connections, requests made beforehand.
 
 mod connection;
+mod schedule;
 mod tls;
 
 use std::net::SocketAddr;
@@ -10,54 +11,18 @@ use std::time::Duration;
 use simulate::Histogram;
 
 pub(crate) use connection::Connection;
+pub(crate) use schedule::{Pace, Until};
 pub(crate) use tls::config as tls_config;
+
+use schedule::Schedule;
 
 use crate::poll::{Poll, Ticks};
 use crate::work::{LANES, Work, now};
 
 /// How long answers may take that are still out when a run ends.
 const LAST_ANSWERS: Duration = Duration::from_secs(20);
-/// More than any run takes whose end is something else.
-const LONG: Duration = Duration::from_secs(3_600);
 /// The number under which the clock is waited for.
 const CLOCK: u64 = u64::MAX;
-
-/// How webhooks follow one another.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Pace {
-    /// A closed loop: so many (a divisor of [`LANES`]) are under way, and each answer lets the next
-    /// one go.
-    Closed(usize),
-    /// An open loop: so many a second, whatever the answers do.
-    PerSecond(f64),
-}
-
-/// When a run is over, and whether a broken connection spoils it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Until {
-    pub(crate) time: Duration,
-    pub(crate) webhooks: usize,
-    /// No lane sends more than so many in all; the run ends when each has. Only for closed loops.
-    pub(crate) each: usize,
-    /// Connections may break, since the server is killed; the run ends when all have.
-    pub(crate) breaks: bool,
-}
-
-impl Until {
-    pub(crate) const fn time(time: Duration) -> Self {
-        Self { time, webhooks: usize::MAX, each: usize::MAX, breaks: false }
-    }
-
-    pub(crate) const fn webhooks(webhooks: usize) -> Self {
-        Self { webhooks, ..Self::time(LONG) }
-    }
-
-    /// All that there is on every lane, but for the last `left`.
-    pub(crate) fn all_but(work: &Work, left: usize) -> Self {
-        let shortest = work.lanes.iter().map(|lane| lane.webhooks.len()).min().unwrap_or_default();
-        Self { each: shortest.saturating_sub(left), ..Self::time(LONG) }
-    }
-}
 
 /// When a webhook should have gone out, and when its 200 came; in the nanoseconds of [`now`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -273,40 +238,52 @@ impl Line {
     }
 }
 
-/// Which webhook is due when.
-#[derive(Debug)]
-struct Schedule {
-    pace: Pace,
-    start: u64,
-    /// How many have been due.
-    due: usize,
-    most: usize,
-    each: usize,
-    end: u64,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sink::Sink;
 
-impl Schedule {
-    /// The next one of an open loop, if its time has come.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "below 2^53")]
-    fn next_due(&mut self, time: u64) -> Option<(usize, u64)> {
-        let Pace::PerSecond(rate) = self.pace else { return None };
-        let due = self.start + ((self.due + 1) as f64 / rate * 1e9) as u64;
-        if due > time || due > self.end || self.due >= self.most {
-            return None;
+    /// The CRM answers 200 to whatever it gets.
+    fn generator(work: &Arc<Work>) -> (Sink, Generator) {
+        let sink = Sink::start(Arc::new(Work::default()), None).unwrap();
+        let generator = Generator::open(Arc::clone(work), sink.address(), false).unwrap();
+        (sink, generator)
+    }
+
+    #[test]
+    fn every_pace_sends_what_it_is_told_and_the_next_run_goes_on() {
+        let work = Arc::new(Work::single(1, 640).unwrap());
+        let (sink, mut generator) = generator(&work);
+        for (pace, webhooks) in
+            [(Pace::Closed(LANES), 100), (Pace::PerSecond(2_000.0), 60), (Pace::Closed(1), 40)]
+        {
+            let outcome = generator.run(pace, Until::webhooks(webhooks)).unwrap();
+            assert_eq!((outcome.acked, outcome.acked_items), (webhooks as u64, webhooks as u64), "{pace:?}");
         }
-        let lane = self.due % LANES;
-        self.due += 1;
-        Some((lane, due))
+        let outcome = generator.run(Pace::Closed(LANES), Until::all_but(&work, 1)).unwrap();
+        assert_eq!(outcome.acked, 19 * LANES as u64 - 200);
+        assert!(
+            generator.sent().all(|sent| sent.len() == 19 && sent.iter().all(|sent| sent.acked >= sent.due))
+        );
+        assert_eq!(sink.stop().unwrap().strangers, 19 * LANES as u64);
     }
 
-    /// Whether a closed loop may go on.
-    fn take(&mut self, time: u64) -> bool {
-        let more = time < self.end && self.due < self.most;
-        self.due += usize::from(more);
-        more
-    }
-
-    fn is_over(&self, time: u64) -> bool {
-        time >= self.end || self.due >= self.most
+    #[test]
+    fn a_server_that_dies_ends_the_run_and_what_it_answered_counts() {
+        let work = Arc::new(Work::single(1, 30_000).unwrap());
+        let (sink, mut generator) = generator(&work);
+        let outcome = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while sink.arrived() < 500 {
+                    std::thread::yield_now();
+                }
+                drop(sink);
+            });
+            let until = Until { breaks: true, ..Until::time(Duration::from_secs(60)) };
+            generator.run(Pace::Closed(LANES), until)
+        })
+        .unwrap();
+        let acked = generator.sent().flatten().filter(|sent| sent.acked > 0).count() as u64;
+        assert!(outcome.acked >= 400 && outcome.acked == acked, "{}", outcome.acked);
     }
 }
