@@ -11,6 +11,7 @@ use model::Sequence;
 use crate::dead;
 use crate::disk::Segment;
 use crate::format::entry::{self, Mark};
+use crate::format::filter::Filter;
 use crate::format::group::{self, GroupHeader, Salt};
 use crate::format::{block, record_v1};
 use crate::index::schema::{self, Checkpoint, Identity};
@@ -28,7 +29,7 @@ const SEGMENTS: usize = 3;
 /// their checksum put right; what can be decoded is encoded and decoded to the same again.
 pub fn stored(bytes: &[u8]) {
     let Some((which, bytes)) = bytes.split_first() else { return };
-    match which % 9 {
+    match which % 10 {
         0 => {
             if let Ok(record) = record_v1::from_bytes(Sequence(1), bytes) {
                 let (_, _, lesson) = record_v1::identity(bytes).expect("it was a record just now");
@@ -85,12 +86,18 @@ pub fn stored(bytes: &[u8]) {
                 assert_eq!(schema::from_bytes(&schema::to_bytes(&identity)), Ok(identity));
             }
         }
-        _ => {
+        8 => {
             let mut settled = Settled::new(u64::from(*which));
             settled.load(0, bytes);
             settled.load(1, bytes);
             _ = settled.insert(5000);
             _ = settled.take_dirty();
+        }
+        _ => {
+            if let Ok(filter) = Filter::from_bytes(bytes) {
+                _ = filter.may_hold(&[*which; 16]);
+                assert_eq!(Filter::from_bytes(&filter.to_bytes()), Ok(filter));
+            }
         }
     }
 }

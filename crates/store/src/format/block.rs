@@ -65,6 +65,7 @@ impl BlockBuilder {
     pub(crate) fn push(&mut self, sequence: u64, seen_ms: u64, record: &[u8]) {
         if self.count == 0 {
             self.first = sequence;
+            self.content.reserve(CONTENT_BYTES.max(room_of(record)));
         }
         self.last = sequence;
         self.seen_ms = seen_ms;
