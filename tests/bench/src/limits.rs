@@ -72,45 +72,67 @@ fn answer(listener: &TcpListener, stop: &AtomicBool) -> anyhow::Result<()> {
     let config = Arc::new(config);
     let mut poll = Poll::new()?;
     poll.add(listener, u64::MAX)?;
-    let mut callers: Vec<(TcpStream, ServerConnection, Vec<u8>)> = Vec::new();
+    let mut callers: Vec<Caller> = Vec::new();
     let mut ready = Vec::new();
-    let mut scratch = vec![0; READ_BYTES];
     while !stop.load(Ordering::Relaxed) {
         poll.wait(GLANCE, &mut ready)?;
         for number in &ready {
-            let Some((socket, tls, bytes)) = callers.get_mut(usize::try_from(*number)?) else {
-                let (mut socket, _) = listener.accept()?;
-                socket.set_nodelay(true)?;
-                let mut tls = ServerConnection::new(Arc::clone(&config))?;
-                while tls.is_handshaking() {
-                    tls.complete_io(&mut socket)?;
-                }
+            let Some(caller) = callers.get_mut(usize::try_from(*number)?) else {
+                let (socket, _) = listener.accept()?;
                 poll.add(&socket, callers.len() as u64)?;
-                callers.push((socket, tls, Vec::new()));
+                callers.push(Caller::greet(socket, &config)?);
                 continue;
             };
-            if tls.read_tls(socket)? == 0 {
-                poll.remove(&*socket)?;
+            if caller.tls.read_tls(&mut caller.socket)? == 0 {
+                poll.remove(&caller.socket)?;
                 continue;
             }
-            tls.process_new_packets()?;
-            loop {
-                match tls.reader().read(&mut scratch) {
-                    Ok(0) => break,
-                    Ok(length) => bytes.extend_from_slice(&scratch[..length]),
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                    Err(error) => return Err(error.into()),
-                }
-            }
-            while let Ok(Some(message)) = Message::parse(bytes) {
-                let length = message.len();
-                bytes.drain(..length);
-                tls.writer().write_all(ANSWER)?;
-            }
-            while tls.wants_write() {
-                tls.write_tls(socket)?;
-            }
+            caller.tls.process_new_packets()?;
+            caller.answer()?;
         }
     }
     Ok(())
+}
+
+struct Caller {
+    socket: TcpStream,
+    tls: ServerConnection,
+    bytes: Vec<u8>,
+    scratch: Box<[u8; READ_BYTES]>,
+}
+
+impl Caller {
+    fn greet(mut socket: TcpStream, config: &Arc<ServerConfig>) -> anyhow::Result<Self> {
+        socket.set_nodelay(true)?;
+        let mut tls = ServerConnection::new(Arc::clone(config))?;
+        while tls.is_handshaking() {
+            tls.complete_io(&mut socket)?;
+        }
+        let mut caller = Self { socket, tls, bytes: Vec::new(), scratch: Box::new([0; READ_BYTES]) };
+        // The first request may have come together with the end of the handshake.
+        caller.answer()?;
+        Ok(caller)
+    }
+
+    /// Answers every request that has come whole.
+    fn answer(&mut self) -> anyhow::Result<()> {
+        let Self { socket, tls, bytes, scratch } = self;
+        loop {
+            match tls.reader().read(&mut scratch[..]) {
+                Ok(0) => break,
+                Ok(length) => bytes.extend_from_slice(&scratch[..length]),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        while let Ok(Some(message)) = Message::parse(bytes) {
+            let length = message.len();
+            bytes.drain(..length);
+            tls.writer().write_all(ANSWER)?;
+        }
+        while tls.wants_write() {
+            tls.write_tls(socket)?;
+        }
+        Ok(())
+    }
 }

@@ -152,6 +152,32 @@ impl Part {
             Self::Backlog => (1, 0.0),
         }
     }
+
+    fn measure(self, bench: &Bench, options: &Options, results: &mut Results) -> anyhow::Result<()> {
+        let smoke = options.smoke;
+        let (rounds, seconds) = if smoke { (1, 0.4) } else { self.extent() };
+        let plan = Plan {
+            rounds: options.rounds.unwrap_or(rounds),
+            paced: Duration::from_secs_f64(options.seconds.unwrap_or(seconds)),
+            loads: if options.only.is_empty() { Load::ALL.to_vec() } else { options.only.clone() },
+        };
+        let wear = if smoke { Wear::SMOKE } else { Wear::FULL };
+        match self {
+            Self::Limits => limits::measure(&plan, results),
+            Self::Path => path::measure(bench, &plan, results),
+            Self::Crash => crash::measure(bench, &plan, results),
+            Self::SlowDisk => slow_disk::measure(bench, &plan, results),
+            Self::Wear => wear::measure(bench, &plan, &wear, results),
+            Self::History => {
+                let records = if smoke { history::SMOKE } else { history::FULL };
+                history::measure(bench, &plan, records, &wear, results)
+            }
+            Self::Backlog => {
+                let backlog = if smoke { Backlog::SMOKE } else { Backlog::FULL };
+                backlog::measure(bench, &backlog, results)
+            }
+        }
+    }
 }
 
 fn main() -> anyhow::Result<()> {
@@ -197,35 +223,24 @@ fn measure(parts: &[Part], options: &Options, folder: &Path) -> anyhow::Result<(
     let bench = if options.smoke { Bench::smoke(programs, at) } else { Bench::full(programs, at) };
     let mut results = Results::begin();
     let smoke = options.smoke;
+    let mut failed = Vec::new();
     // The shortest way through everything is what a smoke test wants, whatever part was named.
     for part in if smoke { &Part::ALL } else { parts } {
-        let (rounds, seconds) = if smoke { (1, 0.4) } else { part.extent() };
-        let plan = Plan {
-            rounds: options.rounds.unwrap_or(rounds),
-            paced: Duration::from_secs_f64(options.seconds.unwrap_or(seconds)),
-            loads: if options.only.is_empty() { Load::ALL.to_vec() } else { options.only.clone() },
-        };
-        let wear = if smoke { Wear::SMOKE } else { Wear::FULL };
-        match part {
-            Part::Limits => limits::measure(&plan, &mut results)?,
-            Part::Path => path::measure(&bench, &plan, &mut results)?,
-            Part::Crash => crash::measure(&bench, &plan, &mut results)?,
-            Part::SlowDisk => slow_disk::measure(&bench, &plan, &mut results)?,
-            Part::Wear => wear::measure(&bench, &plan, &wear, &mut results)?,
-            Part::History => {
-                let records = if smoke { history::SMOKE } else { history::FULL };
-                history::measure(&bench, &plan, records, &wear, &mut results)?;
-            }
-            Part::Backlog => {
-                let backlog = if smoke { Backlog::SMOKE } else { Backlog::FULL };
-                backlog::measure(&bench, &backlog, &mut results)?;
-            }
+        let outcome = part.measure(&bench, options, &mut results);
+        // A part that fails doesn't take the others with it.
+        if let Err(error) = outcome {
+            table::say(&format!("{part:?} failed: {error:?}"));
+            failed.push(*part);
         }
-        // A later part that fails doesn't take the earlier ones with it.
         let saved = results.save(&target.join("bench"))?;
         table::say(&format!("so far in {}", saved.display()));
     }
-    show(&results, options.write)
+    show(&results, options.write && failed.is_empty())?;
+    anyhow::ensure!(
+        failed.is_empty(),
+        "no figures of {failed:?}; why is said above, and nothing was written"
+    );
+    Ok(())
 }
 
 fn show(results: &Results, write: bool) -> anyhow::Result<()> {
