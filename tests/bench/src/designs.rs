@@ -16,7 +16,7 @@ use store::{FolderDisk, Options, Store};
 use tempfile::TempDir;
 
 use crate::alternative::{Alternative, FOLDING, Segments};
-use crate::disk::{IMAGE_BYTES, Image};
+use crate::disk::{IMAGE_BYTES, Image, USUAL};
 use crate::table::{Table, ms, say};
 
 /// What is compared.
@@ -343,7 +343,7 @@ enum Place {
 
 impl Place {
     fn new(folder: &Path) -> anyhow::Result<Self> {
-        match Image::new(folder, IMAGE_BYTES) {
+        match Image::new(folder, IMAGE_BYTES, USUAL) {
             Ok(image) => Ok(Self::Image(image)),
             Err(error) => {
                 say(&format!("no image of its own, so nothing counts the bytes: {error:#}"));

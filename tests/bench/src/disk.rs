@@ -21,11 +21,18 @@ const SECTOR: u64 = 512;
 pub(crate) struct Image {
     folder: TempDir,
     device: String,
+    options: &'static str,
 }
 
+/// As most file systems are mounted: ext4 commits its journal every 5 s.
+pub(crate) const USUAL: &str = "noatime";
+/// As docs/operating/install.md advises for a box's own file system: times of change may be a minute old
+/// after a power cut, and aren't written every 5 s. What the store syncs is synced all the same.
+pub(crate) const ADVISED: &str = "noatime,commit=60";
+
 impl Image {
-    /// Makes one of `bytes` in `folder` and mounts it. Needs root.
-    pub(crate) fn new(folder: &Path, bytes: usize) -> anyhow::Result<Self> {
+    /// Makes one of `bytes` in `folder` and mounts it with `options`. Needs root.
+    pub(crate) fn new(folder: &Path, bytes: usize, options: &'static str) -> anyhow::Result<Self> {
         // A process's own folder in /proc belongs to whom it runs as.
         anyhow::ensure!(fs::metadata("/proc/self")?.uid() == 0, "only root can mount one");
         let folder = TempDir::new_in(folder)?;
@@ -40,7 +47,7 @@ impl Image {
             let device = run("losetup", &["--find", "--show", file])?.trim().to_owned();
             Ok((device.clone(), Kept::LoopDevice(device)))
         })?;
-        let image = Self { folder, device };
+        let image = Self { folder, device, options };
         keep(|| Ok((image.mount()?, Kept::Mounted(image.root()))))?;
         Ok(image)
     }
@@ -57,7 +64,7 @@ impl Image {
     }
 
     fn mount(&self) -> anyhow::Result<()> {
-        run("mount", &["-t", "ext4", "-o", "noatime", &self.device, path(&self.root())?]).map(drop)
+        run("mount", &["-t", "ext4", "-o", self.options, &self.device, path(&self.root())?]).map(drop)
     }
 
     /// Bytes that the device has taken so far, the file system's own included, with everything that

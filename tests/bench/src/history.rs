@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 
-use crate::disk::Image;
+use crate::disk::{Image, USUAL};
 use crate::judge::{Promise, judge};
 use crate::load::{Generator, Until};
 use crate::path::{Load, Plan};
@@ -33,7 +33,7 @@ pub(crate) fn measure(
     say("history: filling");
     fill(bench, records, history.path())?;
     // On a device of its own where there can be one, so that bytes are measured as well.
-    let image = Image::new(&bench.folder, wear.image)
+    let image = Image::new(&bench.folder, wear.image, USUAL)
         .map_err(|error| say(&format!("no device of its own: {error:#}")))
         .ok();
     let work = plan.work(8)?;

@@ -74,6 +74,7 @@ const SECTIONS: &[(&str, &str, &[Line])] = &[
         "wear",
         &[
             ("1/s", "wear/1", "bytes_per_webhook", Goal::AtMost(6_000.0)),
+            ("1/s, mounted with commit=60", "wear/1-advised", "bytes_per_webhook", Goal::AtMost(6_000.0)),
             ("200/s", "wear/200", "bytes_per_webhook", Goal::AtMost(6_000.0)),
             ("saturated", "wear/saturated", "bytes_per_webhook", Goal::AtMost(1_024.0)),
             ("1/s, without its share of a fold", "wear/1", "bytes_between_folds", Goal::None),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::disk::{IMAGE_BYTES, Image};
+use crate::disk::{ADVISED, IMAGE_BYTES, Image, USUAL};
 use crate::judge::{Promise, judge};
 use crate::load::{Generator, Pace, Until};
 use crate::path::{Load, Plan};
@@ -58,7 +58,7 @@ pub(crate) fn measure(bench: &Bench, plan: &Plan, wear: &Wear, results: &mut Res
             for kind in bench.kinds(round) {
                 say(&format!("bytes, round {round} of {}: {kind:?}, {}", plan.rounds, load.word()));
                 let mut phase = Phase::new(load.pace(), until);
-                phase.image = Some(&images[0]);
+                phase.image = Some(&images[0].2);
                 let figures = bench.run(kind, &work, &phase)?;
                 results.add(&format!("wear/{}", load.word()), kind, round, figures);
             }
@@ -66,34 +66,38 @@ pub(crate) fn measure(bench: &Bench, plan: &Plan, wear: &Wear, results: &mut Res
     }
     say(&format!("bytes at 1/s, twice {} s", wear.window));
     let work = Arc::new(Work::single(4, wear.patience + 4_000)?);
-    // At this rate neither disturbs the other, so both run at the same time.
+    // At this rate nobody disturbs another, so all run at the same time.
     let figures = std::thread::scope(|scope| {
-        let threads: Vec<_> = bench
-            .kinds(1)
-            .into_iter()
-            .zip(&images)
-            .map(|(kind, image)| {
+        let threads: Vec<_> = images
+            .iter()
+            .map(|(kind, place, image)| {
                 let work = &work;
-                (kind, scope.spawn(move || slowly(bench, kind, image, work, wear)))
+                (*kind, *place, scope.spawn(move || slowly(bench, *kind, image, work, wear)))
             })
             .collect();
         threads
             .into_iter()
-            .map(|(kind, thread)| {
+            .map(|(kind, place, thread)| {
                 let figures = thread.join().map_err(|_| anyhow::anyhow!("a phase at 1/s panicked"))??;
-                anyhow::Ok((kind, figures))
+                anyhow::Ok((kind, place, figures))
             })
             .collect::<anyhow::Result<Vec<_>>>()
     })?;
-    for (kind, figures) in figures {
-        results.add("wear/1", kind, 1, figures);
+    for (kind, place, figures) in figures {
+        results.add(place, kind, 1, figures);
     }
     Ok(())
 }
 
-/// One for each server, since both run at once at 1/s.
-fn images(bench: &Bench, wear: &Wear) -> anyhow::Result<Vec<Image>> {
-    bench.kinds(1).iter().map(|_| Image::new(&bench.folder, wear.image)).collect()
+/// One for each server and each way to mount it, since all run at once at 1/s. The usual ones come first.
+fn images(bench: &Bench, wear: &Wear) -> anyhow::Result<Vec<(Kind, &'static str, Image)>> {
+    let mut images = Vec::new();
+    for (place, options) in [("wear/1", USUAL), ("wear/1-advised", ADVISED)] {
+        for kind in bench.kinds(1) {
+            images.push((kind, place, Image::new(&bench.folder, wear.image, options)?));
+        }
+    }
+    Ok(images)
 }
 
 /// Two windows at 1/s. The first has no fold of the gateway's log, the second has one, since the log is

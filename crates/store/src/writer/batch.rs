@@ -14,9 +14,12 @@ const SLOW_SYNC: Duration = Duration::from_millis(2);
 /// … for this part of its time: on a card with 10 ms it nearly doubles what 32 connections reach,
 /// and halves the median (measured).
 const SLOW_PART: u32 = 10;
+/// Under load for twice that, so that those whom the last group has answered are back in time: who
+/// misses a group waits for two syncs.
+const SLOW_BUSY_PART: u32 = 5;
 /// With a fast sync it is the processor that counts: under load half the sync's time makes groups
 /// twice as large, for half as many syncs, and latency gets no worse (measured).
-const BUSY_PART: u32 = 2;
+const FAST_BUSY_PART: u32 = 2;
 /// No wait is longer, however slow the disk: the queue must hold what comes meanwhile.
 const WINDOW_MAX: Duration = Duration::from_millis(5);
 
@@ -122,11 +125,14 @@ impl Writer {
 /// How long a group waits for company, by the measured time of a sync and the webhooks in the group
 /// before.
 fn window(flush: Option<Duration>, company: usize) -> Duration {
-    match flush {
-        Some(flush) if flush > SLOW_SYNC => (flush / SLOW_PART).min(WINDOW_MAX),
-        Some(flush) if company >= BUSY_COMPANY => flush / BUSY_PART,
-        _ => Duration::ZERO,
-    }
+    let Some(flush) = flush else { return Duration::ZERO };
+    let window = match (flush > SLOW_SYNC, company >= BUSY_COMPANY) {
+        (true, true) => flush / SLOW_BUSY_PART,
+        (true, false) => flush / SLOW_PART,
+        (false, true) => flush / FAST_BUSY_PART,
+        (false, false) => Duration::ZERO,
+    };
+    window.min(WINDOW_MAX)
 }
 
 #[cfg(test)]
@@ -141,7 +147,7 @@ mod tests {
             (Some(ms(2)), BUSY_COMPANY - 1, Duration::ZERO),
             (Some(ms(2)), BUSY_COMPANY, ms(1)),
             (Some(ms(10)), 0, ms(1)),
-            (Some(ms(10)), 32, ms(1)),
+            (Some(ms(10)), 32, ms(2)),
             (Some(ms(500)), 32, WINDOW_MAX),
         ] {
             assert_eq!(window(flush, company), wait, "{flush:?} {company}");
