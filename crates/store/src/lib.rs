@@ -36,6 +36,7 @@ mod marks;
 mod open;
 mod options;
 mod reading;
+mod receipts;
 mod settled;
 mod state;
 mod store;

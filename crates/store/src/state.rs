@@ -119,10 +119,10 @@ impl State {
     /// Takes in what became of records and leaves it for the writer, and says who has to be told.
     pub(crate) fn mark(&mut self, mark: Mark) -> Call {
         self.apply(&mark);
-        self.marks.push(mark);
+        let call = self.marks.push(mark);
         if self.marks.is_full() {
             Call::AndWait
-        } else if self.marks.call() {
+        } else if call {
             Call::Writer
         } else {
             Call::Nobody

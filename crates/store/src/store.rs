@@ -15,6 +15,7 @@ use crate::index::Index;
 use crate::keyed::{Hash, HashKey};
 use crate::log::Geometry;
 use crate::options::{GROUP_BYTES, Options};
+use crate::receipts::Receipts;
 use crate::state::{Call, State};
 use crate::writer::{Answer, Job, Prepared};
 
@@ -32,6 +33,8 @@ pub(crate) struct Shared {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) max_bytes: u64,
     pub(crate) on_durable: OnDurable,
+    /// `None` where they can't be written.
+    pub(crate) receipts: Option<Receipts>,
 }
 
 impl Shared {
@@ -147,16 +150,16 @@ impl Store {
     /// options say.
     pub fn settle(&self, sequences: &[Sequence]) {
         for part in sequences.chunks(MARKS_MAX) {
-            let call = {
-                let mut state = self.shared.lock();
-                let known = part.iter().map(|sequence| sequence.0);
-                let known: Vec<u64> = known.filter(|sequence| *sequence <= state.newest).collect();
-                if known.is_empty() {
-                    continue;
-                }
-                state.mark(Mark::Settled(known))
-            };
-            self.call(call);
+            let newest = self.shared.lock().newest;
+            let known = part.iter().map(|sequence| sequence.0);
+            let known: Vec<u64> = known.filter(|sequence| *sequence <= newest).collect();
+            if known.is_empty() {
+                continue;
+            }
+            if let Some(receipts) = &self.shared.receipts {
+                receipts.note(&known);
+            }
+            self.mark(Mark::Settled(known));
         }
     }
 

@@ -101,19 +101,25 @@ pub fn note_index_panic(root: &Path) -> io::Result<()> {
     file.sync_all()
 }
 
+/// Opens a file of `bytes`; one that isn't there, or has another size, is made beside its place first.
+fn zero_filled(folder: &Path, name: &str, unfinished: &str, bytes: u64) -> io::Result<Arc<dyn Segment>> {
+    let path = folder.join(name);
+    if !fs::metadata(&path).is_ok_and(|known| known.len() == bytes) {
+        let unfinished = folder.join(unfinished);
+        zero_fill(&unfinished, bytes)?;
+        fs::rename(&unfinished, &path)?;
+        sync_folder(folder)?;
+    }
+    Ok(Arc::new(FileSegment(OpenOptions::new().read(true).write(true).open(&path)?)))
+}
+
 impl Disk for FolderDisk {
     fn segment(&self, slot: u32, bytes: u64) -> io::Result<Arc<dyn Segment>> {
-        let folder = self.root.join("log");
-        let path = folder.join(format!("{slot}.seg"));
-        let fits = fs::metadata(&path).is_ok_and(|known| known.len() == bytes);
-        if !fits {
-            let unfinished = folder.join(format!("{slot}.new"));
-            zero_fill(&unfinished, bytes)?;
-            fs::rename(&unfinished, &path)?;
-            sync_folder(&folder)?;
-        }
-        let file = OpenOptions::new().read(true).write(true).open(&path)?;
-        Ok(Arc::new(FileSegment(file)))
+        zero_filled(&self.root.join("log"), &format!("{slot}.seg"), &format!("{slot}.new"), bytes)
+    }
+
+    fn receipts(&self, bytes: u64) -> io::Result<Arc<dyn Segment>> {
+        zero_filled(&self.root, "receipts", "receipts.new", bytes)
     }
 
     fn identity(&self) -> io::Result<Option<Vec<u8>>> {

@@ -22,6 +22,13 @@ pub trait Disk: Debug + Send + Sync + 'static {
     /// What the system says.
     fn segment(&self, slot: u32, bytes: u64) -> io::Result<Arc<dyn Segment>>;
 
+    /// Opens the file of receipts; makes it, zero-filled to `bytes`, where it isn't there or has another
+    /// size. It is never synced but where the store says so.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn receipts(&self, bytes: u64) -> io::Result<Arc<dyn Segment>>;
+
     /// What was kept with [`Disk::keep_identity`]; `None` in a folder without a store.
     ///
     /// # Errors

@@ -34,6 +34,9 @@ pub(crate) enum Fault {
     FullFor(u64),
 }
 
+/// Receipts lie among the segments, in a slot that no ring has.
+pub(crate) const RECEIPTS: u32 = u32::MAX;
+
 #[derive(Debug)]
 struct Inner {
     segments: Mutex<BTreeMap<u32, Arc<Mutex<File>>>>,
@@ -193,6 +196,10 @@ impl Disk for SimulatedDisk {
             file
         });
         Ok(Arc::new(SimulatedSegment { file, inner: Arc::clone(&self.0) }))
+    }
+
+    fn receipts(&self, bytes: u64) -> io::Result<Arc<dyn Segment>> {
+        self.segment(RECEIPTS, bytes)
     }
 
     fn identity(&self) -> io::Result<Option<Vec<u8>>> {

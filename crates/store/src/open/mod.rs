@@ -12,6 +12,7 @@ use crate::disk::{Disk, Segment};
 use crate::error::{OpenError, index_error, io_error, read_error};
 use crate::folder::Folder;
 use crate::format::Unreadable;
+use crate::format::entry::Mark;
 use crate::hand::Hand;
 use crate::index::fold::{self, Fold, Keep, Log};
 use crate::index::schema::{Checkpoint, Identity};
@@ -21,6 +22,8 @@ use crate::log::replay::{self, Replayed};
 use crate::log::ring::{self, Ring};
 use crate::log::{Geometry, Position};
 use crate::options::{BLOCK, JOBS_MAX, Options};
+use crate::receipts::Receipts;
+use crate::state::State;
 use crate::store::{OnDurable, Shared, Store};
 use crate::writer::{Job, Writer};
 
@@ -142,6 +145,7 @@ impl Start {
         state.records = checkpoint.records;
         state.dropped = checkpoint.dropped;
         state.hand = Hand::behind(state.newest);
+        let receipts = receipts(&*disk, &identity, &mut state);
         let shared = Arc::new(Shared {
             segments: ring.segments(),
             geometry: checkpoint.geometry,
@@ -152,6 +156,7 @@ impl Start {
             disk: Arc::clone(&disk),
             max_bytes: options.max_bytes,
             on_durable,
+            receipts,
         });
         let (jobs, job_queue) = sync_channel(JOBS_MAX);
         let (orders, order_queue) = sync_channel(1);
@@ -198,6 +203,7 @@ impl Start {
             marks_since: None,
             failures: 0,
             company: 0,
+            lingers: true,
         };
         let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
         let threads = vec![
@@ -209,5 +215,24 @@ impl Start {
                 .map_err(io_error("a thread can't be started"))?,
         ];
         Ok(Store::assemble(shared, jobs, HashKey::new(&identity.hash_key), threads))
+    }
+}
+
+/// Opens the receipts and settles what they say that the log doesn't. `None`, and a warning, if they
+/// can't be had: a full disk has no room for them, and the store opens all the same.
+fn receipts(disk: &dyn Disk, identity: &Identity, state: &mut State) -> Option<Receipts> {
+    match Receipts::open(disk, identity.salt, state.newest) {
+        Ok((receipts, mut known)) => {
+            known.retain(|sequence| !state.settled.contains(*sequence));
+            if !known.is_empty() {
+                // The writer comes by for them, as it does after every group.
+                let _ = state.mark(Mark::Settled(known));
+            }
+            Some(receipts)
+        }
+        Err(error) => {
+            tracing::warn!(%error, "there are no receipts: a kill may repeat deliveries");
+            None
+        }
     }
 }

@@ -7,6 +7,7 @@ mod faults;
 mod golden;
 mod hand;
 mod journal;
+mod receipts;
 mod replay;
 mod restart;
 mod room;

@@ -25,8 +25,8 @@ const WINDOW_MAX: Duration = Duration::from_millis(5);
 
 /// So many webhooks in the last group, and more are on their way.
 const BUSY_COMPANY: usize = 4;
-/// Marks that come alone wait for them no longer than a group takes to be written.
-const MARKS_WAIT: Duration = Duration::from_micros(500);
+/// So long marks that come alone wait for a group to go with. Their receipts are there already.
+const MARKS_WAIT: Duration = Duration::from_millis(100);
 
 /// The jobs of one group.
 #[derive(Default)]
@@ -38,36 +38,14 @@ pub(super) struct Batch {
     pub(super) close: bool,
 }
 
-impl Batch {
-    /// Whether there is nothing in it but what the shared state holds.
-    const fn is_empty(&self) -> bool {
-        self.appends.is_empty() && self.flushes.is_empty() && !self.close
-    }
-}
-
 impl Writer {
     /// Waits for jobs and takes what is there, up to a group's worth.
     pub(super) fn gather(&mut self) -> Batch {
         let mut batch = Batch::default();
-        let first = match self.held.take() {
-            Some(job) => Some(job),
-            None => match self.jobs.recv_timeout(self.idle()) {
-                Ok(job) => Some(job),
-                Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => Some(Job::Close),
-            },
-        };
+        let first = self.held.take().or_else(|| self.wait());
         let Some(first) = first else { return batch };
-        let marks_alone = matches!(first, Job::Marks) && self.company >= BUSY_COMPANY;
         self.take(first, &mut batch);
         self.take_waiting(&mut batch);
-        if marks_alone && batch.is_empty() {
-            // Webhooks are on their way; the marks go with them.
-            if let Ok(job) = self.jobs.recv_timeout(MARKS_WAIT) {
-                self.take(job, &mut batch);
-                self.take_waiting(&mut batch);
-            }
-        }
         if !batch.appends.is_empty() {
             // Asleep, not at the queue: there every webhook that comes would wake this thread.
             let window = window(self.ring.flush_time(), self.company);
@@ -77,6 +55,24 @@ impl Writer {
             }
         }
         batch
+    }
+
+    /// Waits for a job; `None` if the time for something else has come, such as for marks that
+    /// nobody has called for.
+    fn wait(&mut self) -> Option<Job> {
+        if self.lingers {
+            match self.jobs.recv_timeout(self.idle().min(MARKS_WAIT)) {
+                Err(RecvTimeoutError::Timeout) if self.shared.lock().marks.rest() => return None,
+                Err(RecvTimeoutError::Timeout) => self.lingers = false,
+                Err(RecvTimeoutError::Disconnected) => return Some(Job::Close),
+                Ok(job) => return Some(job),
+            }
+        }
+        match self.jobs.recv_timeout(self.idle()) {
+            Ok(job) => Some(job),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => Some(Job::Close),
+        }
     }
 
     pub(super) fn take_waiting(&mut self, batch: &mut Batch) {

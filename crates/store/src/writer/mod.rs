@@ -103,6 +103,8 @@ pub(crate) struct Writer {
     pub(crate) failures: u32,
     /// Webhooks in the last group.
     pub(crate) company: usize,
+    /// Comes by for marks without being called.
+    pub(crate) lingers: bool,
 }
 
 impl Writer {
@@ -141,6 +143,7 @@ impl Writer {
             (self.intake(&state), state.marks.take())
         };
         self.company = appends.len();
+        self.lingers = true;
         for (items, received_at, answer) in appends {
             let taken = intake.and_then(|()| self.place(items, received_at, &mut group));
             if taken == Err(Refused::Disk) {
