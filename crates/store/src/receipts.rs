@@ -20,10 +20,10 @@ use crate::disk::{Disk, Segment};
 use crate::format::group::{Salt, crc};
 
 /// So many receipts there are: four times what waits for the log when the writer is called for it.
-const PLACES: u64 = 4096;
+const PLACES: usize = 4096;
 const RECEIPT: usize = 16;
 /// Bytes of the file.
-pub(crate) const BYTES: u64 = PLACES * RECEIPT as u64;
+pub(crate) const BYTES: u64 = (PLACES * RECEIPT) as u64;
 
 /// The receipts of one store.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl Receipts {
     pub(crate) fn open(disk: &dyn Disk, salt: Salt, newest: u64) -> io::Result<(Self, Vec<u64>)> {
         let file = disk.receipts(BYTES)?;
         let receipts = Self { file, salt, failed: AtomicBool::new(false) };
-        let mut bytes = vec![0; PLACES as usize * RECEIPT];
+        let mut bytes = vec![0; PLACES * RECEIPT];
         receipts.file.read_at(&mut bytes, 0)?;
         let sequences = bytes.as_chunks::<RECEIPT>().0.iter().filter_map(|receipt| receipts.read(receipt));
         let (known, lost): (Vec<_>, Vec<_>) = sequences.partition(|sequence| *sequence <= newest);
@@ -59,7 +59,7 @@ impl Receipts {
     /// delivered again after a kill, and nothing else.
     pub(crate) fn note(&self, sequences: &[u64]) {
         for sequence in sequences {
-            let place = (sequence % PLACES) * RECEIPT as u64;
+            let place = (sequence % PLACES as u64) * RECEIPT as u64;
             if let Err(error) = self.file.write_at(&self.receipt(*sequence), place)
                 && !self.failed.swap(true, Ordering::Relaxed)
             {
