@@ -129,7 +129,11 @@ impl Folder {
                         );
                     }
                     self.note_dropped(&folded);
+                    let all_went = folded.dropped.bytes == 0;
                     self.checkpoint = folded.checkpoint;
+                    if all_went {
+                        self.compact();
+                    }
                 }
                 Err(error) => {
                     tracing::error!(%error, "no room can be made on the full disk");
@@ -137,6 +141,17 @@ impl Folder {
                         tracing::error!(%error, "the index can't be opened again");
                     }
                 }
+            }
+        }
+    }
+
+    /// Nothing is left that may go, and still there's no room: redb's file has holes that the disk has no
+    /// blocks for, and redb would write there before it uses what history has left free.
+    fn compact(&mut self) {
+        if let Err(error) = self.shared.index.compact() {
+            tracing::error!(%error, "the index can't be made smaller on the full disk");
+            if let Err(error) = self.reopen() {
+                tracing::error!(%error, "the index can't be opened again");
             }
         }
     }

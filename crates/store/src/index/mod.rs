@@ -35,6 +35,16 @@ impl Index {
         Ok(())
     }
 
+    /// Moves what there is together and gives the end of the file back to the disk. Does nothing while
+    /// somebody reads.
+    pub(crate) fn compact(&self) -> Result<(), redb::Error> {
+        let mut slot = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        match slot.as_mut().map(Database::compact) {
+            None | Some(Ok(_) | Err(redb::CompactionError::TransactionInProgress)) => Ok(()),
+            Some(Err(error)) => Err(error.into()),
+        }
+    }
+
     /// Makes the index where there is none: aside, and put in its place when `fill` is through, so
     /// that a power cut leaves a whole one or none.
     pub(crate) fn make(
