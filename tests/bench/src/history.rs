@@ -9,7 +9,7 @@ use crate::disk::{Image, USUAL};
 use crate::judge::{Promise, judge};
 use crate::load::{Generator, Until};
 use crate::path::{Load, Plan};
-use crate::phase::{Bench, Phase, drained};
+use crate::phase::{Bench, History, Phase, drained};
 use crate::results::Results;
 use crate::server::{Kind, Server};
 use crate::sink::Sink;
@@ -20,6 +20,8 @@ use crate::work::{LANES, Work};
 /// How many lie there.
 pub(crate) const FULL: usize = 1_000_000;
 pub(crate) const SMOKE: usize = 3_000;
+/// Phases that keep a schedule are so many times as long as elsewhere: a p99 is to be compared.
+const LONGER: u32 = 2;
 
 /// Measures the gateway.
 pub(crate) fn measure(
@@ -32,29 +34,50 @@ pub(crate) fn measure(
     let history = TempDir::new_in(&bench.folder)?;
     say("history: filling");
     fill(bench, records, history.path())?;
-    // On a device of its own where there can be one, so that bytes are measured as well.
-    let image = Image::new(&bench.folder, wear.image, USUAL)
-        .map_err(|error| say(&format!("no device of its own: {error:#}")))
-        .ok();
-    let work = plan.work(8)?;
+    let work = plan.work_for_longer(8, LONGER)?;
+    let states = |round: u32| {
+        let mut states = [("with", History::Known), ("without", History::Beside)];
+        if round.is_multiple_of(2) {
+            states.reverse();
+        }
+        states
+    };
     for round in 1..=plan.rounds {
         for load in &plan.loads {
-            let mut states = [("with", Some(history.path())), ("without", None)];
-            if round.is_multiple_of(2) {
-                states.reverse();
-            }
-            // Two folds at the low rate are in the bytes of the first round.
-            let until = match load {
-                Load::Busy if round == 1 => Until::webhooks(wear.busy),
-                Load::Busy | Load::Fast | Load::Saturated => Until::time(load.time(plan.paced)),
-            };
-            for (state, history) in states {
+            for (state, place) in states(round) {
                 say(&format!("history, round {round} of {}: {} {state}", plan.rounds, load.word()));
-                let mut phase = Phase::new(load.pace(), until);
-                phase.image = image.as_ref();
-                phase.history = history;
+                let times = if *load == Load::Saturated { 1 } else { LONGER };
+                let mut phase = Phase::new(load.pace(), Until::time(load.time(plan.paced) * times));
+                phase.history = Some((history.path(), place));
                 let figures = bench.run(Kind::Wagate, &work, &phase)?;
                 results.add(&format!("history/{}/{state}", load.word()), Kind::Wagate, round, figures);
+            }
+        }
+    }
+    // The bytes by themselves: an image's flushes have journal commits of their own behind them, which show
+    // in every latency.
+    let image = match Image::new(&bench.folder, wear.image, USUAL) {
+        Ok(image) => image,
+        Err(error) => {
+            say(&format!("no device of its own: {error:#}"));
+            return Ok(());
+        }
+    };
+    for round in 1..=plan.rounds {
+        for load in &plan.loads {
+            let until = match load {
+                // Two folds are in it, and it comes out the same each time.
+                Load::Busy if round == 1 => Until::webhooks(wear.busy),
+                Load::Busy | Load::Fast => continue,
+                Load::Saturated => Until::time(load.time(plan.paced)),
+            };
+            for (state, place) in states(round) {
+                say(&format!("history, bytes, round {round} of {}: {} {state}", plan.rounds, load.word()));
+                let mut phase = Phase::new(load.pace(), until);
+                phase.image = Some(&image);
+                phase.history = Some((history.path(), place));
+                let figures = bench.run(Kind::Wagate, &work, &phase)?;
+                results.add(&format!("history-bytes/{}/{state}", load.word()), Kind::Wagate, round, figures);
             }
         }
     }

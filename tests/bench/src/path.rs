@@ -63,9 +63,14 @@ pub(crate) struct Plan {
 impl Plan {
     /// Webhooks for the longest phase and its warm-up, made once for all phases.
     pub(crate) fn work(&self, seed: u64) -> anyhow::Result<Arc<Work>> {
+        self.work_for_longer(seed, 1)
+    }
+
+    /// The same where schedules are kept for `longer` times as long.
+    pub(crate) fn work_for_longer(&self, seed: u64, longer: u32) -> anyhow::Result<Arc<Work>> {
         let seconds = |load: &Load| load.time(self.paced).as_secs_f64();
         let most = self.loads.iter().map(|load| match load.pace() {
-            Pace::PerSecond(rate) => rate * seconds(load),
+            Pace::PerSecond(rate) => rate * seconds(load) * f64::from(longer),
             Pace::Closed(_) => PREPARED_PER_SECOND * seconds(load),
         });
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "some hundred thousand")]

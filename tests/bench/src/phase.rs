@@ -44,8 +44,17 @@ pub(crate) struct Phase<'a> {
     pub(crate) image: Option<&'a Image>,
     /// A library between the server and the C library.
     pub(crate) preload: Option<&'a Path>,
-    /// A folder with a store that the phase begins with a copy of.
-    pub(crate) history: Option<&'a Path>,
+    /// A folder with a store, of which a copy lies there when the phase begins.
+    pub(crate) history: Option<(&'a Path, History)>,
+}
+
+/// What a history is to a phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum History {
+    /// The server has it.
+    Known,
+    /// It lies beside an empty store: the file system is as full, and the disk has had as much to write.
+    Beside,
 }
 
 impl Phase<'_> {
@@ -79,8 +88,10 @@ impl Bench {
     pub(crate) fn run(&self, kind: Kind, work: &Arc<Work>, phase: &Phase<'_>) -> anyhow::Result<Figures> {
         let root = phase.image.map_or_else(|| self.folder.clone(), Image::root);
         let folder = TempDir::new_in(root)?;
-        if let Some(history) = phase.history {
-            copy(history, folder.path())?;
+        if let Some((store, history)) = phase.history {
+            let beside = folder.path().join("beside");
+            fs::create_dir(&beside)?;
+            copy(store, if history == History::Known { folder.path() } else { &beside })?;
         }
         let sink = Sink::start(Arc::clone(work), None)?;
         let server = Server::start(&self.programs, kind, folder.path(), &sink.url(), phase.preload)?;
