@@ -140,7 +140,8 @@ fn nothing_is_left_over() {
             continue;
         }
         for (number, line) in read(&path).lines().enumerate() {
-            if LEFTOVERS.iter().any(|(one, two)| has_word(line, &format!("{one}{two}"))) {
+            let unmerged = line.starts_with("<<<<<<<") || line.starts_with(">>>>>>>");
+            if unmerged || LEFTOVERS.iter().any(|(one, two)| has_word(line, &format!("{one}{two}"))) {
                 found.push(format!("{path}:{}", number + 1));
             }
         }

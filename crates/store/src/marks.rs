@@ -5,8 +5,8 @@
 
 use crate::format::entry::Mark;
 
-/// Sequences in one mark: a mark with them fills no more than a few blocks.
-const SEQUENCES_MAX: usize = 1024;
+/// Sequences in one mark: it fills no more than a few blocks, and the state's lock is held for moments.
+pub(crate) const SEQUENCES_MAX: usize = 1024;
 /// Who makes more marks than so many bytes waits until they're written.
 const BYTES_MAX: usize = 256 << 10;
 /// With so many sequences waiting the writer is called: a quarter of the receipts that there are.

@@ -14,6 +14,7 @@ use crate::format::group::Salt;
 use crate::index::Index;
 use crate::keyed::{Hash, HashKey};
 use crate::log::Geometry;
+use crate::marks;
 use crate::options::{GROUP_BYTES, Options};
 use crate::receipts::Receipts;
 use crate::state::{Call, State};
@@ -149,7 +150,7 @@ impl Store {
     /// undelivered; written with the next group and durable with it, or within the time that the
     /// options say.
     pub fn settle(&self, sequences: &[Sequence]) {
-        for part in sequences.chunks(MARKS_MAX) {
+        for part in sequences.chunks(marks::SEQUENCES_MAX) {
             let newest = self.shared.lock().newest;
             let known = part.iter().map(|sequence| sequence.0);
             let known: Vec<u64> = known.filter(|sequence| *sequence <= newest).collect();
@@ -242,9 +243,6 @@ impl Drop for Store {
         self.close();
     }
 }
-
-/// Sequences that are settled at a time, so that the lock is held for moments.
-const MARKS_MAX: usize = 1024;
 
 /// What an item takes in the log, roughly and rather too much.
 fn bytes_of(item: &Item) -> usize {

@@ -1,7 +1,6 @@
 //! HTTP/2, over TLS as Meta would speak it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -100,8 +99,9 @@ async fn draining_lets_streams_finish_and_idle_ones_go() {
     shelf.shut();
     let answer = tokio::spawn(async move { busy.send_request(webhook(b"{}", SECRET)).await });
     shelf.begun(1).await;
+    let listener = door.listener();
     let served = door.stop();
-    tokio::time::sleep(Duration::from_millis(20)).await;
+    until(|| listener.open() == 1).await;
     shelf.open();
     assert_eq!(answer.await.unwrap().unwrap().status().as_u16(), 200);
     assert_eq!(served.await.unwrap().cut, 0);

@@ -21,3 +21,4 @@ pub use run::{Line, WhatsappError, WhatsappOptions, run_whatsapp};
 pub use schedule::{Backoff, Pace, Retry};
 pub use sender::{Sender, SenderOptions, Stop};
 pub use supply::{Signed, Supply};
+pub use tls::danger_accept_any_certificate;

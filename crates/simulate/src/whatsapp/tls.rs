@@ -1,4 +1,4 @@
-//! TLS for trials: any certificate will do.
+//! TLS for trials and tests: any certificate will do.
 
 use std::sync::Arc;
 
@@ -9,7 +9,10 @@ use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 
 /// A client that accepts every certificate, as Meta never would: a trial box has one of its own
 /// making.
-pub(crate) fn danger_accept_any_certificate() -> Result<Arc<ClientConfig>, Error> {
+///
+/// # Errors
+/// If the cryptography at hand has no TLS version that is safe.
+pub fn danger_accept_any_certificate() -> Result<Arc<ClientConfig>, Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()?

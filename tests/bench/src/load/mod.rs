@@ -2,7 +2,6 @@
 
 mod connection;
 mod schedule;
-mod tls;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,7 +11,7 @@ use simulate::Histogram;
 
 pub(crate) use connection::Connection;
 pub(crate) use schedule::{Pace, Until};
-pub(crate) use tls::config as tls_config;
+pub(crate) use simulate::whatsapp::danger_accept_any_certificate as tls_config;
 
 use schedule::Schedule;
 
