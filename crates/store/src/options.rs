@@ -21,7 +21,7 @@ pub(crate) const REMEMBER_DAYS: u64 = 9;
 
 /// Jobs that wait for the writer: more than that many callers are told to come back.
 pub(crate) const JOBS_MAX: usize = 1024;
-/// Bytes of one group commit; a larger webhook is a group of its own.
+/// Bytes of one group commit; a larger webhook is a group of its own, and from twice as much on goes in parts.
 pub(crate) const GROUP_BYTES: usize = 1 << 20;
 
 /// redb's page cache. Inserts and expiry are led by time, so a few hot pages are enough.

@@ -1,7 +1,7 @@
 //! The thread that hands records to the CRM.
 //!
 //! A thread and a runtime of its own: a CRM that takes all it can doesn't take the time of the
-//! workers that answer Meta.
+//! thread that answers Meta.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;

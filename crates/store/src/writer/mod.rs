@@ -2,7 +2,7 @@
 //!
 //! All that waits is written and synced together, and answered after. While a group is on its way
 //! to the disk the next one gathers, so that a slow disk makes larger groups and no timer is
-//! needed; only where a sync takes long is a short wait worth it.
+//! needed; only where a sync takes long, or under load, is a short wait worth it.
 
 use std::sync::Arc;
 mod batch;
