@@ -10,4 +10,5 @@ mod clock;
 pub mod config;
 pub mod demo;
 pub mod out;
+mod panics;
 pub mod telemetry;

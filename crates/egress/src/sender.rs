@@ -15,6 +15,9 @@ use crate::deliver::Render;
 use crate::http::{self, Trouble};
 use crate::{Clients, EgressError, Endpoint, SigningSecrets};
 
+/// The CRM has it already.
+const CONFLICT: u16 = StatusCode::CONFLICT.as_u16();
+
 /// What came of a request.
 #[derive(Debug)]
 pub(crate) struct Report {
@@ -59,7 +62,7 @@ impl Sender {
             Some((head, body)) => {
                 drop(records);
                 match self.client.send(&head, &body).await {
-                    Ok(answer) => answered(&answer),
+                    Ok(answer) => answered(&answer, count),
                     Err(trouble) => failed(trouble),
                 }
             }
@@ -84,7 +87,7 @@ impl Sender {
     }
 }
 
-fn answered(answer: &http::Answer) -> Report {
+fn answered(answer: &http::Answer, records: usize) -> Report {
     let status = Answer::Status {
         code: answer.code,
         retry_after: answer.retry_after.as_deref(),
@@ -92,7 +95,12 @@ fn answered(answer: &http::Answer) -> Report {
     };
     // Only a date to wait for is measured against the clock.
     let now = if answer.retry_after.is_some() { SystemTime::now() } else { UNIX_EPOCH };
-    let verdict = classify(&status, now);
+    let mut verdict = classify(&status, now);
+    // Of a batch that is there already a part may be meant, and the rest taken back for it: alone
+    // each record gets an answer of its own.
+    if answer.code == CONFLICT && records > 1 {
+        verdict = Verdict::Refused;
+    }
     let mut report = Report { verdict, status: Some(answer.code), error: String::new(), body: String::new() };
     if verdict != Verdict::Accepted {
         let status = StatusCode::from_u16(answer.code);

@@ -71,6 +71,9 @@ pub struct RequestLimits {
     /// How many of these may come from one address over connections that have proved nothing;
     /// past it 503; see [`STRANGER_BYTES_IN_FLIGHT`].
     pub stranger_bytes_in_flight: usize,
+    /// How many may come from all such addresses together; past it 503; see
+    /// [`STRANGERS_BYTES_IN_FLIGHT`].
+    pub strangers_bytes_in_flight: usize,
     /// Bytes read and dropped after an answer that came before the end of the body; see
     /// [`DROPPED_BYTES`].
     pub dropped_bytes: usize,
@@ -95,9 +98,11 @@ pub const BODY_TIME: Duration = Duration::from_secs(30);
 pub const REQUESTS_IN_FLIGHT: usize = CONNECTIONS;
 /// Eight bodies of the largest kind, or a full house of ordinary ones (1 to 50 KB).
 pub const BODY_BYTES_IN_FLIGHT: usize = 32 * 1024 * 1024;
-/// Two bodies of the largest kind, and a quarter of all: who stalls uploads on purpose needs
-/// several addresses to keep the others out.
-pub const STRANGER_BYTES_IN_FLIGHT: usize = BODY_BYTES_IN_FLIGHT / 4;
+/// Two bodies of the largest kind, and half of what strangers have: who stalls uploads on purpose needs
+/// several addresses to keep other strangers out.
+pub const STRANGER_BYTES_IN_FLIGHT: usize = STRANGERS_BYTES_IN_FLIGHT / 2;
+/// Half of all is for connections that have brought something signed: addresses cost nothing.
+pub const STRANGERS_BYTES_IN_FLIGHT: usize = BODY_BYTES_IN_FLIGHT / 2;
 /// Eight times what is allowed: enough for every honest mistake.
 pub const DROPPED_BYTES: usize = 32 * 1024 * 1024;
 /// As for the drain of a listener.
@@ -119,6 +124,7 @@ impl Default for RequestLimits {
             requests_in_flight: REQUESTS_IN_FLIGHT,
             body_bytes_in_flight: BODY_BYTES_IN_FLIGHT,
             stranger_bytes_in_flight: STRANGER_BYTES_IN_FLIGHT,
+            strangers_bytes_in_flight: STRANGERS_BYTES_IN_FLIGHT,
             dropped_bytes: DROPPED_BYTES,
             dropped_time: DROPPED_TIME,
             unsigned_per_minute: UNSIGNED_PER_MINUTE,

@@ -11,23 +11,38 @@ use crate::network::Network;
 /// Memory is counted in blocks of this many bytes.
 const BLOCK: usize = 4096;
 
-/// The memory that all bodies share, of which strangers of one address get only a part.
+/// The memory that all bodies share, of which strangers get only a part, and those of one address
+/// only a part of that.
 #[derive(Debug)]
 pub(crate) struct Memory {
     blocks: Arc<Semaphore>,
     stranger_blocks: usize,
-    /// What each address has in use over connections that have proved nothing; nobody is here
-    /// without any.
-    strangers: Mutex<HashMap<Network, usize>>,
+    strangers_blocks: usize,
+    strangers: Mutex<Strangers>,
     taken: Gauge,
 }
 
+/// What is in use over connections that have proved nothing.
+#[derive(Debug, Default)]
+struct Strangers {
+    blocks: usize,
+    /// By address; nobody is here without any.
+    each: HashMap<Network, usize>,
+}
+
 impl Memory {
-    /// `taken` shows how many bytes are in use.
-    pub(crate) fn new(bytes: usize, stranger_bytes: usize, taken: Gauge) -> Arc<Self> {
+    /// Of `bytes` altogether strangers get `strangers_bytes`, and those of one address
+    /// `stranger_bytes`; `taken` shows how many are in use.
+    pub(crate) fn new(
+        bytes: usize,
+        stranger_bytes: usize,
+        strangers_bytes: usize,
+        taken: Gauge,
+    ) -> Arc<Self> {
         Arc::new(Self {
             blocks: Arc::new(Semaphore::new(bytes.div_ceil(BLOCK))),
             stranger_blocks: stranger_bytes.div_ceil(BLOCK),
+            strangers_blocks: strangers_bytes.div_ceil(BLOCK),
             strangers: Mutex::default(),
             taken,
         })
@@ -38,7 +53,7 @@ impl Memory {
         Share { memory: Arc::clone(self), stranger, blocks: 0, permit: None }
     }
 
-    fn strangers(&self) -> MutexGuard<'_, HashMap<Network, usize>> {
+    fn strangers(&self) -> MutexGuard<'_, Strangers> {
         self.strangers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -65,11 +80,13 @@ impl Share {
         };
         if let Some(network) = self.stranger {
             let mut strangers = self.memory.strangers();
-            let theirs = strangers.get(&network).copied().unwrap_or_default() + more;
-            if theirs > self.memory.stranger_blocks {
+            let theirs = strangers.each.get(&network).copied().unwrap_or_default() + more;
+            if theirs > self.memory.stranger_blocks || strangers.blocks + more > self.memory.strangers_blocks
+            {
                 return false;
             }
-            strangers.insert(network, theirs);
+            strangers.blocks += more;
+            strangers.each.insert(network, theirs);
         }
         match &mut self.permit {
             Some(held) => held.merge(permit),
@@ -86,10 +103,11 @@ impl Drop for Share {
         self.memory.taken.dec_by(gauge(self.blocks * BLOCK));
         let Some(network) = self.stranger else { return };
         let mut strangers = self.memory.strangers();
-        if let Some(theirs) = strangers.get_mut(&network) {
+        strangers.blocks = strangers.blocks.saturating_sub(self.blocks);
+        if let Some(theirs) = strangers.each.get_mut(&network) {
             *theirs = theirs.saturating_sub(self.blocks);
             if *theirs == 0 {
-                strangers.remove(&network);
+                strangers.each.remove(&network);
             }
         }
     }
@@ -108,20 +126,22 @@ mod tests {
     #[test]
     fn a_stranger_gets_a_part_the_proved_the_rest_and_all_comes_back() {
         let taken = Gauge::default();
-        let memory = Memory::new(4 * BLOCK, 2 * BLOCK, taken.clone());
+        let memory = Memory::new(4 * BLOCK, 2 * BLOCK, 3 * BLOCK, taken.clone());
         let [one, other] = [1, 2].map(|last| Some(Network::V4(Ipv4Addr::new(203, 0, 113, last))));
         let (mut first, mut second) = (memory.share(one), memory.share(one));
         assert!(first.grow_to(1) && first.grow_to(BLOCK) && second.grow_to(BLOCK));
         assert!(!first.grow_to(BLOCK + 1), "the address has its part");
         let (mut third, mut proved) = (memory.share(other), memory.share(None));
         assert!(third.grow_to(BLOCK));
+        assert!(!third.grow_to(BLOCK + 1), "strangers have theirs");
         assert!(proved.grow_to(BLOCK));
         assert!(!proved.grow_to(2 * BLOCK), "there is no more at all");
         assert_eq!(taken.get(), gauge(4 * BLOCK));
         drop((first, second, third));
         assert!(proved.grow_to(4 * BLOCK));
         drop(proved);
-        assert_eq!((taken.get(), memory.strangers().len()), (0, 0));
+        assert_eq!((taken.get(), memory.strangers().each.len()), (0, 0));
+        assert_eq!(memory.strangers().blocks, 0);
         assert!(memory.share(one).grow_to(2 * BLOCK));
     }
 }

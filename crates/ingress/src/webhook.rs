@@ -42,6 +42,10 @@ pub struct Webhook<A> {
     refusals: Quiet,
 }
 
+/// A body up to this size is hashed at once: on a small core without instructions for SHA-256 that takes
+/// a millisecond.
+const INLINE_BYTES: usize = 64 * 1024;
+
 /// The name as `http` keeps it, made once.
 static SIGNATURE: HeaderName = HeaderName::from_static(HEADER);
 
@@ -72,6 +76,7 @@ impl<A: Admit> Webhook<A> {
             memory: Memory::new(
                 limits.body_bytes_in_flight,
                 limits.stranger_bytes_in_flight,
+                limits.strangers_bytes_in_flight,
                 metrics.body_bytes_in_flight.clone(),
             ),
             unsigned: UnsignedBudget::new(&limits),
@@ -97,9 +102,12 @@ impl<A: Admit> Webhook<A> {
         B: Body<Data = Bytes> + Send + Unpin + 'static,
     {
         let received = Instant::now();
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
         let mut body = Reading::new(&head, body);
-        let outcome = self.judge(peer, &head, &mut body, received).await;
+        let signature = signature(&head.headers);
+        // Over HTTP/2 they can take far more than their bytes on the wire, for as long as a body lasts.
+        head.headers = HeaderMap::new();
+        let outcome = self.judge(peer, &head, signature, &mut body, received).await;
         if let Some(rest) = body.rest() {
             let (most, time, busy) = (self.limits.dropped_bytes, self.limits.dropped_time, peer.busy());
             tokio::spawn(async move {
@@ -121,7 +129,14 @@ impl<A: Admit> Webhook<A> {
         let _ = self.in_flight.acquire_many(all).await;
     }
 
-    async fn judge<B>(&self, peer: &Peer, head: &Parts, body: &mut Reading<B>, received: Instant) -> Outcome
+    async fn judge<B>(
+        &self,
+        peer: &Peer,
+        head: &Parts,
+        signature: Option<Signature>,
+        body: &mut Reading<B>,
+        received: Instant,
+    ) -> Outcome
     where
         B: Body<Data = Bytes> + Unpin,
     {
@@ -130,7 +145,7 @@ impl<A: Admit> Webhook<A> {
         }
         match head.method {
             Method::GET => self.welcome(peer, head.uri.query()),
-            Method::POST => self.webhook(peer, &head.headers, body, received).await,
+            Method::POST => self.webhook(peer, signature, body, received).await,
             _ => Outcome::MethodNotAllowed,
         }
     }
@@ -146,7 +161,7 @@ impl<A: Admit> Webhook<A> {
     async fn webhook<B>(
         &self,
         peer: &Peer,
-        headers: &HeaderMap,
+        signature: Option<Signature>,
         body: &mut Reading<B>,
         received: Instant,
     ) -> Outcome
@@ -154,7 +169,7 @@ impl<A: Admit> Webhook<A> {
         B: Body<Data = Bytes> + Unpin,
     {
         let deadline = received + self.limits.body_time;
-        let Some(signature) = signature(headers) else {
+        let Some(signature) = signature else {
             return self.charge(peer, Outcome::Unsigned);
         };
         let stranger = (!peer.connection.proved()).then(|| peer.network());
@@ -165,7 +180,8 @@ impl<A: Admit> Webhook<A> {
             Err(BodyError::Broken) => return Outcome::BrokenBody,
             Err(BodyError::NoMemory) => return self.busy(),
         };
-        if !self.credentials().verify(&held.bytes, &signature) {
+        let Some(right) = self.verify(&held.bytes, signature).await else { return self.busy() };
+        if !right {
             if let Some(unsaid) = self.wrong_signatures.speak(Instant::now()) {
                 warn!(
                     unsaid,
@@ -187,6 +203,16 @@ impl<A: Admit> Webhook<A> {
                 Outcome::Refused(reason, retry_after)
             }
         }
+    }
+
+    /// Whether the signature is right; `None` if nobody could look. Large bodies are looked at on
+    /// another thread: who has no secret can send them, too, and the other senders shall not wait.
+    async fn verify(&self, body: &Bytes, signature: Signature) -> Option<bool> {
+        if body.len() <= INLINE_BYTES {
+            return Some(self.credentials().verify(body, &signature));
+        }
+        let (credentials, body) = (self.credentials().clone(), body.clone());
+        tokio::task::spawn_blocking(move || credentials.verify(&body, &signature)).await.ok()
     }
 
     /// `outcome`, or 429 once the address has had too many of its kind.

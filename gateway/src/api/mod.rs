@@ -24,6 +24,7 @@ use hyper_util::service::TowerToHyperService;
 use ingress::{ConnectionLimits, ListenerMetrics, Peer, Transport};
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 use self::problem::Problem;
 use crate::app::secrets::ApiToken;
@@ -36,6 +37,8 @@ pub(crate) struct Side {
     pub(crate) token: ApiToken,
     pub(crate) numbers: Arc<Numbers>,
     pub(crate) registry: Arc<Registry>,
+    /// True once the box is to stop: nobody waits any more.
+    pub(crate) stopped: watch::Receiver<bool>,
 }
 
 /// Serves the store side until `stop`, then drains.

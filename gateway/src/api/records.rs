@@ -15,6 +15,7 @@ use super::problem::Problem;
 use super::query::Parameters;
 use super::{Side, page};
 use crate::config::units;
+use crate::panics::{contained, containing};
 
 /// Records in an answer, without a word about it and at most.
 const LIMIT: usize = 100;
@@ -94,33 +95,45 @@ pub(super) async fn list(State(side): State<Side>, uri: Uri) -> Result<Response,
     let wanted = std::sync::Arc::new(wanted);
     let deadline = Instant::now() + wait.unwrap_or_default();
     let mut tail = side.shown.journal.watch();
+    let mut stopped = side.stopped.clone();
     let mut after = after;
     loop {
         tail.borrow_and_update();
         let (shown, asked) = (side.clone(), std::sync::Arc::clone(&wanted));
         let query = Query { after, limit, bytes: PAGE_BYTES };
-        let read = move || shown.shown.store.page(&query, &|record| asked.takes(record));
+        let read = move || containing(|| shown.shown.store.page(&query, &|record| asked.takes(record)));
         let page = tokio::task::spawn_blocking(read).await??;
         if !page.records.is_empty() || wait.is_none() || Instant::now() >= deadline {
-            return Ok(answer(&side, &page));
+            return answer(&side, &page);
         }
         let looked_through = page.next < page.newest;
         after = Some(page.next);
-        if !looked_through && tokio::time::timeout_at(deadline, tail.changed()).await.is_err() {
-            return Ok(answer(&side, &page));
+        if looked_through {
+            continue;
+        }
+        let more = tokio::select! {
+            more = tokio::time::timeout_at(deadline, tail.changed()) => more.is_ok(),
+            // A restart isn't kept waiting by who waits.
+            _ = stopped.wait_for(|stopped| *stopped) => false,
+        };
+        if !more {
+            return answer(&side, &page);
         }
     }
 }
 
-fn answer(side: &Side, page: &Page) -> Response {
-    let parts: Vec<Vec<u8>> =
-        page.records.iter().map(|record| records::render(record, &side.numbers)).collect();
+fn answer(side: &Side, page: &Page) -> Result<Response, Problem> {
+    let render = |record| contained(|| records::render(record, &side.numbers));
+    let parts: Option<Vec<Vec<u8>>> = page.records.iter().map(|record| render(record)).collect();
+    let Some(parts) = parts else {
+        return Err(Problem::our_fault());
+    };
     let rest = json!({
         "next": page.next.to_string(),
         "oldest": page.oldest.to_string(),
         "store": side.shown.store.id(),
     });
-    page::answer("records", &parts, &rest)
+    Ok(page::answer("records", &parts, &rest))
 }
 
 fn read_time(text: &str) -> Option<WallTime> {

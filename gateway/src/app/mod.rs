@@ -11,7 +11,6 @@ mod delivery;
 mod front;
 mod journal;
 mod metrics;
-mod panics;
 pub(crate) mod secrets;
 pub mod snapshot;
 
@@ -40,7 +39,7 @@ use self::secrets::Secrets;
 use self::snapshot::Shown;
 use crate::config::accepted::{self, Start};
 use crate::config::{self, Config, Loaded, Problems};
-use crate::{api, clock};
+use crate::{api, clock, panics};
 
 /// A running gateway.
 pub struct App {
@@ -82,28 +81,8 @@ impl App {
             ingress_metrics.clone(),
         ));
         let secrets = Arc::new(Secrets::new(config, Arc::clone(&webhook), tls.clone())?);
-        let delivery = DeliveryThread::start(
-            config,
-            Arc::clone(&journal),
-            Arc::clone(&numbers),
-            &secrets,
-            &mut registry,
-        )?;
-
         let api_listener = bind(config.api.listen, "api.listen").await?;
         let api_address = api_listener.local_addr()?;
-
-        let shown = Arc::new(Shown {
-            store: Arc::clone(&store),
-            journal: Arc::clone(&journal),
-            delivery: delivery.as_ref().map(DeliveryThread::status),
-            mode: config.crm.mode,
-            endpoint: config.crm.endpoints.first().map(|endpoint| endpoint.name.clone()),
-            refused: refused.as_ref().map(Problems::summary),
-            tls: tls.clone(),
-        });
-        metrics::register(&mut registry, Arc::clone(&shown));
-        let (broken_sender, broken) = watch::channel(false);
 
         let mut tasks = Vec::new();
         let transport = match &tls {
@@ -118,11 +97,34 @@ impl App {
         };
         let stop_webhooks = when_true(stopped.clone());
         let front = Front::start(config.webhook.listen, transport, webhook, answers, stop_webhooks)?;
+        // Not before both sides listen: a box that can't start would deliver a little at each try, and
+        // not hear the answers.
+        let delivery = DeliveryThread::start(
+            config,
+            Arc::clone(&journal),
+            Arc::clone(&numbers),
+            &secrets,
+            &mut registry,
+        )?;
+
+        let shown = Arc::new(Shown {
+            store: Arc::clone(&store),
+            journal: Arc::clone(&journal),
+            delivery: delivery.as_ref().map(DeliveryThread::status),
+            mode: config.crm.mode,
+            endpoint: config.crm.endpoints.first().map(|endpoint| endpoint.name.clone()),
+            refused: refused.as_ref().map(Problems::summary),
+            tls: tls.clone(),
+        });
+        metrics::register(&mut registry, Arc::clone(&shown));
+        let (broken_sender, broken) = watch::channel(false);
+
         let side = api::Side {
             shown: Arc::clone(&shown),
             token: secrets.api_token(),
             numbers,
             registry: Arc::new(registry),
+            stopped: stopped.clone(),
         };
         tasks.push(tokio::spawn(api::serve(
             api_listener,

@@ -23,6 +23,9 @@ const WARM_UP_RATE: f64 = 500.0;
 const DRAINED_WITHIN: Duration = Duration::from_secs(900);
 /// What has just started is left alone for so long before its idle memory is read.
 const REST: Duration = Duration::from_secs(1);
+/// And after a history was copied beside it: a disk that has just taken hundreds of megabytes is slower
+/// for a while, whoever writes to it.
+const COPIED_REST: Duration = Duration::from_secs(6);
 
 /// What is common to all phases.
 #[derive(Debug)]
@@ -95,7 +98,8 @@ impl Bench {
         }
         let sink = Sink::start(Arc::clone(work), None)?;
         let server = Server::start(&self.programs, kind, folder.path(), &sink.url(), phase.preload)?;
-        std::thread::sleep(self.rest);
+        let copied = phase.history.is_some() && !self.rest.is_zero();
+        std::thread::sleep(if copied { COPIED_REST } else { self.rest });
         let idle = server.memory()?;
         let mut generator = Generator::open(Arc::clone(work), server.address(), true)?;
         let warm_up = generator.run(Pace::PerSecond(WARM_UP_RATE), Until::time(self.warm_up))?;

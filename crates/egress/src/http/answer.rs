@@ -25,6 +25,13 @@ pub(crate) struct Answer {
     pub(crate) reason: Vec<u8>,
 }
 
+impl Answer {
+    /// Whether it says that the CRM has what was sent.
+    pub(super) const fn is_accepting(&self) -> bool {
+        matches!(self.code, 200..=299 | 409)
+    }
+}
+
 /// Reads one answer.
 #[derive(Debug)]
 pub(super) struct Reader {

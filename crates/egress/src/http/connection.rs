@@ -56,7 +56,8 @@ impl Connection {
     /// Returns it, and whether the connection can carry another request. If the time is over, or
     /// the connection breaks, once the status has come, then that is the answer.
     ///
-    /// An answer may come before the request was sent to its end; the rest isn't sent then.
+    /// An answer may come before the request was sent to its end; the rest isn't sent then, and
+    /// what says that all is well isn't believed.
     pub(super) async fn exchange(
         &mut self,
         head: &[u8],
@@ -78,6 +79,10 @@ impl Connection {
         ended?;
         let whole = exchange.sent == head.len() + body.len() && !exchange.writing;
         match exchange.reader.into_answer() {
+            // Nobody has what wasn't sent, whatever the answer says: it may be that of a request before.
+            Some((answer, _)) if !whole && answer.is_accepting() => {
+                Err(unknown("it was accepted before it was sent"))
+            }
             Some((answer, keeps)) => Ok((answer, keeps && whole)),
             None => Err(unknown("the connection ended before an answer came")),
         }

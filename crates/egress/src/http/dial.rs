@@ -40,10 +40,12 @@ impl Dialler {
 
     /// A new connection by `deadline`, TLS included; else why there is none, in words.
     pub(super) async fn dial(&self, deadline: Instant) -> Result<Stream, String> {
-        match timeout_at(deadline, self.connect()).await {
-            Ok(connected) => connected,
-            Err(_) => Err("no connection in time".to_owned()),
+        let connected = timeout_at(deadline, self.connect()).await;
+        let connected = connected.unwrap_or_else(|_| Err("no connection in time".to_owned()));
+        if connected.is_err() {
+            self.names.forget();
         }
+        connected
     }
 
     async fn connect(&self) -> Result<Stream, String> {
@@ -94,9 +96,26 @@ async fn race(mut addresses: impl Iterator<Item = SocketAddr>) -> io::Result<Tcp
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering;
+
     use tokio::net::TcpListener;
 
+    use super::super::names;
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_failure_names_are_looked_for_with_new_settings_even_if_nobody_answered() {
+        let (names, made) = names::tests::silent();
+        let address = Address::new(&"http://crm.store.lan/in".parse().unwrap(), "").unwrap();
+        let tls = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
+        let tls = tls.with_safe_default_protocol_versions().unwrap();
+        let tls = tls.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();
+        let dialler = Dialler { address, tls: Arc::new(tls), names };
+        for tries in 1..=3 {
+            let error = dialler.dial(Instant::now() + Duration::from_secs(5)).await.unwrap_err();
+            assert_eq!((error.as_str(), made.load(Ordering::Relaxed)), ("no connection in time", tries));
+        }
+    }
 
     #[test]
     fn families_take_turns() {

@@ -3,58 +3,74 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{GOOGLE, LookupIpStrategy, ResolverConfig};
+use futures_util::future::select;
+use hickory_resolver::config::{GOOGLE, LookupIpStrategy, ResolveHosts, ResolverConfig};
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::proto::op::Query;
+use hickory_resolver::proto::rr::{Name, RecordType};
+use hickory_resolver::{Hosts, TokioResolver};
+use tokio::time::timeout;
 
-/// Makes a resolver from the system's settings as they are then.
-type Make = Box<dyn Fn() -> Result<TokioResolver, NetError> + Send + Sync>;
+/// A server that hasn't answered by then is asked once more, or the next one is; after both there is
+/// still time to say so before a connection's time is up.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+/// So long the family of addresses that came first waits for the other (RFC 8305, section 3).
+const OTHER_FAMILY_WITHIN: Duration = Duration::from_millis(50);
+
+/// Reads the system's settings as they are then.
+type Make = Box<dyn Fn() -> Result<Directory, NetError> + Send + Sync>;
 
 /// Looks names up in the hosts file and in DNS, without the C library (a static one can't).
 ///
-/// The system's settings are read at the first look-up, and anew after one that failed: a box that
-/// was up before its network would ask the wrong servers for ever.
+/// The system's settings are read at the first look-up, and anew after [`Names::forget`].
 pub(super) struct Names {
     make: Make,
-    resolver: Mutex<Option<Arc<TokioResolver>>>,
+    directory: Mutex<Option<Arc<Directory>>>,
 }
 
 impl Names {
     /// Goes by the system's settings.
     pub(super) fn of_the_system() -> Self {
-        Self::new(Box::new(of_the_system))
+        Self::new(Box::new(Directory::of_the_system))
     }
 
     fn new(make: Make) -> Self {
-        Self { make, resolver: Mutex::new(None) }
+        Self { make, directory: Mutex::new(None) }
     }
 
     /// The addresses of `name`, one at least; else what is wrong, in words.
     pub(super) async fn look_up(&self, name: &str) -> Result<Vec<IpAddr>, String> {
-        let found = match self.resolver() {
-            Ok(resolver) => resolver.lookup_ip(name).await,
+        let found = match self.directory() {
+            Ok(directory) => directory.look_up(name).await,
             Err(error) => Err(error),
         };
-        let error = match found.map(|found| found.iter().collect::<Vec<_>>()) {
+        let error = match found {
             Ok(addresses) if !addresses.is_empty() => return Ok(addresses),
             Ok(_) => "it has no address".to_owned(),
             // Its own words hold the question.
             Err(error) if error.is_no_records_found() => "it isn't known, or has no address".to_owned(),
             Err(error) => error.to_string(),
         };
-        *self.resolver.lock().unwrap_or_else(PoisonError::into_inner) = None;
         Err(format!("the name can't be resolved: {error}"))
     }
 
-    fn resolver(&self) -> Result<Arc<TokioResolver>, NetError> {
-        let mut resolver = self.resolver.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(resolver) = &*resolver {
-            return Ok(Arc::clone(resolver));
+    /// Reads the settings anew before the next look-up. For whenever no connection came about, for
+    /// whatever reason: a box that was up before its network would ask the wrong servers for ever, and
+    /// a hosts file may have been mended.
+    pub(super) fn forget(&self) {
+        *self.directory.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn directory(&self) -> Result<Arc<Directory>, NetError> {
+        let mut directory = self.directory.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(directory) = &*directory {
+            return Ok(Arc::clone(directory));
         }
         let new = Arc::new((self.make)()?);
-        *resolver = Some(Arc::clone(&new));
+        *directory = Some(Arc::clone(&new));
         Ok(new)
     }
 }
@@ -65,54 +81,185 @@ impl fmt::Debug for Names {
     }
 }
 
+/// The system's settings at one time: its hosts file, and its DNS servers for either family.
+struct Directory {
+    hosts: Hosts,
+    ipv6: TokioResolver,
+    ipv4: TokioResolver,
+}
+
+impl Directory {
+    fn of_the_system() -> Result<Self, NetError> {
+        let hosts = Hosts::from_system().unwrap_or_else(|error| {
+            tracing::debug!(%error, "the hosts file can't be read");
+            Hosts::default()
+        });
+        Ok(Self {
+            hosts,
+            ipv6: resolver(LookupIpStrategy::Ipv6Only)?,
+            ipv4: resolver(LookupIpStrategy::Ipv4Only)?,
+        })
+    }
+
+    /// What stands in the hosts file is the answer, as the C library has it: DNS isn't asked for the
+    /// family that is missing there.
+    async fn look_up(&self, name: &str) -> Result<Vec<IpAddr>, NetError> {
+        let listed = self.listed(name);
+        if listed.is_empty() { self.ask(name).await } else { Ok(listed) }
+    }
+
+    fn listed(&self, name: &str) -> Vec<IpAddr> {
+        let Ok(name) = Name::from_utf8(name) else { return Vec::new() };
+        let of = |family| self.hosts.lookup_static_host(&Query::query(name.clone(), family));
+        let lists = [RecordType::AAAA, RecordType::A].into_iter().filter_map(of);
+        lists
+            .flat_map(|list| list.answers().iter().filter_map(|one| one.data.ip_addr()).collect::<Vec<_>>())
+            .collect()
+    }
+
+    /// Asks for both families at once. A server that is silent about one, as some are about IPv6,
+    /// doesn't keep the other.
+    async fn ask(&self, name: &str) -> Result<Vec<IpAddr>, NetError> {
+        let of = |resolver: &TokioResolver| {
+            let (resolver, name) = (resolver.clone(), name.to_owned());
+            Box::pin(async move {
+                resolver.lookup_ip(name).await.map(|found| found.iter().collect::<Vec<IpAddr>>())
+            })
+        };
+        let (first, other) = select(of(&self.ipv6), of(&self.ipv4)).await.factor_first();
+        let mut addresses = match first {
+            Ok(addresses) => addresses,
+            // An error says more than that there is nothing.
+            Err(error) => {
+                return match other.await {
+                    Err(other) if error.is_no_records_found() => Err(other),
+                    Err(_) => Err(error),
+                    found => found,
+                };
+            }
+        };
+        if let Ok(Ok(more)) = timeout(OTHER_FAMILY_WITHIN, other).await {
+            addresses.extend(more);
+        }
+        addresses.sort_by_key(IpAddr::is_ipv4);
+        Ok(addresses)
+    }
+}
+
 /// As the client of the other commands has it: without settings public servers are asked.
-fn of_the_system() -> Result<TokioResolver, NetError> {
+fn resolver(family: LookupIpStrategy) -> Result<TokioResolver, NetError> {
     let mut builder = TokioResolver::builder_tokio().unwrap_or_else(|error| {
         tracing::debug!(%error, "the system's DNS settings can't be read");
         let servers = ResolverConfig::udp_and_tcp(&GOOGLE);
         TokioResolver::builder_with_config(servers, TokioRuntimeProvider::default())
     });
-    builder.options_mut().ip_strategy = LookupIpStrategy::Ipv6AndIpv4;
+    let options = builder.options_mut();
+    options.ip_strategy = family;
+    options.use_hosts_file = ResolveHosts::Never;
+    options.timeout = ANSWER_WITHIN;
+    options.attempts = 1;
     builder.build()
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use std::net::UdpSocket;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use hickory_resolver::Hosts;
+    use hickory_resolver::config::{ConnectionConfig, NameServerConfig};
+    use tokio::time::Instant;
 
     use super::*;
 
-    /// A resolver that has no server to ask, and this hosts file.
-    fn offline(file: &str) -> Result<TokioResolver, NetError> {
-        let nobody = ResolverConfig::from_parts(None, Vec::new(), Vec::new());
-        let mut resolver =
-            TokioResolver::builder_with_config(nobody, TokioRuntimeProvider::default()).build()?;
+    fn hosts(file: &str) -> Hosts {
         let mut hosts = Hosts::default();
         hosts.read_hosts_conf(file.as_bytes()).unwrap();
-        resolver.set_hosts(Arc::new(hosts));
-        Ok(resolver)
+        hosts
+    }
+
+    /// A resolver that has this server to ask, or none, and `file` for what a server would say.
+    fn resolver(server: Option<&UdpSocket>, file: &str) -> TokioResolver {
+        let servers = server.map(|server| {
+            let address = server.local_addr().unwrap();
+            let mut connection = ConnectionConfig::udp();
+            connection.port = address.port();
+            let mut server = NameServerConfig::udp(address.ip());
+            server.connections = vec![connection];
+            server
+        });
+        let config = ResolverConfig::from_parts(None, Vec::new(), servers.into_iter().collect());
+        let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+        builder.options_mut().timeout = Duration::from_secs(3600);
+        let mut resolver = builder.build().unwrap();
+        resolver.set_hosts(Arc::new(hosts(file)));
+        resolver
+    }
+
+    fn directory(listed: &str) -> Directory {
+        Directory { hosts: hosts(listed), ipv6: resolver(None, ""), ipv4: resolver(None, "") }
+    }
+
+    /// Names for which no server ever answers, and how often the settings were read.
+    pub(in super::super) fn silent() -> (Names, Arc<AtomicUsize>) {
+        let made = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&made);
+        let nobody = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let names = Names::new(Box::new(move || {
+            count.fetch_add(1, Ordering::Relaxed);
+            let of = || resolver(Some(&nobody), "");
+            Ok(Directory { hosts: Hosts::default(), ipv6: of(), ipv4: of() })
+        }));
+        (names, made)
     }
 
     #[tokio::test]
-    async fn a_name_that_is_not_known_is_looked_for_with_new_settings() {
+    async fn settings_are_kept_until_they_are_forgotten() {
         let made = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&made);
         let names = Names::new(Box::new(move || match count.fetch_add(1, Ordering::Relaxed) {
             0 => Err(NetError::Message("the card is being checked")),
-            1 => offline(""),
-            _ => offline("10.0.0.7 crm.store.lan\n::7 crm.store.lan\n"),
+            1 => Ok(directory("")),
+            _ => Ok(directory("10.0.0.7 crm.store.lan\n::7 crm.store.lan\n")),
         }));
         let error = names.look_up("crm.store.lan").await.unwrap_err();
         assert_eq!(error, "the name can't be resolved: the card is being checked");
         let error = names.look_up("crm.store.lan").await.unwrap_err();
         assert!(error.starts_with("the name can't be resolved: ") && !error.contains("crm"), "{error}");
+        names.forget();
         for _ in 0..2 {
-            let mut addresses = names.look_up("crm.store.lan").await.unwrap();
-            addresses.sort();
-            assert_eq!(addresses, [IpAddr::from([10, 0, 0, 7]), "::7".parse().unwrap()]);
+            let addresses = names.look_up("crm.store.lan").await.unwrap();
+            assert_eq!(addresses, ["::7".parse().unwrap(), IpAddr::from([10, 0, 0, 7])]);
         }
         assert_eq!(made.load(Ordering::Relaxed), 3, "what works is kept");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_hosts_file_has_is_not_looked_for_in_dns() {
+        let nobody = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let of = || resolver(Some(&nobody), "");
+        let directory = Directory { hosts: hosts("10.0.0.7 crm.store.lan\n"), ipv6: of(), ipv4: of() };
+        let begun = Instant::now();
+        let addresses = directory.look_up("crm.store.lan").await.unwrap();
+        assert_eq!((addresses, begun.elapsed()), (vec![IpAddr::from([10, 0, 0, 7])], Duration::ZERO));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_is_silent_about_one_family_does_not_keep_the_other() {
+        let nobody = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let (quick, silent) = (|file| resolver(None, file), || resolver(Some(&nobody), ""));
+        for (ipv6, ipv4, address) in [
+            (silent(), quick("10.0.0.7 crm.store.lan\n"), "10.0.0.7"),
+            (quick("::7 crm.store.lan\n"), silent(), "::7"),
+        ] {
+            let directory = Directory { hosts: Hosts::default(), ipv6, ipv4 };
+            let begun = Instant::now();
+            let addresses = directory.look_up("crm.store.lan").await.unwrap();
+            assert_eq!(addresses, [address.parse::<IpAddr>().unwrap()]);
+            assert!(
+                begun.elapsed() <= OTHER_FAMILY_WITHIN + Duration::from_millis(1),
+                "{:?}",
+                begun.elapsed()
+            );
+        }
     }
 }

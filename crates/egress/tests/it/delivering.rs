@@ -6,98 +6,12 @@ use std::time::{Duration, Instant};
 
 use model::Record;
 use model::signature::standard_webhooks::SigningSecret;
-use prometheus_client::registry::Registry;
-use tokio::sync::{oneshot, watch};
-use tokio::task::JoinHandle;
-use wagate_egress::{
-    ClientSettings, Clients, Delivery, Endpoint, Metrics, Mode, Render, Settings, Settlement, SigningSecrets,
-    Status,
-};
+use tokio::sync::oneshot;
+use wagate_egress::{Mode, Settlement, Status};
 
 use crate::crm::{Crm, Reply, Seen};
 use crate::journal::Memory;
-
-pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_millis(300);
-
-/// A delivery that runs, with waits a hundred times shorter than in life.
-pub(crate) struct Running {
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<()>,
-    pub(crate) status: watch::Receiver<Status>,
-    metrics: Metrics,
-    secrets: SigningSecrets,
-}
-
-impl Running {
-    pub(crate) async fn stop(self) {
-        self.stop.send(()).unwrap();
-        self.task.await.unwrap();
-    }
-
-    pub(crate) fn metrics(&self) -> String {
-        let mut registry = Registry::default();
-        self.metrics.register(&mut registry);
-        let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
-        text
-    }
-}
-
-pub(crate) fn settings(mode: Mode) -> Settings {
-    let mut settings = Settings::new(mode, 7);
-    settings.lanes.backoff.first = Duration::from_millis(10);
-    settings.lanes.backoff.max = Duration::from_millis(80);
-    settings.lanes.trial_every = Duration::from_millis(60);
-    settings.drain = Duration::from_millis(200);
-    settings
-}
-
-pub(crate) fn client() -> ClientSettings {
-    let mut client = ClientSettings::new("wagate/1.2.3".to_owned(), 8);
-    client.request_timeout = REQUEST_TIMEOUT;
-    client
-}
-
-/// Waits as long as in life.
-pub(crate) fn patient() -> ClientSettings {
-    ClientSettings::new("wagate/1.2.3".to_owned(), 8)
-}
-
-pub(crate) fn start_with(journal: &Arc<Memory>, url: &str, settings: Settings, render: Render) -> Running {
-    start_as(journal, url, settings, render, client())
-}
-
-pub(crate) fn start_as(
-    journal: &Arc<Memory>,
-    url: &str,
-    settings: Settings,
-    render: Render,
-    client: ClientSettings,
-) -> Running {
-    let secrets = SigningSecrets::default();
-    let metrics = Metrics::default();
-    let delivery = Delivery::new(
-        Arc::<Memory>::clone(journal),
-        render,
-        &Endpoint::new("primary", url).unwrap(),
-        secrets.clone(),
-        &Clients::new(client).unwrap(),
-        settings,
-        &metrics,
-    )
-    .unwrap();
-    let status = delivery.status();
-    let (stop, stopped) = oneshot::channel();
-    let task = tokio::spawn(delivery.run(async {
-        let _gone = stopped.await;
-    }));
-    Running { stop, task, status, metrics, secrets }
-}
-
-pub(crate) fn start(journal: &Arc<Memory>, url: &str, settings: Settings) -> Running {
-    let render = |record: &Record| format!("\"{}\"", record.item.id).into_bytes();
-    start_with(journal, url, settings, Arc::new(render))
-}
+use crate::running::{REQUEST_TIMEOUT, settings, start, start_with};
 
 fn lane(id: &str) -> &str {
     id.split(':').next().unwrap()
@@ -266,6 +180,31 @@ async fn a_batch_is_split_until_the_culprit_stands_alone() {
         assert_eq!(dead[0].0.0, 68, "the record of c33");
         running.stop().await;
     }
+}
+
+/// A CRM that meets one record it knows, and takes back the whole batch for it.
+#[tokio::test]
+async fn a_batch_of_which_something_is_there_already_is_split() {
+    let taken = Arc::new(std::sync::Mutex::new(BTreeSet::from(["c3:8".to_owned()])));
+    let log = Arc::clone(&taken);
+    let crm = Crm::start(move |seen: &Seen| {
+        let mut taken = log.lock().unwrap();
+        if seen.ids.iter().any(|id| taken.contains(id)) {
+            return Reply::status(409);
+        }
+        taken.extend(seen.ids.iter().cloned());
+        Reply::status(200)
+    })
+    .await;
+    let journal = Memory::new();
+    for n in 0..10 {
+        journal.append(&format!("c{n}"));
+    }
+    let running = start(&journal, &crm.url(), settings(Mode::Batch { every: REQUEST_TIMEOUT, size: 10 }));
+    journal.left(0).await;
+    running.stop().await;
+    assert_eq!(taken.lock().unwrap().len(), 10, "nothing counts as taken that wasn't");
+    assert!(journal.settled().values().all(|settlement| *settlement == Settlement::Delivered));
 }
 
 #[tokio::test]

@@ -7,4 +7,5 @@ mod crm;
 mod delivering;
 mod journal;
 mod raw;
+mod running;
 mod tls;

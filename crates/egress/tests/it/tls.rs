@@ -7,9 +7,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::TlsAcceptor;
 use wagate_egress::{ClientSettings, Clients, Mode};
 
-use crate::delivering::{Running, client, patient, settings, start_as};
 use crate::journal::Memory;
 use crate::raw::{Act, Raw, Then};
+use crate::running::{Running, client, patient, settings, start_as};
 
 fn acceptor(certificate: &CertificateDer<'static>, key: &KeyPair) -> TlsAcceptor {
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));

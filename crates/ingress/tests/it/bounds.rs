@@ -144,6 +144,7 @@ async fn stalled_uploads_do_not_keep_others_out() {
     let requests = RequestLimits {
         body_bytes_in_flight: 256 * 1024,
         stranger_bytes_in_flight: 64 * 1024,
+        strangers_bytes_in_flight: 128 * 1024,
         ..RequestLimits::default()
     };
     let door = Door::with(ConnectionLimits::default(), requests).await;
@@ -163,11 +164,29 @@ async fn stalled_uploads_do_not_keep_others_out() {
     assert_eq!(status(&door.exchange(&signed(&body)).await), 503, "from the same address, unproved");
     proved.write_all(&signed(&body)).await.unwrap();
     assert_eq!(status(&answer(&mut proved).await), 200);
-    let elsewhere = tokio::net::TcpSocket::new_v4().unwrap();
-    elsewhere.bind("127.0.0.2:0".parse().unwrap()).unwrap();
-    let mut elsewhere = elsewhere.connect(door.address).await.unwrap();
+    let from = async |host: u8| {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(format!("127.0.0.{host}:0").parse().unwrap()).unwrap();
+        socket.connect(door.address).await.unwrap()
+    };
+    let mut elsewhere = from(2).await;
     elsewhere.write_all(&signed(&body)).await.unwrap();
     assert_eq!(status(&answer(&mut elsewhere).await), 200);
+    // However many addresses stall, the proved keep their half.
+    for host in 3..=4 {
+        let mut stream = from(host).await;
+        stream.write_all(&request).await.unwrap();
+        stalled.push(stream);
+    }
+    let held = format!("wagate_webhook_body_bytes_in_flight {}\n", 3 * 40 * 1024);
+    until(|| exposition(|registry| door.metrics.register(registry)).contains(&held)).await;
+    let mut late = from(5).await;
+    late.write_all(&signed(&body)).await.unwrap();
+    assert_eq!(status(&answer(&mut late).await), 503, "strangers have all of theirs");
+    for mut known in [proved, elsewhere] {
+        known.write_all(&signed(&body)).await.unwrap();
+        assert_eq!(status(&answer(&mut known).await), 200);
+    }
 }
 
 #[tokio::test]

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use model::signature::hub::AppSecret;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::registry::Registry;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, oneshot, watch};
@@ -228,4 +230,13 @@ pub(crate) fn status(answer: &str) -> u16 {
 /// The value of a header line, in lower-case names as hyper writes them.
 pub(crate) fn header<'a>(answer: &'a str, name: &str) -> Option<&'a str> {
     answer.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+}
+
+/// What `register` puts into a registry, as it is scraped.
+pub(crate) fn exposition(register: impl FnOnce(&mut Registry)) -> String {
+    let mut registry = Registry::default();
+    register(&mut registry);
+    let mut text = String::new();
+    encode(&mut text, &registry).unwrap();
+    text
 }

@@ -7,8 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::WallTime;
-use prometheus_client::encoding::text::encode;
-use prometheus_client::registry::Registry;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::version::{TLS12, TLS13};
@@ -213,14 +211,6 @@ async fn the_watch_finds_a_new_certificate_by_itself() {
     until(|| tls.expires().rfc3339_seconds() == "2031-01-01T00:00:00Z").await;
     until(|| exposition(|registry| tls.register(registry)).contains("wagate_certificate_loads_total 2\n"))
         .await;
-}
-
-fn exposition(register: impl FnOnce(&mut Registry)) -> String {
-    let mut registry = Registry::default();
-    register(&mut registry);
-    let mut text = String::new();
-    encode(&mut text, &registry).unwrap();
-    text
 }
 
 #[tokio::test]
