@@ -2,7 +2,7 @@
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::dead::DeadChange;
 use crate::disk::Disk;
@@ -11,7 +11,7 @@ use crate::index::fold::{self, Fold, Folded, Keep, Log};
 use crate::index::retention;
 use crate::index::schema::{self, Checkpoint};
 use crate::log::Position;
-use crate::state::FoldProblem;
+use crate::state::{FoldProblem, TailEntry};
 use crate::store::Shared;
 
 /// After a failed fold the next try comes so much later.
@@ -98,8 +98,12 @@ impl Folder {
             let checkpoint = self.checkpoint.clone();
             return Ok(Folded { checkpoint, dropped: retention::Dropped::default(), lost: Vec::new() });
         }
-        let log =
-            Log { segments: &self.shared.segments, geometry: self.shared.geometry, salt: &self.shared.salt };
+        let log = Log {
+            segments: &self.shared.segments,
+            geometry: self.shared.geometry,
+            salt: &self.shared.salt,
+            given_up: &|at: &TailEntry| self.shared.lock().unread.refused(at, Instant::now()),
+        };
         let keep = Keep { history: self.history, target_bytes: retention::target(self.max_bytes) };
         fold::fold(&self.shared.index, &log, fold, &self.checkpoint, keep)
     }
@@ -110,6 +114,10 @@ impl Folder {
         let full = is_disk_full(error);
         self.set_problem(Some(if full { FoldProblem::DiskFull } else { FoldProblem::Failed }));
         tracing::error!(%error, full, "the log can't be folded into the index; trying again");
+        if matches!(error, ReadError::Log(_)) {
+            // It is the log that the disk refuses to read; nothing is wrong with redb.
+            return;
+        }
         if full && let Err(error) = self.disk.release_reserve() {
             tracing::warn!(%error, "the reserve can't be released");
         }

@@ -20,7 +20,7 @@ pub(crate) type Lost = Vec<(u64, Vec<u8>)>;
 /// Bytes of records that a dead letter of the same fold needs.
 pub(super) type Content = BTreeMap<u64, Vec<u8>>;
 
-/// Writes the records of `fold` and counts them in `next`.
+/// Writes the records of `fold` and counts them in `next`. After an error nothing of it may be committed.
 pub(super) fn write(
     transaction: &WriteTransaction,
     log: &Log<'_>,
@@ -35,6 +35,7 @@ pub(super) fn write(
         content: Content::new(),
     };
     let mut lost = Vec::new();
+    let mut refused = Ok(());
     let mut bytes = Vec::new();
     for place in fold.entries.chunk_by(TailEntry::is_beside) {
         let known = match tail::read(log.segments, log.geometry, log.salt, &place[0], &mut bytes) {
@@ -43,6 +44,12 @@ pub(super) fn write(
                 1
             }
             Ok(Held::Block(block)) => blocks.take(place, &block)?,
+            // What the disk refuses now it may give later, and behind a fold nothing asks for it again.
+            // The others are read all the same, so that several bad places are tried at once.
+            Err(ReadError::Log(error)) if !(log.given_up)(&place[0]) => {
+                refused = Err(ReadError::Log(error));
+                continue;
+            }
             Err(_) => 0,
         };
         // A record that is lost keeps its place, as one that nobody can read: whoever delivers comes
@@ -54,6 +61,7 @@ pub(super) fn write(
             lost.push((first.sequence, bytes.clone()));
         }
     }
+    refused?;
     blocks.insert()?;
     Ok((blocks.content, lost))
 }

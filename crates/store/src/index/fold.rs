@@ -86,6 +86,8 @@ pub(crate) struct Log<'a> {
     pub(crate) segments: &'a [Arc<dyn Segment>],
     pub(crate) geometry: Geometry,
     pub(crate) salt: &'a Salt,
+    /// Told of each place that the disk refuses: whether it is to be taken for lost.
+    pub(crate) given_up: &'a dyn Fn(&TailEntry) -> bool,
 }
 
 /// How long history stays, and how much of it.
@@ -192,12 +194,13 @@ fn write_dead(
     for (sequence, change) in &fold.dead {
         match change {
             DeadChange::Put { letter, retry } => {
-                let kept =
-                    || letters.get(sequence).ok().flatten().and_then(|old| dead::record_bytes(old.value()));
-                let record = match content.get(sequence) {
+                let mut record = match content.get(sequence) {
                     Some(record) => Some(record.clone()),
-                    None => find_in_blocks(&blocks, *sequence)?.or_else(kept),
+                    None => find_in_blocks(&blocks, *sequence)?,
                 };
+                if record.is_none() {
+                    record = letters.get(sequence)?.and_then(|old| dead::record_bytes(old.value()));
+                }
                 let bytes = dead::to_bytes(letter, &record.unwrap_or_default());
                 next.content_bytes += bytes.len() as u64;
                 if let Some(old) = letters.insert(sequence, bytes.as_slice())? {

@@ -119,7 +119,13 @@ impl Start {
         let position = Position { generation: end.generation + 1, offset: 0, number: end.number + 1 };
         let seen_ms = self.memory.state.seen_ms;
         let fold = Fold::take(self.memory.memory(), position, seen_ms, self.checkpoint.day, false);
-        let log = Log { segments: old, geometry: self.checkpoint.geometry, salt: &self.identity.salt };
+        let log = Log {
+            segments: old,
+            geometry: self.checkpoint.geometry,
+            salt: &self.identity.salt,
+            // The start has just read it all: an error now is one for the next start.
+            given_up: &|_| false,
+        };
         let keep = Keep { history: options.history, target_bytes: retention::target(options.max_bytes) };
         self.checkpoint.geometry = geometry;
         let folded = fold::fold(&self.index, &log, &fold, &self.checkpoint, keep).map_err(read_error)?;

@@ -11,6 +11,8 @@ mod receipts;
 mod replay;
 mod restart;
 mod room;
+mod unread;
+mod wrapped;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
