@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::dead::DeadChange;
 use crate::disk::Disk;
 use crate::error::ReadError;
+use crate::index::compaction::Compaction;
 use crate::index::fold::{self, Fold, Folded, Keep, Log};
 use crate::index::retention;
 use crate::index::schema::{self, Checkpoint};
@@ -42,6 +43,7 @@ pub(crate) struct Folder {
     pub(crate) max_bytes: u64,
     /// A fold has come through since the start: the index can be read and written.
     pub(crate) proved: bool,
+    pub(crate) compaction: Compaction,
 }
 
 impl Folder {
@@ -49,6 +51,8 @@ impl Folder {
         while let Ok(Order::Fold(fold)) = self.orders.recv() {
             let Some(folded) = self.fold_until_done(&fold) else { return };
             self.checkpoint = folded.checkpoint.clone();
+            self.compaction.folded();
+            self.note_room(&folded);
             self.set_aside(&folded);
             if !std::mem::replace(&mut self.proved, true)
                 && let Err(error) = self.disk.forget_index_panics()
@@ -118,6 +122,7 @@ impl Folder {
             // It is the log that the disk refuses to read; nothing is wrong with redb.
             return;
         }
+        self.compaction.failed();
         if full && let Err(error) = self.disk.release_reserve() {
             tracing::warn!(%error, "the reserve can't be released");
         }
@@ -137,9 +142,10 @@ impl Folder {
                         );
                     }
                     self.note_dropped(&folded);
+                    self.note_room(&folded);
                     let all_went = folded.dropped.bytes == 0;
                     self.checkpoint = folded.checkpoint;
-                    if all_went {
+                    if all_went && self.compaction.is_worth_it(Instant::now()) {
                         self.compact();
                     }
                 }
@@ -156,12 +162,22 @@ impl Folder {
     /// Nothing is left that may go, and still there's no room: redb's file has holes that the disk has no
     /// blocks for, and redb would write there before it uses what history has left free.
     fn compact(&mut self) {
-        if let Err(error) = self.shared.index.compact() {
-            tracing::error!(%error, "the index can't be made smaller on the full disk");
-            if let Err(error) = self.reopen() {
-                tracing::error!(%error, "the index can't be opened again");
+        tracing::warn!("the disk is full: the index is made smaller, which may take minutes");
+        let outcome = self.shared.index.compact(&*self.disk);
+        let gave = match outcome {
+            Ok(gave) => gave,
+            Err(error) => {
+                tracing::error!(%error, "the index can't be made smaller on the full disk");
+                if let Err(error) = self.reopen() {
+                    tracing::error!(%error, "the index can't be opened again");
+                }
+                false
             }
+        };
+        if !gave {
+            tracing::error!("the index can't be made smaller: the disk needs room from elsewhere");
         }
+        self.compaction.ended(gave, Instant::now());
     }
 
     /// Opens the index again and takes from it how far it is folded: a commit that failed may have
@@ -188,6 +204,13 @@ impl Folder {
         let floor = state.settled.floor().min(self.checkpoint.next_sequence - 1);
         let letter = state.dead.iter().find(|(_, change)| matches!(change, DeadChange::Put { .. }));
         letter.map_or(floor, |(sequence, _)| floor.min(sequence - 1))
+    }
+
+    /// What was let go gives a compaction something to give back.
+    const fn note_room(&mut self, folded: &Folded) {
+        if folded.dropped.bytes > 0 {
+            self.compaction.dropped();
+        }
     }
 
     fn note_dropped(&self, folded: &Folded) {

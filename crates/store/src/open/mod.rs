@@ -14,6 +14,7 @@ use crate::folder::Folder;
 use crate::format::Unreadable;
 use crate::format::entry::Mark;
 use crate::hand::Hand;
+use crate::index::compaction::Compaction;
 use crate::index::fold::{self, Fold, Keep, Log};
 use crate::index::schema::{Checkpoint, Identity};
 use crate::index::{Index, retention};
@@ -179,6 +180,7 @@ impl Start {
             history: options.history,
             max_bytes: options.max_bytes,
             proved: false,
+            compaction: Compaction::default(),
         };
         let (newest, seen_ms, tail_is_empty) = {
             let state = shared.lock();

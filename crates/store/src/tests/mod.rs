@@ -2,6 +2,7 @@
 #![allow(clippy::cast_possible_truncation, reason = "test sizes are small")]
 
 mod bounds;
+mod compact;
 mod damage;
 mod faults;
 mod golden;

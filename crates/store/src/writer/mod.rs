@@ -166,7 +166,7 @@ impl Writer {
             let Append { items, received_at, answer, .. } = append;
             let taken = intake.and_then(|()| self.place(items, received_at, &mut group));
             if taken == Err(Refused::Disk) {
-                // Later jobs must not build on what the refused one taught about contacts.
+                // An index that can't be read isn't asked again for each of them.
                 intake = taken;
             }
             match taken {
