@@ -114,7 +114,7 @@ impl Folder {
 
     /// After an error redb takes no more writes until it is opened again. Where the disk is full,
     /// the reserve and a part of the delivered history give way.
-    fn recover(&mut self, error: &ReadError) {
+    pub(crate) fn recover(&mut self, error: &ReadError) {
         let full = is_disk_full(error);
         self.set_problem(Some(if full { FoldProblem::DiskFull } else { FoldProblem::Failed }));
         tracing::error!(%error, full, "the log can't be folded into the index; trying again");

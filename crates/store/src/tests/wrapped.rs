@@ -15,6 +15,7 @@ type Hook = Box<dyn FnOnce() + Send>;
 struct Hand {
     /// Slot and offset of blocks that are refused, and how often each of them is.
     refused: Vec<(u32, u64, u32)>,
+    openings: u32,
     /// Called with the next opening of the index.
     opening: Option<Hook>,
 }
@@ -40,6 +41,11 @@ impl WrappedDisk {
     /// Refuses the next `times` readings of the log that touch the byte at `offset`.
     pub(super) fn refuse(&self, slot: u32, offset: u64, times: u32) {
         self.hand.lock().unwrap().refused.push((slot, offset, times));
+    }
+
+    /// How often the index was opened.
+    pub(super) fn openings(&self) -> u32 {
+        self.hand.lock().unwrap().openings
     }
 
     /// Has `hook` called in the midst of the next opening of the index.
@@ -91,7 +97,11 @@ impl Disk for WrappedDisk {
     }
 
     fn index(&self) -> Result<Box<dyn StorageBackend>, DatabaseError> {
-        let hook = self.hand.lock().unwrap().opening.take();
+        let hook = {
+            let mut hand = self.hand.lock().unwrap();
+            hand.openings += 1;
+            hand.opening.take()
+        };
         if let Some(hook) = hook {
             hook();
         }
