@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::dead::DeadChange;
 use crate::disk::Disk;
 use crate::error::ReadError;
+use crate::index::blocks::Lost;
 use crate::index::compaction::Compaction;
 use crate::index::fold::{self, Fold, Folded, Keep, Log};
 use crate::index::retention;
@@ -189,7 +190,7 @@ impl Folder {
     }
 
     fn set_aside(&self, folded: &Folded) {
-        for (sequence, bytes) in &folded.lost {
+        for Lost { first: sequence, bytes, .. } in &folded.lost {
             tracing::error!(sequence, "a record in the log can't be read any more; see the folder `damaged`");
             if let Err(error) = self.disk.set_aside(&format!("log-record-{sequence}"), bytes) {
                 tracing::warn!(%error, "damaged bytes can't be set aside");

@@ -15,8 +15,13 @@ use crate::tail::{self, Held};
 /// anew together with its neighbours, since small blocks pack badly.
 const AS_IT_IS_BYTES: usize = block::CONTENT_BYTES / 2;
 
-/// Sequences and the bytes that stand in the log in place of their records.
-pub(crate) type Lost = Vec<(u64, Vec<u8>)>;
+/// A place of the log that can't be read: its first record, how many there are, and what stands there.
+#[derive(Debug, Clone)]
+pub(crate) struct Lost {
+    pub(crate) first: u64,
+    pub(crate) records: u64,
+    pub(crate) bytes: Vec<u8>,
+}
 /// Bytes of records that a dead letter of the same fold needs.
 pub(super) type Content = BTreeMap<u64, Vec<u8>>;
 
@@ -26,7 +31,7 @@ pub(super) fn write(
     log: &Log<'_>,
     fold: &Fold,
     next: &mut Checkpoint,
-) -> Result<(Content, Lost), ReadError> {
+) -> Result<(Content, Vec<Lost>), ReadError> {
     let mut blocks = Blocks {
         table: transaction.open_table(schema::BLOCKS)?,
         builder: BlockBuilder::default(),
@@ -58,7 +63,8 @@ pub(super) fn write(
             blocks.push(entry, &[])?;
         }
         if let Some(first) = place.get(known) {
-            lost.push((first.sequence, bytes.clone()));
+            let records = (place.len() - known) as u64;
+            lost.push(Lost { first: first.sequence, records, bytes: bytes.clone() });
         }
     }
     refused?;

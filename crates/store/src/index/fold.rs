@@ -77,8 +77,8 @@ impl Fold {
 pub(crate) struct Folded {
     pub(crate) checkpoint: Checkpoint,
     pub(crate) dropped: Dropped,
-    /// Records that can't be read from the log any more, and what stands there.
-    pub(crate) lost: Lost,
+    /// Records that can't be read from the log any more.
+    pub(crate) lost: Vec<Lost>,
 }
 
 /// Where the entries of a fold are read from.
@@ -128,7 +128,7 @@ fn finish(
     transaction: WriteTransaction,
     mut next: Checkpoint,
     keep: Keep,
-    lost: Lost,
+    lost: Vec<Lost>,
 ) -> Result<Folded, ReadError> {
     let allowance = Allowance {
         floor: next.floor,
@@ -158,7 +158,7 @@ pub(crate) fn make_room(
     let transaction = index.begin_write()?;
     let mut next = before.clone();
     advance_floor(&transaction, &mut next, floor)?;
-    finish(transaction, next, keep, Lost::new())
+    finish(transaction, next, keep, Vec::new())
 }
 
 /// Moves the floor of `next` up to `floor`, below which everything is settled by now. What was

@@ -17,8 +17,8 @@ use crate::{Options, Query, ReadError, Store};
 const IN_GROUP: u64 = 100;
 const FOR_GOOD: u32 = u32::MAX;
 
-fn open(disk: &WrappedDisk) -> Store {
-    let options = Options { fold_records: 1000, ..small() };
+fn open(disk: &WrappedDisk, deliver: bool) -> Store {
+    let options = Options { fold_records: 1000, deliver, ..small() };
     let store = Store::open(Arc::new(disk.clone()), options, Box::new(|_| {})).unwrap();
     // Readings needn't wait for one another to count, and nothing is read from memory.
     let mut state = store.shared.lock();
@@ -29,7 +29,11 @@ fn open(disk: &WrappedDisk) -> Store {
 
 /// Eight records, and a webhook of twenty more that are packed, each of them in a group of its own.
 fn filled(disk: &WrappedDisk) -> Store {
-    let store = open(disk);
+    filled_for(disk, true)
+}
+
+fn filled_for(disk: &WrappedDisk, deliver: bool) -> Store {
+    let store = open(disk, deliver);
     for number in 0..8 {
         store.append_and_wait(vec![item(&format!("id-{number}"), number)], NOW).unwrap();
     }
@@ -130,6 +134,19 @@ fn a_fold_that_is_refused_once_is_tried_again_and_nothing_is_lost() {
         let store = super::open(&disk.disk.after_kill(), small());
         assert_eq!((everything(&store).len(), waiting(&store).len()), (28, 28));
         assert_eq!((store.health().counters.damaged, disk.disk.set_aside_count()), (0, 0));
+    }
+}
+
+#[test]
+fn what_a_fold_goes_on_without_is_counted_where_nobody_delivers_too() {
+    for (block, first, records) in PLACES {
+        let disk = disk();
+        let store = filled_for(&disk, false);
+        disk.refuse(1, block * 4096 + IN_GROUP, FOR_GOOD);
+        tried_before(&store, first);
+        store.fold().unwrap();
+        assert_eq!(store.health().counters.damaged, records as u64);
+        assert_eq!(everything(&store).len(), 28 - records);
     }
 }
 
