@@ -72,7 +72,7 @@ pub enum ReadError {
     /// redb refused; it is being reopened.
     #[error("the index can't be read: {0}")]
     Index(Box<redb::Error>),
-    /// The intake log can't be read.
+    /// The disk refuses to read the intake log, which it may do for a moment only: to be asked again.
     #[error("the intake log can't be read: {0}")]
     Log(#[from] io::Error),
     /// The bytes aren't what was written.

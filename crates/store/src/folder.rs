@@ -2,16 +2,18 @@
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::dead::DeadChange;
 use crate::disk::Disk;
 use crate::error::ReadError;
+use crate::index::blocks::Lost;
+use crate::index::compaction::Compaction;
 use crate::index::fold::{self, Fold, Folded, Keep, Log};
 use crate::index::retention;
 use crate::index::schema::{self, Checkpoint};
 use crate::log::Position;
-use crate::state::FoldProblem;
+use crate::state::{FoldProblem, TailEntry};
 use crate::store::Shared;
 
 /// After a failed fold the next try comes so much later.
@@ -42,6 +44,7 @@ pub(crate) struct Folder {
     pub(crate) max_bytes: u64,
     /// A fold has come through since the start: the index can be read and written.
     pub(crate) proved: bool,
+    pub(crate) compaction: Compaction,
 }
 
 impl Folder {
@@ -49,6 +52,8 @@ impl Folder {
         while let Ok(Order::Fold(fold)) = self.orders.recv() {
             let Some(folded) = self.fold_until_done(&fold) else { return };
             self.checkpoint = folded.checkpoint.clone();
+            self.compaction.folded();
+            self.note_room(&folded);
             self.set_aside(&folded);
             if !std::mem::replace(&mut self.proved, true)
                 && let Err(error) = self.disk.forget_index_panics()
@@ -98,18 +103,27 @@ impl Folder {
             let checkpoint = self.checkpoint.clone();
             return Ok(Folded { checkpoint, dropped: retention::Dropped::default(), lost: Vec::new() });
         }
-        let log =
-            Log { segments: &self.shared.segments, geometry: self.shared.geometry, salt: &self.shared.salt };
+        let log = Log {
+            segments: &self.shared.segments,
+            geometry: self.shared.geometry,
+            salt: &self.shared.salt,
+            given_up: &|at: &TailEntry| self.shared.lock().unread.refused(at, Instant::now()),
+        };
         let keep = Keep { history: self.history, target_bytes: retention::target(self.max_bytes) };
         fold::fold(&self.shared.index, &log, fold, &self.checkpoint, keep)
     }
 
     /// After an error redb takes no more writes until it is opened again. Where the disk is full,
     /// the reserve and a part of the delivered history give way.
-    fn recover(&mut self, error: &ReadError) {
+    pub(crate) fn recover(&mut self, error: &ReadError) {
         let full = is_disk_full(error);
         self.set_problem(Some(if full { FoldProblem::DiskFull } else { FoldProblem::Failed }));
         tracing::error!(%error, full, "the log can't be folded into the index; trying again");
+        if matches!(error, ReadError::Log(_)) {
+            // It is the log that the disk refuses to read; nothing is wrong with redb.
+            return;
+        }
+        self.compaction.failed();
         if full && let Err(error) = self.disk.release_reserve() {
             tracing::warn!(%error, "the reserve can't be released");
         }
@@ -129,9 +143,10 @@ impl Folder {
                         );
                     }
                     self.note_dropped(&folded);
+                    self.note_room(&folded);
                     let all_went = folded.dropped.bytes == 0;
                     self.checkpoint = folded.checkpoint;
-                    if all_went {
+                    if all_went && self.compaction.is_worth_it(Instant::now()) {
                         self.compact();
                     }
                 }
@@ -148,12 +163,22 @@ impl Folder {
     /// Nothing is left that may go, and still there's no room: redb's file has holes that the disk has no
     /// blocks for, and redb would write there before it uses what history has left free.
     fn compact(&mut self) {
-        if let Err(error) = self.shared.index.compact() {
-            tracing::error!(%error, "the index can't be made smaller on the full disk");
-            if let Err(error) = self.reopen() {
-                tracing::error!(%error, "the index can't be opened again");
+        tracing::warn!("the disk is full: the index is made smaller, which may take minutes");
+        let outcome = self.shared.index.compact(&*self.disk);
+        let gave = match outcome {
+            Ok(gave) => gave,
+            Err(error) => {
+                tracing::error!(%error, "the index can't be made smaller on the full disk");
+                if let Err(error) = self.reopen() {
+                    tracing::error!(%error, "the index can't be opened again");
+                }
+                false
             }
+        };
+        if !gave {
+            tracing::error!("the index can't be made smaller: the disk needs room from elsewhere");
         }
+        self.compaction.ended(gave, Instant::now());
     }
 
     /// Opens the index again and takes from it how far it is folded: a commit that failed may have
@@ -165,7 +190,7 @@ impl Folder {
     }
 
     fn set_aside(&self, folded: &Folded) {
-        for (sequence, bytes) in &folded.lost {
+        for Lost { first: sequence, bytes, .. } in &folded.lost {
             tracing::error!(sequence, "a record in the log can't be read any more; see the folder `damaged`");
             if let Err(error) = self.disk.set_aside(&format!("log-record-{sequence}"), bytes) {
                 tracing::warn!(%error, "damaged bytes can't be set aside");
@@ -180,6 +205,13 @@ impl Folder {
         let floor = state.settled.floor().min(self.checkpoint.next_sequence - 1);
         let letter = state.dead.iter().find(|(_, change)| matches!(change, DeadChange::Put { .. }));
         letter.map_or(floor, |(sequence, _)| floor.min(sequence - 1))
+    }
+
+    /// What was let go gives a compaction something to give back.
+    const fn note_room(&mut self, folded: &Folded) {
+        if folded.dropped.bytes > 0 {
+            self.compaction.dropped();
+        }
     }
 
     fn note_dropped(&self, folded: &Folded) {

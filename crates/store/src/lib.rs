@@ -43,6 +43,7 @@ mod store;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod unread;
 mod view;
 mod writer;
 

@@ -63,7 +63,7 @@ impl Store {
         let mut page = Page { records: Vec::new(), next: after, oldest, newest: Sequence(newest) };
         let mut bytes = 0;
         let mut looked = 0;
-        view::scan(&self.shared, after.0, &|_, _| true, &mut |seen| {
+        let outcome = view::scan(&self.shared, after.0, &|_, _| true, &mut |seen| {
             looked += 1;
             match seen {
                 Seen::Record(record) => {
@@ -79,7 +79,11 @@ impl Store {
                 Seen::Damaged { last, .. } => page.next = Sequence(last),
             }
             if page.records.len() >= query.limit || looked >= SCAN_MAX { Flow::Stop } else { Flow::On }
-        })?;
+        });
+        // What was read before the error is a page; the next one begins with the error.
+        if page.next == after {
+            outcome?;
+        }
         Ok(page)
     }
 
@@ -95,8 +99,8 @@ impl Store {
     /// Records behind `after` that aren't settled, in order: at most `limit` and about `bytes`.
     ///
     /// # Errors
-    /// What the disk says. Records that can't be read are set aside, counted and settled; they are
-    /// no error.
+    /// What the disk says; to be asked again after a while. Records that are damaged, or that the disk has
+    /// refused again and again, are set aside, counted and settled; they are no error.
     pub fn undelivered(
         &self,
         after: Sequence,
@@ -114,7 +118,7 @@ impl Store {
             let state = self.shared.lock();
             (first..=last).any(|sequence| !state.settled.contains(sequence))
         };
-        view::scan(&self.shared, after.0.max(floor), &wanted, &mut |seen| {
+        let outcome = view::scan(&self.shared, after.0.max(floor), &wanted, &mut |seen| {
             match seen {
                 Seen::Record(record) => {
                     if self.shared.lock().settled.contains(record.sequence.0) {
@@ -138,11 +142,15 @@ impl Store {
                 }
             }
             if records.len() >= limit { Flow::Stop } else { Flow::On }
-        })?;
+        });
         if !lost.is_empty() {
             tracing::error!(records = lost.len(), "records can't be read any more; see the folder `damaged`");
             self.shared.lock().counters.damaged += lost.len() as u64;
             self.settle(&lost);
+        }
+        // What stands before the error is delivered meanwhile; the next reading begins with the error.
+        if records.is_empty() {
+            outcome?;
         }
         Ok(records)
     }

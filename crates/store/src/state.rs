@@ -10,6 +10,7 @@ use crate::format::entry::Mark;
 use crate::hand::Hand;
 use crate::marks::Marks;
 use crate::settled::Settled;
+use crate::unread::Unread;
 
 /// A durable record that isn't in redb yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +82,7 @@ pub(crate) struct State {
     pub(crate) settled: Settled,
     pub(crate) hand: Hand,
     pub(crate) marks: Marks,
+    pub(crate) unread: Unread,
     pub(crate) pending: u64,
     /// The newest durable record; 0 before the first.
     pub(crate) newest: u64,
@@ -223,6 +225,7 @@ impl State {
             let Some(entry) = self.tail.pop_front() else { break };
             if !self.tail.front().is_some_and(|next| next.is_beside(&entry)) {
                 self.tail_bytes -= u64::from(entry.length);
+                self.unread.forget(&entry);
             }
         }
     }

@@ -1,5 +1,6 @@
 //! The store as the rest of the program knows it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -18,7 +19,7 @@ use crate::marks;
 use crate::options::{GROUP_BYTES, Options};
 use crate::receipts::Receipts;
 use crate::state::{Call, State};
-use crate::writer::{Answer, Job, Prepared};
+use crate::writer::{Answer, Append, Job, Prepared};
 
 /// Told the newest durable record after each group.
 pub type OnDurable = Box<dyn Fn(Sequence) + Send + Sync>;
@@ -103,10 +104,16 @@ impl Store {
             part.push(self.prepare(item));
         }
         parts.push((part, bytes));
-        let mut answers = split_answer(answer, parts.len());
+        let refused = (parts.len() > 1).then(Arc::<AtomicBool>::default);
+        let mut answers = split_answer(answer, parts.len(), refused.as_ref());
         for (items, bytes) in parts {
             let Some(answer) = answers.pop() else { return };
-            self.send(Job::Append { items, received_at, bytes, answer });
+            let append = Append { items, received_at, bytes, answer, refused: refused.clone() };
+            if append.is_cut_off() {
+                Job::Append(append).refuse(Refused::Busy);
+            } else {
+                self.send(Job::Append(append));
+            }
         }
     }
 
@@ -261,16 +268,18 @@ fn bytes_of(item: &Item) -> usize {
     item.raw.len() + item.source.len() + item.id.len() + item.field.len() + texts + OVERHEAD_BYTES
 }
 
-/// One answer for `parts` jobs: called when the last of them is, with the worst.
-fn split_answer(answer: Answer, parts: usize) -> Vec<Answer> {
-    if parts == 1 {
-        return vec![answer];
-    }
+/// One answer for `parts` jobs: called when the last of them is, with the first refusal. `refused` is
+/// set by it.
+fn split_answer(answer: Answer, parts: usize, refused: Option<&Arc<AtomicBool>>) -> Vec<Answer> {
+    let Some(refused) = refused else { return vec![answer] };
     let shared = Arc::new(Mutex::new((parts, Ok(()), Some(answer))));
     (0..parts)
         .map(|_| {
-            let shared = Arc::clone(&shared);
+            let (shared, refused) = (Arc::clone(&shared), Arc::clone(refused));
             let answer: Answer = Box::new(move |result| {
+                if result.is_err() {
+                    refused.store(true, Ordering::Release);
+                }
                 let mut left = shared.lock().unwrap_or_else(PoisonError::into_inner);
                 left.0 -= 1;
                 left.1 = left.1.and(result);

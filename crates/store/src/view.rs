@@ -1,6 +1,7 @@
 //! Reading records: from redb's blocks, then from the log's tail, as one journal.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use model::{Record, Sequence};
 
@@ -52,17 +53,23 @@ pub(crate) fn scan(
         }
         for place in step.chunk_by(TailEntry::is_beside) {
             let (first, last) = (place[0].sequence, place[place.len() - 1].sequence);
-            let Ok(records) = read_place(shared, place, &mut buffer) else {
-                if shared.lock().first_unfolded() > first {
-                    // Folded and recycled since the look at the tail: redb has it.
-                    break;
+            let records = match read_place(shared, place, &mut buffer) {
+                Ok(records) => records,
+                // Folded and recycled since the look at the tail: redb has it.
+                Err(_) if shared.lock().first_unfolded() > first => break,
+                // What the disk refuses now it may give later, so it's no damage yet.
+                Err(ReadError::Log(error)) if !shared.lock().unread.refused(&place[0], Instant::now()) => {
+                    return Err(ReadError::Log(error));
                 }
-                if visit(Seen::Damaged { first, last, bytes: &buffer }) == Flow::Stop {
-                    return Ok(());
+                Err(_) => {
+                    if visit(Seen::Damaged { first, last, bytes: &buffer }) == Flow::Stop {
+                        return Ok(());
+                    }
+                    after = last;
+                    continue;
                 }
-                after = last;
-                continue;
             };
+            shared.lock().unread.forget(&place[0]);
             for (sequence, record) in records {
                 let flow = match record {
                     Ok(record) => visit(Seen::Record(&shown(shared, record))),

@@ -15,18 +15,23 @@ use crate::tail::{self, Held};
 /// anew together with its neighbours, since small blocks pack badly.
 const AS_IT_IS_BYTES: usize = block::CONTENT_BYTES / 2;
 
-/// Sequences and the bytes that stand in the log in place of their records.
-pub(crate) type Lost = Vec<(u64, Vec<u8>)>;
+/// A place of the log that can't be read: its first record, how many there are, and what stands there.
+#[derive(Debug, Clone)]
+pub(crate) struct Lost {
+    pub(crate) first: u64,
+    pub(crate) records: u64,
+    pub(crate) bytes: Vec<u8>,
+}
 /// Bytes of records that a dead letter of the same fold needs.
 pub(super) type Content = BTreeMap<u64, Vec<u8>>;
 
-/// Writes the records of `fold` and counts them in `next`.
+/// Writes the records of `fold` and counts them in `next`. After an error nothing of it may be committed.
 pub(super) fn write(
     transaction: &WriteTransaction,
     log: &Log<'_>,
     fold: &Fold,
     next: &mut Checkpoint,
-) -> Result<(Content, Lost), ReadError> {
+) -> Result<(Content, Vec<Lost>), ReadError> {
     let mut blocks = Blocks {
         table: transaction.open_table(schema::BLOCKS)?,
         builder: BlockBuilder::default(),
@@ -35,6 +40,7 @@ pub(super) fn write(
         content: Content::new(),
     };
     let mut lost = Vec::new();
+    let mut refused = Ok(());
     let mut bytes = Vec::new();
     for place in fold.entries.chunk_by(TailEntry::is_beside) {
         let known = match tail::read(log.segments, log.geometry, log.salt, &place[0], &mut bytes) {
@@ -43,6 +49,12 @@ pub(super) fn write(
                 1
             }
             Ok(Held::Block(block)) => blocks.take(place, &block)?,
+            // What the disk refuses now it may give later, and behind a fold nothing asks for it again.
+            // The others are read all the same, so that several bad places are tried at once.
+            Err(ReadError::Log(error)) if !(log.given_up)(&place[0]) => {
+                refused = Err(ReadError::Log(error));
+                continue;
+            }
             Err(_) => 0,
         };
         // A record that is lost keeps its place, as one that nobody can read: whoever delivers comes
@@ -51,9 +63,11 @@ pub(super) fn write(
             blocks.push(entry, &[])?;
         }
         if let Some(first) = place.get(known) {
-            lost.push((first.sequence, bytes.clone()));
+            let records = (place.len() - known) as u64;
+            lost.push(Lost { first: first.sequence, records, bytes: bytes.clone() });
         }
     }
+    refused?;
     blocks.insert()?;
     Ok((blocks.content, lost))
 }

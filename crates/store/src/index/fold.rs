@@ -77,8 +77,8 @@ impl Fold {
 pub(crate) struct Folded {
     pub(crate) checkpoint: Checkpoint,
     pub(crate) dropped: Dropped,
-    /// Records that can't be read from the log any more, and what stands there.
-    pub(crate) lost: Lost,
+    /// Records that can't be read from the log any more.
+    pub(crate) lost: Vec<Lost>,
 }
 
 /// Where the entries of a fold are read from.
@@ -86,6 +86,8 @@ pub(crate) struct Log<'a> {
     pub(crate) segments: &'a [Arc<dyn Segment>],
     pub(crate) geometry: Geometry,
     pub(crate) salt: &'a Salt,
+    /// Told of each place that the disk refuses: whether it is to be taken for lost.
+    pub(crate) given_up: &'a dyn Fn(&TailEntry) -> bool,
 }
 
 /// How long history stays, and how much of it.
@@ -126,7 +128,7 @@ fn finish(
     transaction: WriteTransaction,
     mut next: Checkpoint,
     keep: Keep,
-    lost: Lost,
+    lost: Vec<Lost>,
 ) -> Result<Folded, ReadError> {
     let allowance = Allowance {
         floor: next.floor,
@@ -156,7 +158,7 @@ pub(crate) fn make_room(
     let transaction = index.begin_write()?;
     let mut next = before.clone();
     advance_floor(&transaction, &mut next, floor)?;
-    finish(transaction, next, keep, Lost::new())
+    finish(transaction, next, keep, Vec::new())
 }
 
 /// Moves the floor of `next` up to `floor`, below which everything is settled by now. What was
@@ -192,12 +194,13 @@ fn write_dead(
     for (sequence, change) in &fold.dead {
         match change {
             DeadChange::Put { letter, retry } => {
-                let kept =
-                    || letters.get(sequence).ok().flatten().and_then(|old| dead::record_bytes(old.value()));
-                let record = match content.get(sequence) {
+                let mut record = match content.get(sequence) {
                     Some(record) => Some(record.clone()),
-                    None => find_in_blocks(&blocks, *sequence)?.or_else(kept),
+                    None => find_in_blocks(&blocks, *sequence)?,
                 };
+                if record.is_none() {
+                    record = letters.get(sequence)?.and_then(|old| dead::record_bytes(old.value()));
+                }
                 let bytes = dead::to_bytes(letter, &record.unwrap_or_default());
                 next.content_bytes += bytes.len() as u64;
                 if let Some(old) = letters.insert(sequence, bytes.as_slice())? {

@@ -1,6 +1,7 @@
 //! redb: the memory of the box, written in one large commit at a time.
 
 pub(crate) mod blocks;
+pub(crate) mod compaction;
 pub(crate) mod fold;
 pub(crate) mod retention;
 pub(crate) mod schema;
@@ -13,7 +14,8 @@ use redb::{Database, ReadTransaction, WriteTransaction};
 use crate::disk::Disk;
 use crate::error::ReadError;
 
-/// The index, which is closed for the moment when redb has latched after an I/O error.
+/// The index, which is closed for the moment when redb has latched after an I/O error, or is compacted.
+/// The lock is held for moments only: who comes meanwhile is told so, and not kept waiting.
 #[derive(Debug)]
 pub(crate) struct Index {
     database: RwLock<Option<Database>>,
@@ -28,21 +30,42 @@ impl Index {
 
     /// Opens redb, or opens it again: after an I/O error every later write would fail otherwise.
     pub(crate) fn reopen(&self, disk: &dyn Disk) -> Result<(), redb::Error> {
-        let mut slot = self.database.write().unwrap_or_else(PoisonError::into_inner);
-        *slot = None;
-        let backend = Backend { file: disk.index()?, written: Arc::clone(&self.written) };
-        *slot = Some(Database::builder().set_cache_size(self.cache_bytes).create_with_backend(backend)?);
+        self.close();
+        self.put(Some(self.database(disk)?));
         Ok(())
     }
 
-    /// Moves what there is together and gives the end of the file back to the disk. Does nothing while
-    /// somebody reads.
-    pub(crate) fn compact(&self) -> Result<(), redb::Error> {
-        let mut slot = self.database.write().unwrap_or_else(PoisonError::into_inner);
-        match slot.as_mut().map(Database::compact) {
-            None | Some(Ok(_) | Err(redb::CompactionError::TransactionInProgress)) => Ok(()),
-            Some(Err(error)) => Err(error.into()),
-        }
+    /// Moves what there is together and gives the end of the file back to the disk; says whether the
+    /// disk got something. Takes minutes at gigabytes.
+    ///
+    /// redb compacts nothing that somebody reads, and who keeps a table open does. So it is done on
+    /// a database that nobody has seen, and that is published when all is over.
+    ///
+    /// After an error the index stays closed until [`Index::reopen`]. Compacting commits without what an
+    /// opening needs to repair nothing, so that one has to go through the whole file, as does the next
+    /// start after a kill in here.
+    pub(crate) fn compact(&self, disk: &dyn Disk) -> Result<bool, redb::Error> {
+        let before = disk.index_bytes()?;
+        self.close();
+        let mut database = self.database(disk)?;
+        database.compact()?;
+        // Closing records what spares the repair, and does so in the lowest pages: a commit of our own
+        // would take pages at the end, and with them all that compacting has given back.
+        drop(database);
+        self.put(Some(self.database(disk)?));
+        Ok(disk.index_bytes()? < before)
+    }
+
+    fn database(&self, disk: &dyn Disk) -> Result<Database, redb::Error> {
+        let backend = Backend { file: disk.index()?, written: Arc::clone(&self.written) };
+        Ok(Database::builder().set_cache_size(self.cache_bytes).create_with_backend(backend)?)
+    }
+
+    fn put(&self, database: Option<Database>) {
+        let before =
+            std::mem::replace(&mut *self.database.write().unwrap_or_else(PoisonError::into_inner), database);
+        // Closing may commit, and takes its time.
+        drop(before);
     }
 
     /// Makes the index where there is none: aside, and put in its place when `fill` is through, so
@@ -91,15 +114,15 @@ impl Index {
     }
 
     pub(crate) fn close(&self) {
-        *self.database.write().unwrap_or_else(PoisonError::into_inner) = None;
+        self.put(None);
     }
 }
 
 /// Lets redb use whatever the disk gives it.
 #[derive(Debug)]
-struct Backend {
-    file: Box<dyn redb::StorageBackend>,
-    written: Arc<AtomicU64>,
+pub(crate) struct Backend {
+    pub(crate) file: Box<dyn redb::StorageBackend>,
+    pub(crate) written: Arc<AtomicU64>,
 }
 
 impl redb::StorageBackend for Backend {

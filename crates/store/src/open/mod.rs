@@ -14,6 +14,7 @@ use crate::folder::Folder;
 use crate::format::Unreadable;
 use crate::format::entry::Mark;
 use crate::hand::Hand;
+use crate::index::compaction::Compaction;
 use crate::index::fold::{self, Fold, Keep, Log};
 use crate::index::schema::{Checkpoint, Identity};
 use crate::index::{Index, retention};
@@ -119,7 +120,13 @@ impl Start {
         let position = Position { generation: end.generation + 1, offset: 0, number: end.number + 1 };
         let seen_ms = self.memory.state.seen_ms;
         let fold = Fold::take(self.memory.memory(), position, seen_ms, self.checkpoint.day, false);
-        let log = Log { segments: old, geometry: self.checkpoint.geometry, salt: &self.identity.salt };
+        let log = Log {
+            segments: old,
+            geometry: self.checkpoint.geometry,
+            salt: &self.identity.salt,
+            // The start has just read it all: an error now is one for the next start.
+            given_up: &|_| false,
+        };
         let keep = Keep { history: options.history, target_bytes: retention::target(options.max_bytes) };
         self.checkpoint.geometry = geometry;
         let folded = fold::fold(&self.index, &log, &fold, &self.checkpoint, keep).map_err(read_error)?;
@@ -173,6 +180,7 @@ impl Start {
             history: options.history,
             max_bytes: options.max_bytes,
             proved: false,
+            compaction: Compaction::default(),
         };
         let (newest, seen_ms, tail_is_empty) = {
             let state = shared.lock();

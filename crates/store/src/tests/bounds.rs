@@ -6,7 +6,7 @@ use std::time::Duration;
 use model::Item;
 
 use super::{NOW, everything, item, open, small};
-use crate::disk::simulated::{Random, SimulatedDisk};
+use crate::disk::simulated::{Fault, Random, SimulatedDisk};
 use crate::{Options, Refused, Store};
 
 #[test]
@@ -43,6 +43,34 @@ fn a_webhook_of_many_small_items_with_long_names_is_taken_in_parts() {
         .collect();
     store.append_and_wait(many, NOW).unwrap();
     assert_eq!(store.newest(), model::Sequence(2_500));
+}
+
+/// When Meta sends the webhook again its first part would get its places behind the others.
+#[test]
+fn of_a_webhook_in_parts_nothing_is_taken_behind_a_part_that_was_refused() {
+    let options = Options { segment_bytes: 8 << 20, segments: 4, ..Options::default() };
+    let webhook = || -> Vec<Item> {
+        let one = |number: u64| {
+            let mut item = item(&format!("id-{number:02}"), 1);
+            item.raw = vec![b'x'; 256 << 10];
+            item
+        };
+        (0..20).map(one).collect()
+    };
+    // Three parts, each with a write and a sync.
+    for (fault, taken) in [(1, 0), (3, 7), (5, 14)] {
+        let disk = SimulatedDisk::new();
+        let store = open(&disk, options.clone());
+        disk.inject(disk.operations() + fault, Fault::ErrorOnce);
+        assert_eq!(store.append_and_wait(webhook(), NOW), Err(Refused::Disk));
+        assert_eq!(everything(&store).len(), taken, "fault at {fault}");
+        store.append_and_wait(webhook(), NOW).unwrap();
+        let mut records: Vec<_> = everything(&store).into_values().collect();
+        records.sort_by_key(|record| record.sequence);
+        let ids: Vec<_> = records.iter().map(|record| record.item.id.clone()).collect();
+        assert_eq!(ids.len(), 20);
+        assert!(ids.is_sorted(), "one customer's messages, by sequence: {ids:?}");
+    }
 }
 
 #[test]

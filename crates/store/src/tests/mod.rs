@@ -2,6 +2,7 @@
 #![allow(clippy::cast_possible_truncation, reason = "test sizes are small")]
 
 mod bounds;
+mod compact;
 mod damage;
 mod faults;
 mod golden;
@@ -11,6 +12,8 @@ mod receipts;
 mod replay;
 mod restart;
 mod room;
+mod unread;
+mod wrapped;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -3,10 +3,8 @@
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
-use model::WallTime;
-
 use super::folding::CROWDED_EVERY;
-use super::{Answer, FOLD_IDLE, Job, Prepared, Writer};
+use super::{Answer, Append, FOLD_IDLE, Job, Writer};
 use crate::options::GROUP_BYTES;
 
 /// A sync that takes longer than this makes waiting for company worth it …
@@ -31,7 +29,7 @@ const MARKS_WAIT: Duration = Duration::from_millis(100);
 /// The jobs of one group.
 #[derive(Default)]
 pub(super) struct Batch {
-    pub(super) appends: Vec<(Vec<Prepared>, WallTime, Answer)>,
+    pub(super) appends: Vec<Append>,
     /// Answers that wait for a sync and have nothing of their own to write.
     pub(super) flushes: Vec<Answer>,
     pub(super) bytes: usize,
@@ -86,12 +84,12 @@ impl Writer {
 
     pub(super) fn take(&mut self, job: Job, batch: &mut Batch) {
         match job {
-            Job::Append { bytes, .. } if batch.bytes > 0 && batch.bytes + bytes > GROUP_BYTES => {
+            Job::Append(Append { bytes, .. }) if batch.bytes > 0 && batch.bytes + bytes > GROUP_BYTES => {
                 self.held = Some(job);
             }
-            Job::Append { items, received_at, bytes, answer } => {
-                batch.bytes += bytes;
-                batch.appends.push((items, received_at, answer));
+            Job::Append(append) => {
+                batch.bytes += append.bytes;
+                batch.appends.push(append);
             }
             Job::Flush(answer) => batch.flushes.push(answer),
             Job::Fold(answer) => self.fold_waiters.push(answer),

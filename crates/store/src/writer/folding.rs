@@ -80,6 +80,10 @@ impl Writer {
         state.dropped = state.dropped.max(folded.checkpoint.dropped);
         state.counters.folds += 1;
         state.counters.dropped_early += folded.dropped.early;
+        if !self.options.deliver {
+            // Who delivers comes to them and counts them; here nobody does.
+            state.counters.damaged += folded.lost.iter().map(|lost| lost.records).sum::<u64>();
+        }
         if folded.dropped.early > 0 {
             tracing::warn!(
                 blocks = folded.dropped.early,

@@ -4,11 +4,12 @@
 //! to the disk the next one gathers, so that a slow disk makes larger groups and no timer is
 //! needed; only where a sync takes long, or under load, is a short wait worth it.
 
-use std::sync::Arc;
 mod batch;
 mod folding;
 mod place;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};
 
@@ -42,14 +43,27 @@ pub(crate) struct Prepared {
     pub(crate) aliases: Vec<HashedAlias>,
 }
 
+/// What a webhook holds, or a part of it.
+pub(crate) struct Append {
+    pub(crate) items: Vec<Prepared>,
+    pub(crate) received_at: WallTime,
+    pub(crate) bytes: usize,
+    pub(crate) answer: Answer,
+    /// Shared by the parts of a webhook: one was refused. Those behind it must be refused, too, or
+    /// they'd get their places before it when the webhook comes again.
+    pub(crate) refused: Option<Arc<AtomicBool>>,
+}
+
+impl Append {
+    /// Whether a part before this one was refused.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.refused.as_ref().is_some_and(|refused| refused.load(Ordering::Acquire))
+    }
+}
+
 /// What the writer is asked to do.
 pub(crate) enum Job {
-    Append {
-        items: Vec<Prepared>,
-        received_at: WallTime,
-        bytes: usize,
-        answer: Answer,
-    },
+    Append(Append),
     /// There are marks in the shared state: durable with the next group, or soon.
     Marks,
     /// Answers when everything before it is durable.
@@ -65,7 +79,7 @@ impl Job {
     /// Answers who waits that nothing came of it.
     pub(crate) fn refuse(self, refused: Refused) {
         match self {
-            Self::Append { answer, .. } | Self::Flush(answer) | Self::Fold(answer) => {
+            Self::Append(Append { answer, .. }) | Self::Flush(answer) | Self::Fold(answer) => {
                 answer(Err(refused));
             }
             Self::Marks | Self::Wake | Self::Close => {}
@@ -144,10 +158,15 @@ impl Writer {
         };
         self.company = appends.len();
         self.lingers = true;
-        for (items, received_at, answer) in appends {
+        for append in appends {
+            if append.is_cut_off() {
+                Job::Append(append).refuse(Refused::Busy);
+                continue;
+            }
+            let Append { items, received_at, answer, .. } = append;
             let taken = intake.and_then(|()| self.place(items, received_at, &mut group));
             if taken == Err(Refused::Disk) {
-                // Later jobs must not build on what the refused one taught about contacts.
+                // An index that can't be read isn't asked again for each of them.
                 intake = taken;
             }
             match taken {

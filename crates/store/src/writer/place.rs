@@ -52,7 +52,13 @@ impl Writer {
         let kinds = group.kinds;
         for prepared in items {
             if let Err(error) = self.place_one(prepared, received_at, group) {
-                tracing::error!(%error, "the index can't be asked whether an event is new");
+                let refused = if matches!(error, redb::Error::DatabaseClosed) {
+                    tracing::debug!("the index is being reopened: who needs it has to come again");
+                    Refused::Busy
+                } else {
+                    tracing::error!(%error, "the index can't be asked whether an event is new");
+                    Refused::Disk
+                };
                 group.drafts.truncate(before.0);
                 for hash in group.order.drain(before.1..) {
                     group.events.remove(&hash);
@@ -60,7 +66,12 @@ impl Writer {
                 group.learned.truncate(before.2);
                 group.records.truncate(before.3);
                 group.kinds = kinds;
-                return Err(Refused::Disk);
+                // Later webhooks of the group must not build on what this one taught about contacts.
+                group.lessons = GroupLessons::default();
+                for lesson in &group.learned {
+                    group.lessons.add(lesson);
+                }
+                return Err(refused);
             }
         }
         Ok(())
