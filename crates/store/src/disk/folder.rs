@@ -268,4 +268,13 @@ impl Segment for FileSegment {
     fn sync(&self) -> io::Result<()> {
         self.0.sync_data()
     }
+
+    fn refresh(&self) -> io::Result<()> {
+        self.0.sync_data()?;
+        if let Err(error) = rustix::fs::fadvise(&self.0, 0, None, rustix::fs::Advice::DontNeed) {
+            // Some file systems have no such thing. ext4, XFS, btrfs and F2FS do.
+            tracing::debug!(%error, "the page cache can't be let go");
+        }
+        Ok(())
+    }
 }

@@ -135,4 +135,14 @@ pub trait Segment: Debug + Send + Sync {
     /// # Errors
     /// What the system says. Never to be retried: the kernel may have dropped what it couldn't write.
     fn sync(&self) -> io::Result<()>;
+
+    /// Makes durable what was written, and lets go of what memory holds of it: what is read from here
+    /// on is what stands on the disk. For a start, which may come upon what another process wrote.
+    ///
+    /// After a sync that failed the kernel goes on showing bytes that it has given up writing, and
+    /// the next sync, or the next process, is told that all is well.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn refresh(&self) -> io::Result<()>;
 }

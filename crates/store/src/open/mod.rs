@@ -1,6 +1,7 @@
 //! Opening a store: redb in milliseconds, then the log's tail.
 
 mod load;
+mod log;
 mod meta;
 
 use std::sync::mpsc::sync_channel;
@@ -19,7 +20,7 @@ use crate::index::schema::{Checkpoint, Identity};
 use crate::index::{Index, retention};
 use crate::keyed::HashKey;
 use crate::log::replay::{self, Replayed};
-use crate::log::ring::{self, Ring};
+use crate::log::ring::Ring;
 use crate::log::{Geometry, Position};
 use crate::options::{BLOCK, JOBS_MAX, Options};
 use crate::receipts::Receipts;
@@ -44,9 +45,8 @@ pub(crate) fn open(disk: Arc<dyn Disk>, options: Options, on_durable: OnDurable)
     // An index that is made begins where the log does: there may be one from before it was lost.
     let make = || {
         if !disk.has_index().map_err(io_error("the folder can't be read"))? {
-            let log =
-                ring::open_segments(&*disk, geometry).map_err(io_error("the intake log can't be opened"))?;
-            let position = replay::oldest(&log, geometry, &identity.salt);
+            let segments = log::open(&*disk, geometry)?;
+            let position = replay::oldest(&segments, geometry, &identity.salt);
             let checkpoint = Checkpoint { position, ..Checkpoint::new(geometry) };
             Index::make(&*disk, |transaction| meta::fill(transaction, &identity, &checkpoint))
                 .map_err(index_error)?;
@@ -78,8 +78,7 @@ pub(crate) fn open(disk: Arc<dyn Disk>, options: Options, on_durable: OnDurable)
     let mut checkpoint = meta::read_checkpoint(&index)?;
     meta::raise_format(&index)?;
     let mut memory = Loaded::read(&index, &checkpoint)?;
-    let old = ring::open_segments(&*disk, checkpoint.geometry)
-        .map_err(io_error("the intake log can't be opened"))?;
+    let old = log::open(&*disk, checkpoint.geometry)?;
     let replayed = memory.replay(&old, &checkpoint, &identity, &*disk)?;
     if checkpoint.next_sequence == 1 {
         // Nothing was ever folded into this index: what the log doesn't hold went with another.

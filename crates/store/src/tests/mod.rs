@@ -4,6 +4,7 @@
 mod bounds;
 mod damage;
 mod faults;
+mod ghosts;
 mod golden;
 mod hand;
 mod journal;
