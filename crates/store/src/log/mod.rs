@@ -5,8 +5,10 @@
 //! recycled: a segment's place holds a new generation then, which every checksum contains.
 
 mod encode;
+mod look;
 pub(crate) mod replay;
 pub(crate) mod ring;
+mod scan;
 
 /// A place in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]

@@ -8,6 +8,7 @@ mod ghosts;
 mod golden;
 mod hand;
 mod journal;
+mod lost;
 mod receipts;
 mod replay;
 mod restart;
