@@ -67,7 +67,7 @@ impl FolderDisk {
     }
 
     fn reserve_path(&self) -> PathBuf {
-        self.root.join("reserve")
+        self.root.join(RESERVE)
     }
 }
 
@@ -85,6 +85,8 @@ fn prepare(root: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(false).mode(MODE_FILE).open(root.join("lock"))
 }
 
+/// Zeros, until the disk is full.
+const RESERVE: &str = "reserve";
 /// A byte for each time that redb panicked.
 const PANICS: &str = "index.panics";
 
@@ -122,6 +124,10 @@ impl Disk for FolderDisk {
         zero_filled(&self.root, "receipts", "receipts.new", bytes)
     }
 
+    fn forget_receipts(&self) -> io::Result<()> {
+        remove(&self.root, "receipts")
+    }
+
     fn identity(&self) -> io::Result<Option<Vec<u8>>> {
         match fs::read(self.root.join("identity")) {
             Ok(bytes) => Ok(Some(bytes)),
@@ -146,10 +152,7 @@ impl Disk for FolderDisk {
     }
 
     fn forget_index_panics(&self) -> io::Result<()> {
-        match fs::remove_file(self.root.join(PANICS)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => sync_folder(&self.root),
-        }
+        remove(&self.root, PANICS)
     }
 
     fn set_index_aside(&self) -> io::Result<()> {
@@ -209,10 +212,7 @@ impl Disk for FolderDisk {
     }
 
     fn release_reserve(&self) -> io::Result<()> {
-        match fs::remove_file(self.reserve_path()) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => sync_folder(&self.root),
-        }
+        remove(&self.root, RESERVE)
     }
 
     fn set_aside(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
@@ -246,6 +246,15 @@ fn zero_fill(path: &Path, bytes: u64) -> io::Result<()> {
         left -= step as u64;
     }
     file.sync_all()
+}
+
+/// Removes a file, durably, if it is there. Where it isn't the folder is synced all the same: it may
+/// have been removed just before a kill.
+fn remove(folder: &Path, name: &str) -> io::Result<()> {
+    match fs::remove_file(folder.join(name)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => sync_folder(folder),
+    }
 }
 
 fn sync_folder(path: &Path) -> io::Result<()> {

@@ -29,6 +29,12 @@ pub trait Disk: Debug + Send + Sync + 'static {
     /// What the system says.
     fn receipts(&self, bytes: u64) -> io::Result<Arc<dyn Segment>>;
 
+    /// Throws the receipts away, durably; nothing where there are none.
+    ///
+    /// # Errors
+    /// What the system says: they may still be there, or come back with the next power cut.
+    fn forget_receipts(&self) -> io::Result<()>;
+
     /// What was kept with [`Disk::keep_identity`]; `None` in a folder without a store.
     ///
     /// # Errors

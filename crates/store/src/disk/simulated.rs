@@ -278,7 +278,14 @@ impl Disk for SimulatedDisk {
     }
 
     fn receipts(&self, bytes: u64) -> io::Result<Arc<dyn Segment>> {
+        self.0.step(!self.0.segments.lock().unwrap().contains_key(&RECEIPTS))?;
         self.segment(RECEIPTS, bytes)
+    }
+
+    fn forget_receipts(&self) -> io::Result<()> {
+        self.0.step(false)?;
+        self.0.segments.lock().unwrap().remove(&RECEIPTS);
+        Ok(())
     }
 
     fn identity(&self) -> io::Result<Option<Vec<u8>>> {

@@ -144,7 +144,7 @@ impl Start {
         state.records = checkpoint.records;
         state.dropped = checkpoint.dropped;
         state.hand = Hand::behind(state.newest);
-        let receipts = receipts(&*disk, &identity, &mut state);
+        let receipts = receipts(&*disk, &identity, &mut state)?;
         let shared = Arc::new(Shared {
             segments: ring.segments(),
             geometry: checkpoint.geometry,
@@ -219,7 +219,10 @@ impl Start {
 
 /// Opens the receipts and settles what they say that the log doesn't. `None`, and a warning, if they
 /// can't be had: a full disk has no room for them, and the store opens all the same.
-fn receipts(disk: &dyn Disk, identity: &Identity, state: &mut State) -> Option<Receipts> {
+///
+/// They go then. Some may be of sequences that the log has lost and that others are given now; found
+/// at a later start they would settle records that nobody has delivered. To keep them is to refuse.
+fn receipts(disk: &dyn Disk, identity: &Identity, state: &mut State) -> Result<Option<Receipts>, OpenError> {
     match Receipts::open(disk, identity.salt, state.newest) {
         Ok((receipts, mut known)) => {
             known.retain(|sequence| !state.settled.contains(*sequence));
@@ -227,11 +230,15 @@ fn receipts(disk: &dyn Disk, identity: &Identity, state: &mut State) -> Option<R
                 // The writer comes by for them, as it does after every group.
                 let _ = state.mark(Mark::Settled(known));
             }
-            Some(receipts)
+            Ok(Some(receipts))
         }
         Err(error) => {
             tracing::warn!(%error, "there are no receipts: a kill may repeat deliveries");
-            None
+            disk.forget_receipts().map_err(io_error(
+                "the file `receipts` can be neither used nor removed, and as it is it would keep records from being \
+                 delivered: remove it by hand, which costs some repeated deliveries at most",
+            ))?;
+            Ok(None)
         }
     }
 }
