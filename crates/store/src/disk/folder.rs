@@ -66,6 +66,16 @@ impl FolderDisk {
         Ok(folder)
     }
 
+    /// Moves a whole file into the folder `damaged`, which takes no room, under a name that is free.
+    fn put_aside(&self, from: &Path, name: &str, stem: &str, extension: &str) -> io::Result<()> {
+        let folder = self.damaged_folder()?;
+        let mut places = (0..).map(|number: u64| folder.join(format!("{stem}-{number}.{extension}")));
+        let place = places.find(|path| !path.exists());
+        fs::rename(from.join(name), place.ok_or(io::ErrorKind::AlreadyExists)?)?;
+        sync_folder(&folder)?;
+        sync_folder(from)
+    }
+
     fn reserve_path(&self) -> PathBuf {
         self.root.join(RESERVE)
     }
@@ -103,6 +113,19 @@ pub fn note_index_panic(root: &Path) -> io::Result<()> {
     file.sync_all()
 }
 
+fn segment_name(slot: u32) -> String {
+    format!("{slot}.seg")
+}
+
+/// The length of a file; `None` where there is none.
+fn length(path: &Path) -> io::Result<Option<u64>> {
+    match fs::metadata(path) {
+        Ok(known) => Ok(Some(known.len())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Opens a file of `bytes`; one that isn't there, or has another size, is made beside its place first.
 fn zero_filled(folder: &Path, name: &str, unfinished: &str, bytes: u64) -> io::Result<Arc<dyn Segment>> {
     let path = folder.join(name);
@@ -117,7 +140,29 @@ fn zero_filled(folder: &Path, name: &str, unfinished: &str, bytes: u64) -> io::R
 
 impl Disk for FolderDisk {
     fn segment(&self, slot: u32, bytes: u64) -> io::Result<Arc<dyn Segment>> {
-        zero_filled(&self.root.join("log"), &format!("{slot}.seg"), &format!("{slot}.new"), bytes)
+        let (log, name) = (self.root.join("log"), segment_name(slot));
+        if length(&log.join(&name))?.is_some_and(|known| known != 0 && known != bytes) {
+            tracing::error!(
+                slot,
+                bytes,
+                "a segment of the log has another size: it goes to the folder `damaged`"
+            );
+            self.put_aside(&log, &name, &format!("log-{slot}"), "seg")?;
+        }
+        zero_filled(&log, &name, &format!("{slot}.new"), bytes)
+    }
+
+    fn segment_lengths(&self) -> io::Result<Vec<u64>> {
+        let log = self.root.join("log");
+        (0..).map_while(|slot| length(&log.join(segment_name(slot))).transpose()).collect()
+    }
+
+    fn remove_segments(&self, count: u32) -> io::Result<()> {
+        let log = self.root.join("log");
+        for slot in 0..count {
+            fs::remove_file(log.join(segment_name(slot)))?;
+        }
+        sync_folder(&log)
     }
 
     fn receipts(&self, bytes: u64) -> io::Result<Arc<dyn Segment>> {
@@ -144,11 +189,7 @@ impl Disk for FolderDisk {
     }
 
     fn index_panics(&self) -> io::Result<u64> {
-        match fs::metadata(self.root.join(PANICS)) {
-            Ok(known) => Ok(known.len()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
-            Err(error) => Err(error),
-        }
+        Ok(length(&self.root.join(PANICS))?.unwrap_or(0))
     }
 
     fn forget_index_panics(&self) -> io::Result<()> {
@@ -156,12 +197,7 @@ impl Disk for FolderDisk {
     }
 
     fn set_index_aside(&self) -> io::Result<()> {
-        let folder = self.damaged_folder()?;
-        let place =
-            (0..).map(|number| folder.join(format!("index-{number}.redb"))).find(|path| !path.exists());
-        fs::rename(self.index_path(), place.ok_or(io::ErrorKind::AlreadyExists)?)?;
-        sync_folder(&folder)?;
-        sync_folder(&self.root)
+        self.put_aside(&self.root, "index.redb", "index", "redb")
     }
 
     fn has_index(&self) -> io::Result<bool> {

@@ -16,11 +16,24 @@ pub use folder::{FolderDisk, note_index_panic};
 /// What a store lies on.
 pub trait Disk: Debug + Send + Sync + 'static {
     /// Opens the log segment in place `slot`; makes it, zero-filled to `bytes` and with its folder
-    /// synced, where it isn't there or has another size.
+    /// synced, where it isn't there. One of another size is moved out of the way, for a person to
+    /// look at: nobody has said that what it holds is anywhere else.
     ///
     /// # Errors
     /// What the system says.
     fn segment(&self, slot: u32, bytes: u64) -> io::Result<Arc<dyn Segment>>;
+
+    /// The lengths of the segments that are there, from place 0 on up to the first that isn't.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn segment_lengths(&self) -> io::Result<Vec<u64>>;
+
+    /// Removes the segments in the first `count` places: what they hold is in the index.
+    ///
+    /// # Errors
+    /// What the system says; some may be left.
+    fn remove_segments(&self, count: u32) -> io::Result<()>;
 
     /// Opens the file of receipts; makes it, zero-filled to `bytes`, where it isn't there or has another
     /// size. It is never synced but where the store says so.

@@ -268,13 +268,29 @@ impl Disk for SimulatedDisk {
     fn segment(&self, slot: u32, bytes: u64) -> io::Result<Arc<dyn Segment>> {
         let mut segments = self.0.segments.lock().unwrap();
         let length = bytes as usize;
-        let known = segments.get(&slot).filter(|file| file.lock().unwrap().live.len() == length).cloned();
-        let file = known.unwrap_or_else(|| {
+        let known = segments.get(&slot).cloned();
+        let fits = known.clone().filter(|file| file.lock().unwrap().live.len() == length);
+        let file = fits.unwrap_or_else(|| {
+            if known.is_some() {
+                self.0.aside.fetch_add(1, Ordering::SeqCst);
+            }
             let file = Arc::new(Mutex::new(File::new(length, LOG_BLOCK, true)));
             segments.insert(slot, Arc::clone(&file));
             file
         });
         Ok(Arc::new(SimulatedSegment { slot, file, inner: Arc::clone(&self.0) }))
+    }
+
+    fn segment_lengths(&self) -> io::Result<Vec<u64>> {
+        let segments = self.0.segments.lock().unwrap();
+        let there = (0..).map_while(|slot| segments.get(&slot));
+        Ok(there.map(|file| file.lock().unwrap().live.len() as u64).collect())
+    }
+
+    fn remove_segments(&self, count: u32) -> io::Result<()> {
+        self.0.step(false)?;
+        self.0.segments.lock().unwrap().retain(|slot, _| *slot >= count);
+        Ok(())
     }
 
     fn receipts(&self, bytes: u64) -> io::Result<Arc<dyn Segment>> {

@@ -40,10 +40,18 @@ pub(super) struct Beginning {
 }
 
 impl Beginning {
+    /// Looks at the segment in place `slot` of a ring that is cut like `geometry`.
     pub(super) fn look(segment: &dyn Segment, geometry: Geometry, salt: &Salt, slot: usize) -> Self {
+        let mut beginning = Self::anywhere(segment, geometry.segment_bytes, salt);
+        beginning.groups.retain(|(_, header)| geometry.slot(header.generation) as usize == slot);
+        beginning
+    }
+
+    /// Looks at a segment whose place nobody knows.
+    pub(super) fn anywhere(segment: &dyn Segment, bytes: u64, salt: &Salt) -> Self {
         let mut beginning = Self { groups: Vec::new(), blank: true };
         let mut block = [0; FIRST_BYTES];
-        for place in 0..(geometry.segment_bytes / BLOCK).min(PROBE_BLOCKS) {
+        for place in 0..(bytes / BLOCK).min(PROBE_BLOCKS) {
             let offset = place * BLOCK;
             if read(segment, &mut block, offset).is_err() {
                 beginning.blank = false;
@@ -51,16 +59,15 @@ impl Beginning {
             }
             beginning.blank &= block.iter().all(|byte| *byte == 0);
             let header = GroupHeader::read(salt, offset, &block).ok();
-            beginning.groups.extend(
-                header
-                    .filter(|header| {
-                        header.generation < GENERATION_MAX
-                            && geometry.slot(header.generation) as usize == slot
-                    })
-                    .map(|header| (offset, header)),
-            );
+            let header = header.filter(|header| header.generation < GENERATION_MAX);
+            beginning.groups.extend(header.map(|header| (offset, header)));
         }
         beginning
+    }
+
+    /// The generation that the segment begins with.
+    pub(super) fn generation(&self) -> Option<u64> {
+        self.groups.first().map(|(_, header)| header.generation)
     }
 
     fn has(&self, generation: u64) -> bool {

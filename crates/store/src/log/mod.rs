@@ -4,6 +4,7 @@
 //! rewritten once a caller was told that they're durable. What has been folded into redb is
 //! recycled: a segment's place holds a new generation then, which every checksum contains.
 
+pub(crate) mod cut;
 mod encode;
 mod look;
 pub(crate) mod replay;

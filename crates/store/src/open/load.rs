@@ -93,6 +93,12 @@ impl Loaded {
                 "the intake log has damage: acknowledged records may be missing; see the folder `damaged`"
             );
         }
+        if replayed.lost > 0 {
+            tracing::error!(
+                "the drive can't read blocks of the intake log: acknowledged records may be in there, so their place \
+                 and their sequences are left alone; move the store to another drive"
+            );
+        }
         self.state.counters.holes = replayed.holes;
         self.state.counters.damaged = damaged;
         self.state.seen_ms = self.state.seen_ms.max(replayed.seen_ms);

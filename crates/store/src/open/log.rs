@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use crate::disk::{Disk, Segment};
 use crate::error::{OpenError, io_error};
-use crate::log::{Geometry, ring};
+use crate::format::group::Salt;
+use crate::log::{Geometry, cut, ring};
+use crate::options::BLOCK;
 
 /// Opens the segments and makes sure that what is read from them is on the disk.
 ///
@@ -23,4 +25,17 @@ pub(super) fn open(disk: &dyn Disk, geometry: Geometry) -> Result<Arc<[Arc<dyn S
         segment.refresh().map_err(io_error("the intake log can't be synced"))?;
     }
     Ok(segments)
+}
+
+/// The cut of the log where no index says it: that of the files that are there. `wanted` is what the
+/// options say, and they may have changed in the same start.
+pub(super) fn cut(disk: &dyn Disk, salt: &Salt, wanted: Geometry) -> Result<Geometry, OpenError> {
+    let lengths = disk.segment_lengths().map_err(io_error("the folder can't be read"))?;
+    let bytes = lengths.first().copied().unwrap_or(0);
+    if bytes < 2 * BLOCK || !bytes.is_multiple_of(BLOCK) {
+        return Ok(wanted);
+    }
+    let alike = lengths.iter().take_while(|length| **length == bytes).count();
+    let there = Geometry { segments: u32::try_from(alike).unwrap_or(u32::MAX), segment_bytes: bytes };
+    Ok(cut::of(&open(disk, there)?, bytes, salt).unwrap_or(wanted))
 }

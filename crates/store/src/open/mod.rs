@@ -45,9 +45,10 @@ pub(crate) fn open(disk: Arc<dyn Disk>, options: Options, on_durable: OnDurable)
     // An index that is made begins where the log does: there may be one from before it was lost.
     let make = || {
         if !disk.has_index().map_err(io_error("the folder can't be read"))? {
-            let segments = log::open(&*disk, geometry)?;
-            let position = replay::oldest(&segments, geometry, &identity.salt);
-            let checkpoint = Checkpoint { position, ..Checkpoint::new(geometry) };
+            let cut = log::cut(&*disk, &identity.salt, geometry)?;
+            let segments = log::open(&*disk, cut)?;
+            let position = replay::oldest(&segments, cut, &identity.salt);
+            let checkpoint = Checkpoint { position, ..Checkpoint::new(cut) };
             Index::make(&*disk, |transaction| meta::fill(transaction, &identity, &checkpoint))
                 .map_err(index_error)?;
         }
@@ -92,7 +93,7 @@ pub(crate) fn open(disk: Arc<dyn Disk>, options: Options, on_durable: OnDurable)
     }
     let mut start = Start { index, identity, checkpoint, memory, replayed };
     if start.checkpoint.geometry != geometry {
-        start.recut(&old, geometry, &options)?;
+        start.recut(&old, geometry, &options, &*disk)?;
     }
     drop(old);
     start.run(disk, options, on_durable)
@@ -113,6 +114,7 @@ impl Start {
         old: &[Arc<dyn Segment>],
         geometry: Geometry,
         options: &Options,
+        disk: &dyn Disk,
     ) -> Result<(), OpenError> {
         let end = self.replayed.end;
         let position = Position { generation: end.generation + 1, offset: 0, number: end.number + 1 };
@@ -120,7 +122,7 @@ impl Start {
         let fold = Fold::take(self.memory.memory(), position, seen_ms, self.checkpoint.day, false);
         let log = Log { segments: old, geometry: self.checkpoint.geometry, salt: &self.identity.salt };
         let keep = Keep { history: options.history, target_bytes: retention::target(options.max_bytes) };
-        self.checkpoint.geometry = geometry;
+        let before = std::mem::replace(&mut self.checkpoint.geometry, geometry);
         let folded = fold::fold(&self.index, &log, &fold, &self.checkpoint, keep).map_err(read_error)?;
         self.memory.state.folded(fold.next_sequence - 1);
         self.memory.state.dead.clear();
@@ -129,6 +131,13 @@ impl Start {
         self.memory.refresh(&self.index)?;
         self.checkpoint = folded.checkpoint;
         self.replayed.end = position;
+        // Where something couldn't be read, a person may want to try; they're set aside instead.
+        if self.replayed.lost == 0
+            && folded.lost.is_empty()
+            && let Err(error) = disk.remove_segments(before.segments)
+        {
+            tracing::warn!(%error, "segments of the log as it was cut before can't be removed");
+        }
         Ok(())
     }
 
