@@ -95,10 +95,12 @@ pub(super) struct Plan {
 /// knows nothing of the rounds since: what they have left is at the newest generations.
 pub(super) fn plan(beginnings: &[Beginning], geometry: Geometry, from: u64) -> Plan {
     let round = u64::from(geometry.segments);
-    let present = beginnings.iter().flat_map(|beginning| &beginning.groups);
-    let newest = present.map(|(_, header)| header.generation).max().unwrap_or(from).max(from);
+    let headers = beginnings.iter().flat_map(|beginning| &beginning.groups);
+    let present: Vec<u64> =
+        headers.map(|(_, header)| header.generation).filter(|generation| *generation >= from).collect();
+    let newest = present.iter().copied().max().unwrap_or(from);
     let overtaken = newest >= from + round;
-    let mut generations: Vec<u64> = (from..from + round).collect();
+    let mut generations: Vec<u64> = (from..from + round).chain(present).collect();
     if overtaken {
         // Behind what a segment begins with there may be the rest of what it held a round before.
         generations.extend((newest + 1).saturating_sub(2 * round).max(from)..=newest);

@@ -160,3 +160,34 @@ fn a_disk_that_refuses_everything_until_a_kill_costs_nothing_acknowledged() {
         }
     }
 }
+
+#[test]
+fn a_power_cut_at_every_operation_of_a_start_after_a_kill_costs_nothing_acknowledged() {
+    for (webhooks, failing) in [(3, 0), (16, 0), (17, 1), (20, FAILURES_MAX)] {
+        let disk = SimulatedDisk::new();
+        let store = open(&disk, options());
+        let mut told = Told::default();
+        for number in 0..webhooks {
+            send(&store, &mut told, &format!("id-{number:02}"));
+        }
+        disk.inject(disk.syncs(), Fault::SyncsFail(failing));
+        for number in 0..failing {
+            send(&store, &mut told, &format!("refused-{number}"));
+        }
+        assert_eq!((told.acknowledged.len() as u64, told.refused.len() as u64), (webhooks, failing));
+        let whole = disk.after_kill();
+        drop(open(&whole, options()));
+        for at in 0..whole.operations() {
+            let killed = disk.after_kill();
+            killed.inject(at, Fault::PowerCut);
+            drop(Store::open(std::sync::Arc::new(killed.clone()), options(), Box::new(|_| {})));
+            for seed in 0..5 {
+                check(
+                    &killed.after_power_cut(seed),
+                    &told,
+                    &format!("{webhooks}, {failing}, operation {at}"),
+                );
+            }
+        }
+    }
+}
