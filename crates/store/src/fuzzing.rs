@@ -137,7 +137,7 @@ pub fn log(bytes: &[u8]) {
     seen.entries.dedup();
     assert_eq!(seen.entries.len(), seen.count, "each place is shown once");
     let end = replayed.end;
-    assert!(end.generation < 1 + geometry.segments as u64 && end.offset <= geometry.segment_bytes);
+    assert!(end.offset <= geometry.segment_bytes);
     let mut more = Seen::default();
     let again = replay::replay(&segments, geometry, &SALT, end, &mut more).expect("memory can be read");
     assert_eq!((again.end, more.count), (end, 0));
@@ -194,6 +194,10 @@ impl Segment for Memory {
     }
 
     fn sync(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn refresh(&self) -> io::Result<()> {
         Ok(())
     }
 }

@@ -40,7 +40,7 @@ impl Receipts {
     /// Their sequences will be given to others, so they are thrown away, durably.
     ///
     /// # Errors
-    /// What the system says; a store does without receipts then.
+    /// What the system says; a store does without receipts then, once the file is gone.
     pub(crate) fn open(disk: &dyn Disk, salt: Salt, newest: u64) -> io::Result<(Self, Vec<u64>)> {
         let file = disk.receipts(BYTES)?;
         let receipts = Self { file, salt, failed: AtomicBool::new(false) };

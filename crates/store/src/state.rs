@@ -166,6 +166,11 @@ impl State {
         }
     }
 
+    /// Notes that `count` sequences behind the newest may have been given out.
+    pub(crate) fn burn(&mut self, count: u64) {
+        self.used(self.newest.saturating_add(count));
+    }
+
     /// Notes that a sequence was given out, though its record is lost: it is never used again.
     fn used(&mut self, sequence: u64) {
         if sequence > self.newest {

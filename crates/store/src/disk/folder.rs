@@ -66,8 +66,18 @@ impl FolderDisk {
         Ok(folder)
     }
 
+    /// Moves a whole file into the folder `damaged`, which takes no room, under a name that is free.
+    fn put_aside(&self, from: &Path, name: &str, stem: &str, extension: &str) -> io::Result<()> {
+        let folder = self.damaged_folder()?;
+        let mut places = (0..).map(|number: u64| folder.join(format!("{stem}-{number}.{extension}")));
+        let place = places.find(|path| !path.exists());
+        fs::rename(from.join(name), place.ok_or(io::ErrorKind::AlreadyExists)?)?;
+        sync_folder(&folder)?;
+        sync_folder(from)
+    }
+
     fn reserve_path(&self) -> PathBuf {
-        self.root.join("reserve")
+        self.root.join(RESERVE)
     }
 }
 
@@ -85,6 +95,8 @@ fn prepare(root: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(false).mode(MODE_FILE).open(root.join("lock"))
 }
 
+/// Zeros, until the disk is full.
+const RESERVE: &str = "reserve";
 /// A byte for each time that redb panicked.
 const PANICS: &str = "index.panics";
 
@@ -101,6 +113,19 @@ pub fn note_index_panic(root: &Path) -> io::Result<()> {
     file.sync_all()
 }
 
+fn segment_name(slot: u32) -> String {
+    format!("{slot}.seg")
+}
+
+/// The length of a file; `None` where there is none.
+fn length(path: &Path) -> io::Result<Option<u64>> {
+    match fs::metadata(path) {
+        Ok(known) => Ok(Some(known.len())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Opens a file of `bytes`; one that isn't there, or has another size, is made beside its place first.
 fn zero_filled(folder: &Path, name: &str, unfinished: &str, bytes: u64) -> io::Result<Arc<dyn Segment>> {
     let path = folder.join(name);
@@ -115,11 +140,37 @@ fn zero_filled(folder: &Path, name: &str, unfinished: &str, bytes: u64) -> io::R
 
 impl Disk for FolderDisk {
     fn segment(&self, slot: u32, bytes: u64) -> io::Result<Arc<dyn Segment>> {
-        zero_filled(&self.root.join("log"), &format!("{slot}.seg"), &format!("{slot}.new"), bytes)
+        let (log, name) = (self.root.join("log"), segment_name(slot));
+        if length(&log.join(&name))?.is_some_and(|known| known != 0 && known != bytes) {
+            tracing::error!(
+                slot,
+                bytes,
+                "a segment of the log has another size: it goes to the folder `damaged`"
+            );
+            self.put_aside(&log, &name, &format!("log-{slot}"), "seg")?;
+        }
+        zero_filled(&log, &name, &format!("{slot}.new"), bytes)
+    }
+
+    fn segment_lengths(&self) -> io::Result<Vec<u64>> {
+        let log = self.root.join("log");
+        (0..).map_while(|slot| length(&log.join(segment_name(slot))).transpose()).collect()
+    }
+
+    fn remove_segments(&self, count: u32) -> io::Result<()> {
+        let log = self.root.join("log");
+        for slot in 0..count {
+            fs::remove_file(log.join(segment_name(slot)))?;
+        }
+        sync_folder(&log)
     }
 
     fn receipts(&self, bytes: u64) -> io::Result<Arc<dyn Segment>> {
         zero_filled(&self.root, "receipts", "receipts.new", bytes)
+    }
+
+    fn forget_receipts(&self) -> io::Result<()> {
+        remove(&self.root, "receipts")
     }
 
     fn identity(&self) -> io::Result<Option<Vec<u8>>> {
@@ -138,27 +189,15 @@ impl Disk for FolderDisk {
     }
 
     fn index_panics(&self) -> io::Result<u64> {
-        match fs::metadata(self.root.join(PANICS)) {
-            Ok(known) => Ok(known.len()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
-            Err(error) => Err(error),
-        }
+        Ok(length(&self.root.join(PANICS))?.unwrap_or(0))
     }
 
     fn forget_index_panics(&self) -> io::Result<()> {
-        match fs::remove_file(self.root.join(PANICS)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => sync_folder(&self.root),
-        }
+        remove(&self.root, PANICS)
     }
 
     fn set_index_aside(&self) -> io::Result<()> {
-        let folder = self.damaged_folder()?;
-        let place =
-            (0..).map(|number| folder.join(format!("index-{number}.redb"))).find(|path| !path.exists());
-        fs::rename(self.index_path(), place.ok_or(io::ErrorKind::AlreadyExists)?)?;
-        sync_folder(&folder)?;
-        sync_folder(&self.root)
+        self.put_aside(&self.root, "index.redb", "index", "redb")
     }
 
     fn has_index(&self) -> io::Result<bool> {
@@ -209,10 +248,7 @@ impl Disk for FolderDisk {
     }
 
     fn release_reserve(&self) -> io::Result<()> {
-        match fs::remove_file(self.reserve_path()) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => sync_folder(&self.root),
-        }
+        remove(&self.root, RESERVE)
     }
 
     fn set_aside(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
@@ -248,6 +284,15 @@ fn zero_fill(path: &Path, bytes: u64) -> io::Result<()> {
     file.sync_all()
 }
 
+/// Removes a file, durably, if it is there. Where it isn't the folder is synced all the same: it may
+/// have been removed just before a kill.
+fn remove(folder: &Path, name: &str) -> io::Result<()> {
+    match fs::remove_file(folder.join(name)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => sync_folder(folder),
+    }
+}
+
 fn sync_folder(path: &Path) -> io::Result<()> {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     File::open(path)?.sync_all()
@@ -267,5 +312,14 @@ impl Segment for FileSegment {
 
     fn sync(&self) -> io::Result<()> {
         self.0.sync_data()
+    }
+
+    fn refresh(&self) -> io::Result<()> {
+        self.0.sync_data()?;
+        if let Err(error) = rustix::fs::fadvise(&self.0, 0, None, rustix::fs::Advice::DontNeed) {
+            // Some file systems have no such thing. ext4, XFS, btrfs and F2FS do.
+            tracing::debug!(%error, "the page cache can't be let go");
+        }
+        Ok(())
     }
 }

@@ -16,11 +16,24 @@ pub use folder::{FolderDisk, note_index_panic};
 /// What a store lies on.
 pub trait Disk: Debug + Send + Sync + 'static {
     /// Opens the log segment in place `slot`; makes it, zero-filled to `bytes` and with its folder
-    /// synced, where it isn't there or has another size.
+    /// synced, where it isn't there. One of another size is moved out of the way, for a person to
+    /// look at: nobody has said that what it holds is anywhere else.
     ///
     /// # Errors
     /// What the system says.
     fn segment(&self, slot: u32, bytes: u64) -> io::Result<Arc<dyn Segment>>;
+
+    /// The lengths of the segments that are there, from place 0 on up to the first that isn't.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn segment_lengths(&self) -> io::Result<Vec<u64>>;
+
+    /// Removes the segments in the first `count` places: what they hold is in the index.
+    ///
+    /// # Errors
+    /// What the system says; some may be left.
+    fn remove_segments(&self, count: u32) -> io::Result<()>;
 
     /// Opens the file of receipts; makes it, zero-filled to `bytes`, where it isn't there or has another
     /// size. It is never synced but where the store says so.
@@ -28,6 +41,12 @@ pub trait Disk: Debug + Send + Sync + 'static {
     /// # Errors
     /// What the system says.
     fn receipts(&self, bytes: u64) -> io::Result<Arc<dyn Segment>>;
+
+    /// Throws the receipts away, durably; nothing where there are none.
+    ///
+    /// # Errors
+    /// What the system says: they may still be there, or come back with the next power cut.
+    fn forget_receipts(&self) -> io::Result<()>;
 
     /// What was kept with [`Disk::keep_identity`]; `None` in a folder without a store.
     ///
@@ -135,4 +154,14 @@ pub trait Segment: Debug + Send + Sync {
     /// # Errors
     /// What the system says. Never to be retried: the kernel may have dropped what it couldn't write.
     fn sync(&self) -> io::Result<()>;
+
+    /// Makes durable what was written, and lets go of what memory holds of it: what is read from here
+    /// on is what stands on the disk. For a start, which may come upon what another process wrote.
+    ///
+    /// After a sync that failed the kernel goes on showing bytes that it has given up writing, and
+    /// the next sync, or the next process, is told that all is well.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn refresh(&self) -> io::Result<()>;
 }

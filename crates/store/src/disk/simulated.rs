@@ -6,9 +6,9 @@
 //! promise and what redb relies on for its header.
 
 mod file;
+mod handles;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -18,6 +18,7 @@ use redb::StorageBackend;
 
 use self::file::File;
 pub(crate) use self::file::Random;
+use self::handles::{SimulatedIndex, SimulatedSegment};
 use super::{Disk, Segment};
 
 const SECTOR: usize = 512;
@@ -32,6 +33,21 @@ pub(crate) enum Fault {
     ErrorOnce,
     /// The disk is full for this many operations that would write.
     FullFor(u64),
+    /// None of them works any more, while memory still shows what was written.
+    AllFail,
+    /// So many syncs of the log fail; the number of the first counts these syncs alone.
+    SyncsFail(u64),
+}
+
+/// A block of a segment that can't be read.
+#[derive(Debug, Clone, Copy)]
+struct BadBlock {
+    slot: u32,
+    offset: u64,
+    /// So often it can at first.
+    after: u64,
+    /// So often it can't then; and then it can.
+    times: u64,
 }
 
 /// Receipts lie among the segments, in a slot that no ring has.
@@ -47,6 +63,8 @@ struct Inner {
     identity: Mutex<Option<Vec<u8>>>,
     pub(crate) panics: AtomicU64,
     operations: AtomicU64,
+    syncs: AtomicU64,
+    bad: Mutex<Vec<BadBlock>>,
     fault: Mutex<Option<(u64, Fault)>>,
     reserve: Mutex<bool>,
     held: Mutex<()>,
@@ -62,11 +80,45 @@ impl Inner {
         match *self.fault.lock().unwrap() {
             Some((at, Fault::PowerCut)) if now >= at => Err(io::Error::other("power cut")),
             Some((at, Fault::ErrorOnce)) if now == at => Err(io::Error::other("injected")),
+            Some((at, Fault::AllFail)) if now >= at => Err(io::Error::other("injected")),
             Some((at, Fault::FullFor(many))) if writes && (at..at + many).contains(&now) => {
                 Err(io::ErrorKind::StorageFull.into())
             }
             _ => Ok(()),
         }
+    }
+
+    fn is_cut(&self) -> bool {
+        matches!(*self.fault.lock().unwrap(), Some((_, Fault::PowerCut)))
+    }
+
+    /// Counts a sync of the log and says whether it fails.
+    fn step_sync(&self) -> io::Result<()> {
+        let now = self.syncs.fetch_add(1, Ordering::SeqCst);
+        self.step(false)?;
+        match *self.fault.lock().unwrap() {
+            Some((at, Fault::SyncsFail(many))) if (at..at + many).contains(&now) => {
+                Err(io::Error::other("injected"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a read of the log comes upon a bad block.
+    fn step_read(&self, slot: u32, offset: u64, length: u64) -> io::Result<()> {
+        for block in self.bad.lock().unwrap().iter_mut() {
+            let end = block.offset + LOG_BLOCK as u64;
+            if block.slot != slot || block.offset >= offset + length || offset >= end {
+                continue;
+            }
+            if block.after > 0 {
+                block.after -= 1;
+            } else if block.times > 0 {
+                block.times -= 1;
+                return Err(io::Error::other("bad block"));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -83,6 +135,8 @@ impl SimulatedDisk {
             identity: Mutex::new(None),
             panics: AtomicU64::new(0),
             operations: AtomicU64::new(0),
+            syncs: AtomicU64::new(0),
+            bad: Mutex::default(),
             fault: Mutex::new(None),
             reserve: Mutex::new(false),
             held: Mutex::new(()),
@@ -103,6 +157,33 @@ impl SimulatedDisk {
     /// Makes each sync of the log take `time` from now on.
     pub(crate) fn slow_down(&self, time: Duration) {
         *self.0.slow.lock().unwrap() = time;
+    }
+
+    /// Syncs of the log so far.
+    pub(crate) fn syncs(&self) -> u64 {
+        self.0.syncs.load(Ordering::SeqCst)
+    }
+
+    /// Lets reads of a block of the log fail so many times, once it was read so often.
+    pub(crate) fn fail_reads(&self, slot: u32, offset: u64, after: u64, times: u64) {
+        self.0.bad.lock().unwrap().push(BadBlock { slot, offset, after, times });
+    }
+
+    /// Every block can be read again.
+    pub(crate) fn heal(&self) {
+        self.0.bad.lock().unwrap().clear();
+    }
+
+    /// The bytes of the index, to be put back later.
+    pub(crate) fn copy_index(&self) -> Vec<u8> {
+        self.0.index.lock().unwrap().durable.clone()
+    }
+
+    pub(crate) fn put_index(&self, bytes: &[u8]) {
+        let mut file = File::new(0, SECTOR, false);
+        file.live = bytes.to_vec();
+        file.durable = bytes.to_vec();
+        *self.0.index.lock().unwrap() = file;
     }
 
     pub(crate) fn operations(&self) -> u64 {
@@ -130,17 +211,15 @@ impl SimulatedDisk {
         found
     }
 
-    /// The disk as another process finds it after this one was killed: the page cache is whole.
+    /// The disk as another process finds it after this one was killed: the page cache is whole, with
+    /// what isn't durable yet, and with what never will be.
     pub(crate) fn after_kill(&self) -> Self {
         let found = Self::new();
         for (slot, file) in self.0.segments.lock().unwrap().iter() {
-            found.put_segment(*slot, file.lock().unwrap().live.clone());
+            let file = Arc::new(Mutex::new(file.lock().unwrap().clone()));
+            found.0.segments.lock().unwrap().insert(*slot, file);
         }
-        let bytes = self.0.index.lock().unwrap().live.clone();
-        let mut index = found.0.index.lock().unwrap();
-        index.live.clone_from(&bytes);
-        index.durable = bytes;
-        drop(index);
+        *found.0.index.lock().unwrap() = self.0.index.lock().unwrap().clone();
         self.put_small_files(&found);
         found
     }
@@ -189,17 +268,40 @@ impl Disk for SimulatedDisk {
     fn segment(&self, slot: u32, bytes: u64) -> io::Result<Arc<dyn Segment>> {
         let mut segments = self.0.segments.lock().unwrap();
         let length = bytes as usize;
-        let known = segments.get(&slot).filter(|file| file.lock().unwrap().live.len() == length).cloned();
-        let file = known.unwrap_or_else(|| {
+        let known = segments.get(&slot).cloned();
+        let fits = known.clone().filter(|file| file.lock().unwrap().live.len() == length);
+        let file = fits.unwrap_or_else(|| {
+            if known.is_some() {
+                self.0.aside.fetch_add(1, Ordering::SeqCst);
+            }
             let file = Arc::new(Mutex::new(File::new(length, LOG_BLOCK, true)));
             segments.insert(slot, Arc::clone(&file));
             file
         });
-        Ok(Arc::new(SimulatedSegment { file, inner: Arc::clone(&self.0) }))
+        Ok(Arc::new(SimulatedSegment { slot, file, inner: Arc::clone(&self.0) }))
+    }
+
+    fn segment_lengths(&self) -> io::Result<Vec<u64>> {
+        let segments = self.0.segments.lock().unwrap();
+        let there = (0..).map_while(|slot| segments.get(&slot));
+        Ok(there.map(|file| file.lock().unwrap().live.len() as u64).collect())
+    }
+
+    fn remove_segments(&self, count: u32) -> io::Result<()> {
+        self.0.step(false)?;
+        self.0.segments.lock().unwrap().retain(|slot, _| *slot >= count);
+        Ok(())
     }
 
     fn receipts(&self, bytes: u64) -> io::Result<Arc<dyn Segment>> {
+        self.0.step(!self.0.segments.lock().unwrap().contains_key(&RECEIPTS))?;
         self.segment(RECEIPTS, bytes)
+    }
+
+    fn forget_receipts(&self) -> io::Result<()> {
+        self.0.step(false)?;
+        self.0.segments.lock().unwrap().remove(&RECEIPTS);
+        Ok(())
     }
 
     fn identity(&self) -> io::Result<Option<Vec<u8>>> {
@@ -267,94 +369,6 @@ impl Disk for SimulatedDisk {
 
     fn set_aside(&self, _name: &str, _bytes: &[u8]) -> io::Result<()> {
         self.0.aside.fetch_add(1, Ordering::SeqCst);
-        Ok(())
-    }
-}
-
-struct SimulatedSegment {
-    file: Arc<Mutex<File>>,
-    inner: Arc<Inner>,
-}
-
-impl fmt::Debug for SimulatedSegment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SimulatedSegment")
-    }
-}
-
-impl Segment for SimulatedSegment {
-    fn read_at(&self, out: &mut [u8], offset: u64) -> io::Result<()> {
-        let file = self.file.lock().unwrap();
-        let from = file
-            .live
-            .get(offset as usize..offset as usize + out.len())
-            .ok_or(io::ErrorKind::UnexpectedEof)?;
-        out.copy_from_slice(from);
-        Ok(())
-    }
-
-    fn write_at(&self, data: &[u8], offset: u64) -> io::Result<()> {
-        let outcome = self.inner.step(false);
-        if outcome.is_ok() || self.inner.operations.load(Ordering::SeqCst).is_multiple_of(2) {
-            // A failed write may have got through or not.
-            self.file.lock().unwrap().write(offset as usize, data);
-        }
-        outcome
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        drop(self.inner.held.lock().unwrap());
-        let slow = *self.inner.slow.lock().unwrap();
-        if !slow.is_zero() {
-            std::thread::sleep(slow);
-        }
-        self.inner.step(false)?;
-        self.file.lock().unwrap().sync();
-        Ok(())
-    }
-}
-
-struct SimulatedIndex {
-    file: Arc<Mutex<File>>,
-    inner: Arc<Inner>,
-}
-
-impl fmt::Debug for SimulatedIndex {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SimulatedIndex")
-    }
-}
-
-impl StorageBackend for SimulatedIndex {
-    fn len(&self) -> io::Result<u64> {
-        Ok(self.file.lock().unwrap().live.len() as u64)
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let file = self.file.lock().unwrap();
-        let from = file
-            .live
-            .get(offset as usize..offset as usize + out.len())
-            .ok_or(io::ErrorKind::UnexpectedEof)?;
-        out.copy_from_slice(from);
-        Ok(())
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.inner.step(true)?;
-        self.file.lock().unwrap().set_len(len as usize);
-        Ok(())
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.inner.step(false)?;
-        self.file.lock().unwrap().sync();
-        Ok(())
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.inner.step(true)?;
-        self.file.lock().unwrap().write(offset as usize, data);
         Ok(())
     }
 }

@@ -4,9 +4,12 @@
 //! rewritten once a caller was told that they're durable. What has been folded into redb is
 //! recycled: a segment's place holds a new generation then, which every checksum contains.
 
+pub(crate) mod cut;
 mod encode;
+mod look;
 pub(crate) mod replay;
 pub(crate) mod ring;
+mod scan;
 
 /// A place in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]

@@ -93,15 +93,16 @@ impl Loaded {
                 "the intake log has damage: acknowledged records may be missing; see the folder `damaged`"
             );
         }
+        if replayed.lost > 0 {
+            tracing::error!(
+                "the drive can't read blocks of the intake log: acknowledged records may be in there, so their place \
+                 and their sequences are left alone; move the store to another drive"
+            );
+        }
         self.state.counters.holes = replayed.holes;
         self.state.counters.damaged = damaged;
         self.state.seen_ms = self.state.seen_ms.max(replayed.seen_ms);
-        // What was read back may still be in the page cache only: a process that was killed had
-        // written it and not yet synced. Nothing is shown before it is durable.
-        for generation in checkpoint.position.generation..=replayed.end.generation {
-            let slot = checkpoint.geometry.slot(generation) as usize;
-            segments[slot].sync().map_err(io_error("the intake log can't be synced"))?;
-        }
+        self.state.burn(replayed.lost);
         Ok(replayed)
     }
 }

@@ -1,6 +1,7 @@
 //! Opening a store: redb in milliseconds, then the log's tail.
 
 mod load;
+mod log;
 mod meta;
 
 use std::sync::mpsc::sync_channel;
@@ -20,7 +21,7 @@ use crate::index::schema::{Checkpoint, Identity};
 use crate::index::{Index, retention};
 use crate::keyed::HashKey;
 use crate::log::replay::{self, Replayed};
-use crate::log::ring::{self, Ring};
+use crate::log::ring::Ring;
 use crate::log::{Geometry, Position};
 use crate::options::{BLOCK, JOBS_MAX, Options};
 use crate::receipts::Receipts;
@@ -45,10 +46,10 @@ pub(crate) fn open(disk: Arc<dyn Disk>, options: Options, on_durable: OnDurable)
     // An index that is made begins where the log does: there may be one from before it was lost.
     let make = || {
         if !disk.has_index().map_err(io_error("the folder can't be read"))? {
-            let log =
-                ring::open_segments(&*disk, geometry).map_err(io_error("the intake log can't be opened"))?;
-            let position = replay::oldest(&log, geometry, &identity.salt);
-            let checkpoint = Checkpoint { position, ..Checkpoint::new(geometry) };
+            let cut = log::cut(&*disk, &identity.salt, geometry)?;
+            let segments = log::open(&*disk, cut)?;
+            let position = replay::oldest(&segments, cut, &identity.salt);
+            let checkpoint = Checkpoint { position, ..Checkpoint::new(cut) };
             Index::make(&*disk, |transaction| meta::fill(transaction, &identity, &checkpoint))
                 .map_err(index_error)?;
         }
@@ -79,8 +80,7 @@ pub(crate) fn open(disk: Arc<dyn Disk>, options: Options, on_durable: OnDurable)
     let mut checkpoint = meta::read_checkpoint(&index)?;
     meta::raise_format(&index)?;
     let mut memory = Loaded::read(&index, &checkpoint)?;
-    let old = ring::open_segments(&*disk, checkpoint.geometry)
-        .map_err(io_error("the intake log can't be opened"))?;
+    let old = log::open(&*disk, checkpoint.geometry)?;
     let replayed = memory.replay(&old, &checkpoint, &identity, &*disk)?;
     if checkpoint.next_sequence == 1 {
         // Nothing was ever folded into this index: what the log doesn't hold went with another.
@@ -94,7 +94,7 @@ pub(crate) fn open(disk: Arc<dyn Disk>, options: Options, on_durable: OnDurable)
     }
     let mut start = Start { index, identity, checkpoint, memory, replayed };
     if start.checkpoint.geometry != geometry {
-        start.recut(&old, geometry, &options)?;
+        start.recut(&old, geometry, &options, &*disk)?;
     }
     drop(old);
     start.run(disk, options, on_durable)
@@ -115,6 +115,7 @@ impl Start {
         old: &[Arc<dyn Segment>],
         geometry: Geometry,
         options: &Options,
+        disk: &dyn Disk,
     ) -> Result<(), OpenError> {
         let end = self.replayed.end;
         let position = Position { generation: end.generation + 1, offset: 0, number: end.number + 1 };
@@ -128,7 +129,7 @@ impl Start {
             given_up: &|_| false,
         };
         let keep = Keep { history: options.history, target_bytes: retention::target(options.max_bytes) };
-        self.checkpoint.geometry = geometry;
+        let before = std::mem::replace(&mut self.checkpoint.geometry, geometry);
         let folded = fold::fold(&self.index, &log, &fold, &self.checkpoint, keep).map_err(read_error)?;
         self.memory.state.folded(fold.next_sequence - 1);
         self.memory.state.dead.clear();
@@ -137,6 +138,13 @@ impl Start {
         self.memory.refresh(&self.index)?;
         self.checkpoint = folded.checkpoint;
         self.replayed.end = position;
+        // Where something couldn't be read, a person may want to try; they're set aside instead.
+        if self.replayed.lost == 0
+            && folded.lost.is_empty()
+            && let Err(error) = disk.remove_segments(before.segments)
+        {
+            tracing::warn!(%error, "segments of the log as it was cut before can't be removed");
+        }
         Ok(())
     }
 
@@ -152,7 +160,7 @@ impl Start {
         state.records = checkpoint.records;
         state.dropped = checkpoint.dropped;
         state.hand = Hand::behind(state.newest);
-        let receipts = receipts(&*disk, &identity, &mut state);
+        let receipts = receipts(&*disk, &identity, &mut state)?;
         let shared = Arc::new(Shared {
             segments: ring.segments(),
             geometry: checkpoint.geometry,
@@ -228,7 +236,10 @@ impl Start {
 
 /// Opens the receipts and settles what they say that the log doesn't. `None`, and a warning, if they
 /// can't be had: a full disk has no room for them, and the store opens all the same.
-fn receipts(disk: &dyn Disk, identity: &Identity, state: &mut State) -> Option<Receipts> {
+///
+/// They go then. Some may be of sequences that the log has lost and that others are given now; found
+/// at a later start they would settle records that nobody has delivered. To keep them is to refuse.
+fn receipts(disk: &dyn Disk, identity: &Identity, state: &mut State) -> Result<Option<Receipts>, OpenError> {
     match Receipts::open(disk, identity.salt, state.newest) {
         Ok((receipts, mut known)) => {
             known.retain(|sequence| !state.settled.contains(*sequence));
@@ -236,11 +247,15 @@ fn receipts(disk: &dyn Disk, identity: &Identity, state: &mut State) -> Option<R
                 // The writer comes by for them, as it does after every group.
                 let _ = state.mark(Mark::Settled(known));
             }
-            Some(receipts)
+            Ok(Some(receipts))
         }
         Err(error) => {
             tracing::warn!(%error, "there are no receipts: a kill may repeat deliveries");
-            None
+            disk.forget_receipts().map_err(io_error(
+                "the file `receipts` can be neither used nor removed, and as it is it would keep records from being \
+                 delivered: remove it by hand, which costs some repeated deliveries at most",
+            ))?;
+            Ok(None)
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use model::Sequence;
 
 use super::{NOW, everything, item, open, small, waiting};
-use crate::disk::simulated::SimulatedDisk;
+use crate::disk::simulated::{Fault, SimulatedDisk};
 use crate::index::Index;
 use crate::index::schema::{self, Checkpoint};
 use crate::{OpenError, Options, Store};
@@ -60,6 +60,120 @@ fn another_cut_of_the_ring_keeps_everything() {
         disk = disk.after_power_cut(u64::from(segments));
     }
     assert_eq!(waiting(&open(&disk, small())).len(), count);
+}
+
+/// Cuts to go over to from the one in [`small`], which is 3 of 64 KiB.
+const CUTS: [(u32, u64); 6] =
+    [(3, 32 << 10), (3, 128 << 10), (2, 64 << 10), (4, 64 << 10), (5, 256 << 10), (2, 16 << 10)];
+
+fn take_thirty(store: &Store) {
+    for number in 0..30 {
+        store.append_and_wait(vec![item(&format!("id-{number}"), number)], NOW).unwrap();
+    }
+}
+
+#[test]
+fn another_cut_of_the_ring_at_the_start_that_finds_no_index_loses_nothing_either() {
+    for (segments, segment_bytes) in CUTS {
+        for (damaged, cuts_before) in [(false, false), (true, false), (false, true)] {
+            let unfolded = Options { fold_records: 1000, fold_bytes: u64::MAX, ..small() };
+            let disk = SimulatedDisk::new();
+            if cuts_before {
+                // Not all segments of an earlier cut were written over.
+                let store = open(&disk, Options { segments: 6, ..unfolded.clone() });
+                for number in 0..96 {
+                    store.append_and_wait(vec![item(&format!("before-{number}"), 1)], NOW).unwrap();
+                }
+            }
+            let store = open(&disk, unfolded.clone());
+            take_thirty(&store);
+            drop(store);
+            if damaged {
+                disk.damage_index(0, &[0; 64]);
+            } else {
+                crate::disk::Disk::set_index_aside(&disk).unwrap();
+            }
+            let kept_aside = disk.set_aside_count();
+            let when = format!("{segments} of {segment_bytes}, {damaged}, {cuts_before}");
+            let cut = Options { segments, segment_bytes, ..unfolded };
+            let store = open(&disk, cut.clone());
+            let ours = |store: &Store| everything(store).keys().filter(|id| id.starts_with("id-")).count();
+            assert_eq!(ours(&store), 30, "{when}");
+            store.append_and_wait(vec![item("more", 1)], NOW).unwrap();
+            drop(store);
+            let disk_after = disk.after_power_cut(1);
+            let store = open(&disk_after, cut);
+            assert_eq!(ours(&store), 30, "{when}");
+            assert!(everything(&store).contains_key("more"), "{when}");
+            assert!(disk.set_aside_count() <= kept_aside + u64::from(damaged), "{when}: all was folded");
+        }
+    }
+}
+
+#[test]
+fn a_power_cut_at_every_operation_of_a_start_with_another_cut_loses_nothing() {
+    let unfolded = Options { fold_records: 1000, fold_bytes: u64::MAX, ..small() };
+    let begin = |index_is_lost: bool| {
+        let disk = SimulatedDisk::new();
+        take_thirty(&open(&disk, unfolded.clone()));
+        let disk = disk.after_kill();
+        if index_is_lost {
+            crate::disk::Disk::set_index_aside(&disk).unwrap();
+        }
+        disk
+    };
+    for (segments, segment_bytes) in [(2, 64 << 10), (4, 128 << 10)] {
+        let cut = Options { segments, segment_bytes, ..unfolded.clone() };
+        for index_is_lost in [false, true] {
+            let whole = begin(index_is_lost);
+            drop(open(&whole, cut.clone()));
+            for at in 0..whole.operations() {
+                let disk = begin(index_is_lost);
+                disk.inject(at, Fault::PowerCut);
+                drop(Store::open(Arc::new(disk.clone()), cut.clone(), Box::new(|_| {})));
+                let found = open(&disk.after_power_cut(at), if at % 2 == 0 { small() } else { cut.clone() });
+                assert_eq!(everything(&found).len(), 30, "{segments}, {index_is_lost}, operation {at}");
+            }
+        }
+    }
+}
+
+#[test]
+fn another_cut_at_the_start_of_a_folder_without_an_index_loses_nothing_either() {
+    for (segments, segment_bytes) in CUTS {
+        let folder = tempfile::tempdir().unwrap();
+        let open = |options| {
+            let disk = crate::FolderDisk::new(folder.path()).unwrap();
+            Store::open(Arc::new(disk), options, Box::new(|_| {})).unwrap()
+        };
+        let unfolded = Options { fold_records: 1000, fold_bytes: u64::MAX, ..small() };
+        take_thirty(&open(unfolded.clone()));
+        std::fs::remove_file(folder.path().join("index.redb")).unwrap();
+        let store = open(Options { segments, segment_bytes, ..unfolded });
+        assert_eq!(everything(&store).len(), 30, "{segments} of {segment_bytes}");
+        let log: Vec<_> = std::fs::read_dir(folder.path().join("log")).unwrap().map(Result::unwrap).collect();
+        assert_eq!(log.len(), segments as usize, "no segment of another cut is left");
+        assert!(log.iter().all(|file| file.metadata().unwrap().len() == segment_bytes));
+        assert!(!folder.path().join("damaged").exists(), "all was folded");
+    }
+}
+
+#[test]
+fn a_log_that_nobody_can_read_any_more_is_set_aside_and_not_written_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = |options| {
+        let disk = crate::FolderDisk::new(folder.path()).unwrap();
+        Store::open(Arc::new(disk), options, Box::new(|_| {})).unwrap()
+    };
+    take_thirty(&open(small()));
+    let old = std::fs::read(folder.path().join("log/1.seg")).unwrap();
+    for name in ["index.redb", "identity"] {
+        std::fs::remove_file(folder.path().join(name)).unwrap();
+    }
+    let store = open(Options { segment_bytes: 128 << 10, ..small() });
+    assert_eq!(everything(&store).len(), 0);
+    let aside = std::fs::read_dir(folder.path().join("damaged")).unwrap().map(Result::unwrap);
+    assert!(aside.into_iter().any(|file| std::fs::read(file.path()).unwrap() == old));
 }
 
 /// Changes a closed store's index behind its back.

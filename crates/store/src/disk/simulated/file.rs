@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct File {
     pub(super) live: Vec<u8>,
     pub(super) durable: Vec<u8>,
@@ -38,6 +38,19 @@ impl File {
             if range.start < range.end {
                 self.durable[range.clone()].copy_from_slice(&self.live[range]);
             }
+        }
+    }
+
+    /// What a failed sync does: nothing reaches the disk, readers still see it, and no later sync
+    /// tries again.
+    pub(super) fn give_up(&mut self) {
+        self.dirty.clear();
+    }
+
+    /// Lets go of what memory holds: readers see the disk.
+    pub(super) fn forget(&mut self) {
+        if self.dirty.is_empty() {
+            self.live.clone_from(&self.durable);
         }
     }
 
