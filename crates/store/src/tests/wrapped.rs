@@ -60,6 +60,18 @@ impl Disk for WrappedDisk {
         Ok(Arc::new(WrappedSegment { slot, segment, hand: Arc::clone(&self.hand) }))
     }
 
+    fn segment_lengths(&self) -> io::Result<Vec<u64>> {
+        self.disk.segment_lengths()
+    }
+
+    fn remove_segments(&self, count: u32) -> io::Result<()> {
+        self.disk.remove_segments(count)
+    }
+
+    fn forget_receipts(&self) -> io::Result<()> {
+        self.disk.forget_receipts()
+    }
+
     fn receipts(&self, bytes: u64) -> io::Result<Arc<dyn Segment>> {
         self.disk.receipts(bytes)
     }
@@ -142,6 +154,10 @@ impl fmt::Debug for WrappedSegment {
 }
 
 impl Segment for WrappedSegment {
+    fn refresh(&self) -> io::Result<()> {
+        self.segment.refresh()
+    }
+
     fn read_at(&self, out: &mut [u8], offset: u64) -> io::Result<()> {
         let read = offset..offset + out.len() as u64;
         for (slot, at, times) in &mut self.hand.lock().unwrap().refused {
