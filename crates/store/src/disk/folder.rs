@@ -129,13 +129,15 @@ fn length(path: &Path) -> io::Result<Option<u64>> {
 /// Opens a file of `bytes`; one that isn't there, or has another size, is made beside its place first.
 fn zero_filled(folder: &Path, name: &str, unfinished: &str, bytes: u64) -> io::Result<Arc<dyn Segment>> {
     let path = folder.join(name);
-    if !fs::metadata(&path).is_ok_and(|known| known.len() == bytes) {
+    let made = !fs::metadata(&path).is_ok_and(|known| known.len() == bytes);
+    if made {
         let unfinished = folder.join(unfinished);
         zero_fill(&unfinished, bytes)?;
         fs::rename(&unfinished, &path)?;
         sync_folder(folder)?;
     }
-    Ok(Arc::new(FileSegment(OpenOptions::new().read(true).write(true).open(&path)?)))
+    let file = OpenOptions::new().read(true).write(true).open(&path)?;
+    Ok(Arc::new(FileSegment { file, made }))
 }
 
 impl Disk for FolderDisk {
@@ -299,24 +301,32 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 }
 
 #[derive(Debug)]
-struct FileSegment(File);
+struct FileSegment {
+    file: File,
+    /// It was made at this start.
+    made: bool,
+}
 
 impl Segment for FileSegment {
     fn read_at(&self, out: &mut [u8], offset: u64) -> io::Result<()> {
-        self.0.read_exact_at(out, offset)
+        self.file.read_exact_at(out, offset)
     }
 
     fn write_at(&self, data: &[u8], offset: u64) -> io::Result<()> {
-        self.0.write_all_at(data, offset)
+        self.file.write_all_at(data, offset)
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.file.sync_data()
     }
 
     fn refresh(&self) -> io::Result<()> {
-        self.0.sync_data()?;
-        if let Err(error) = rustix::fs::fadvise(&self.0, 0, None, rustix::fs::Advice::DontNeed) {
+        if self.made {
+            // Its zeros are on the disk, and in memory they make the first writing of a block cheaper.
+            return Ok(());
+        }
+        self.file.sync_data()?;
+        if let Err(error) = rustix::fs::fadvise(&self.file, 0, None, rustix::fs::Advice::DontNeed) {
             // Some file systems have no such thing. ext4, XFS, btrfs and F2FS do.
             tracing::debug!(%error, "the page cache can't be let go");
         }
