@@ -10,5 +10,4 @@ mod clock;
 pub mod config;
 pub mod demo;
 pub mod out;
-mod panics;
 pub mod telemetry;

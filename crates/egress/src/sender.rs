@@ -1,6 +1,5 @@
 //! One request: out, and its answer in.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -58,15 +57,11 @@ impl Sender {
 
     pub(crate) async fn send(&self, job: JobId, records: Vec<Arc<Record>>) -> Ended {
         let count = records.len();
-        let report = match self.prepare(&records) {
-            Some((head, body)) => {
-                drop(records);
-                match self.client.send(&head, &body).await {
-                    Ok(answer) => answered(&answer, count),
-                    Err(trouble) => failed(trouble),
-                }
-            }
-            None => crashed(),
+        let (head, body) = self.prepare(&records);
+        drop(records);
+        let report = match self.client.send(&head, &body).await {
+            Ok(answer) => answered(&answer, count),
+            Err(trouble) => failed(trouble),
         };
         Ended { job, records: count, report }
     }
@@ -76,14 +71,12 @@ impl Sender {
         self.client.tidy(now)
     }
 
-    /// Head and body of a request; `None` if one of the records can't be rendered.
-    fn prepare(&self, records: &[Arc<Record>]) -> Option<(Vec<u8>, Vec<u8>)> {
-        let render = || Outgoing::new(records.iter().map(AsRef::as_ref), |record| (self.render)(record));
-        // A panic leaves nothing half-done: the renderer changes nothing.
-        let outgoing = catch_unwind(AssertUnwindSafe(render)).ok()?;
+    /// Head and body of a request.
+    fn prepare(&self, records: &[Arc<Record>]) -> (Vec<u8>, Vec<u8>) {
+        let outgoing = Outgoing::new(records.iter().map(AsRef::as_ref), |record| (self.render)(record));
         let timestamp = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let timestamp = i64::try_from(timestamp).unwrap_or(i64::MAX);
-        Some((outgoing.head(self.client.head_start(), timestamp, &self.secrets), outgoing.body))
+        (outgoing.head(self.client.head_start(), timestamp, &self.secrets), outgoing.body)
     }
 }
 
@@ -116,10 +109,4 @@ fn failed(trouble: Trouble) -> Report {
         Trouble::Unknown(error) => (Answer::Unknown, error),
     };
     Report { verdict: classify(&answer, UNIX_EPOCH), status: None, error, body: String::new() }
-}
-
-/// What a request stands for that crashed on the way: the record, not the CRM, is at fault.
-fn crashed() -> Report {
-    let error = "the record can't be rendered".to_owned();
-    Report { verdict: Verdict::Refused, status: None, error, body: String::new() }
 }

@@ -21,13 +21,7 @@ pub(crate) const DEPTH_MAX: usize = 100;
 /// messages come first, then statuses, then the rest.
 #[must_use]
 pub fn digest(body: &[u8]) -> Vec<Item> {
-    read(body).unwrap_or_else(|reason| vec![whole(body, reason)])
-}
-
-/// The one item of a body that wasn't taken apart, with a word for why.
-#[must_use]
-pub fn whole(body: &[u8], reason: &'static str) -> Item {
-    Scope::nowhere().unknown(reason, body)
+    read(body).unwrap_or_else(|reason| vec![Scope::nowhere().unknown(reason, body)])
 }
 
 fn read(body: &[u8]) -> Result<Vec<Item>, &'static str> {

@@ -26,7 +26,7 @@ mod scope;
 mod status;
 mod time;
 
-pub use envelope::{digest, whole};
+pub use envelope::digest;
 pub use numbers::Numbers;
 pub use render::render;
 pub use schema::SCHEMA;

@@ -10,7 +10,6 @@ use store::{DeadLetter, Store};
 use super::problem::Problem;
 use super::query::Parameters;
 use super::{Side, page};
-use crate::panics::contained;
 
 /// Letters in an answer, without a word about it and at most.
 const LIMIT: usize = 100;
@@ -42,8 +41,7 @@ fn render(letter: &DeadLetter, side: &Side) -> Vec<u8> {
         "at": letter.at.rfc3339_millis(),
         "retrying": letter.retrying,
     });
-    let record =
-        letter.record.as_ref().and_then(|record| contained(|| records::render(record, &side.numbers)));
+    let record = letter.record.as_ref().map(|record| records::render(record, &side.numbers));
     let mut json = rest.to_string().into_bytes();
     json.pop();
     json.extend(b",\"record\":");

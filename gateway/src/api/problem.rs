@@ -44,11 +44,6 @@ impl Problem {
         problem
     }
 
-    /// Something panicked; the panic itself is in the log.
-    pub(crate) fn our_fault() -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "this is our fault; see the log")
-    }
-
     /// A member beside the standard ones.
     pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.0.extra.insert(name.to_owned(), value.into());
@@ -87,7 +82,7 @@ impl From<Refused> for Problem {
 impl From<tokio::task::JoinError> for Problem {
     fn from(error: tokio::task::JoinError) -> Self {
         tracing::error!(%error, "a request of the API has panicked");
-        Self::our_fault()
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "this is our fault; see the log")
     }
 }
 

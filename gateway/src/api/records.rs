@@ -15,7 +15,6 @@ use super::problem::Problem;
 use super::query::Parameters;
 use super::{Side, page};
 use crate::config::units;
-use crate::panics::{contained, containing};
 
 /// Records in an answer, without a word about it and at most.
 const LIMIT: usize = 100;
@@ -101,10 +100,10 @@ pub(super) async fn list(State(side): State<Side>, uri: Uri) -> Result<Response,
         tail.borrow_and_update();
         let (shown, asked) = (side.clone(), std::sync::Arc::clone(&wanted));
         let query = Query { after, limit, bytes: PAGE_BYTES };
-        let read = move || containing(|| shown.shown.store.page(&query, &|record| asked.takes(record)));
+        let read = move || shown.shown.store.page(&query, &|record| asked.takes(record));
         let page = tokio::task::spawn_blocking(read).await??;
         if !page.records.is_empty() || wait.is_none() || Instant::now() >= deadline {
-            return answer(&side, &page);
+            return Ok(answer(&side, &page));
         }
         let looked_through = page.next < page.newest;
         after = Some(page.next);
@@ -117,23 +116,20 @@ pub(super) async fn list(State(side): State<Side>, uri: Uri) -> Result<Response,
             _ = stopped.wait_for(|stopped| *stopped) => false,
         };
         if !more {
-            return answer(&side, &page);
+            return Ok(answer(&side, &page));
         }
     }
 }
 
-fn answer(side: &Side, page: &Page) -> Result<Response, Problem> {
-    let render = |record| contained(|| records::render(record, &side.numbers));
-    let parts: Option<Vec<Vec<u8>>> = page.records.iter().map(|record| render(record)).collect();
-    let Some(parts) = parts else {
-        return Err(Problem::our_fault());
-    };
+fn answer(side: &Side, page: &Page) -> Response {
+    let parts: Vec<Vec<u8>> =
+        page.records.iter().map(|record| records::render(record, &side.numbers)).collect();
     let rest = json!({
         "next": page.next.to_string(),
         "oldest": page.oldest.to_string(),
         "store": side.shown.store.id(),
     });
-    Ok(page::answer("records", &parts, &rest))
+    page::answer("records", &parts, &rest)
 }
 
 fn read_time(text: &str) -> Option<WallTime> {

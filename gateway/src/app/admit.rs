@@ -12,7 +12,6 @@ use tokio::time::timeout;
 
 use super::answers::{Answers, Asked};
 use crate::clock;
-use crate::panics::contained;
 
 /// A body larger than this is taken apart on a thread that may take its time: the largest one
 /// that a hostile sender could make takes some 0.3 s, one of this size 5 ms.
@@ -24,9 +23,6 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const FULL_RETRY: Duration = Duration::from_secs(30);
 /// When to try again otherwise.
 const BUSY_RETRY: Duration = Duration::from_secs(2);
-
-/// Why a webhook is kept whole whose reading has panicked: a 503 would bring it back for days.
-const NOT_TAKEN_APART: &str = "reader_failed";
 
 /// Puts webhooks into the store.
 pub(super) struct StoreAdmit {
@@ -64,9 +60,7 @@ impl Admit for StoreAdmit {
 
 fn append(store: &Store, answers: &Arc<Answers>, body: &[u8], received_at: WallTime, asked: Asked) {
     let answers = Arc::clone(answers);
-    let items = contained(|| records::digest(body));
-    let items = items.unwrap_or_else(|| vec![records::whole(body, NOT_TAKEN_APART)]);
-    store.append(items, received_at, Box::new(move |result| answers.put(asked, result)));
+    store.append(records::digest(body), received_at, Box::new(move |result| answers.put(asked, result)));
 }
 
 const fn refusal(refused: Refused) -> Refusal {

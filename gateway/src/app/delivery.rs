@@ -14,8 +14,8 @@ use tokio::sync::{oneshot, watch};
 
 use super::journal::StoreJournal;
 use super::secrets::Secrets;
+use crate::clock;
 use crate::config::{Config, CrmMode};
-use crate::{clock, panics};
 
 pub(super) struct DeliveryThread {
     stop: oneshot::Sender<()>,
@@ -47,8 +47,7 @@ impl DeliveryThread {
         metrics.register(registry);
         let delivery = Delivery::new(
             journal,
-            // A panic costs the record: the sender catches it.
-            Arc::new(move |record| panics::containing(|| records::render(record, &numbers))),
+            Arc::new(move |record| records::render(record, &numbers)),
             &endpoint,
             secrets.signing(),
             &Clients::new(client)?,

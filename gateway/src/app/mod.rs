@@ -11,6 +11,7 @@ mod delivery;
 mod front;
 mod journal;
 mod metrics;
+mod panics;
 pub(crate) mod secrets;
 pub mod snapshot;
 
@@ -39,7 +40,7 @@ use self::secrets::Secrets;
 use self::snapshot::Shown;
 use crate::config::accepted::{self, Start};
 use crate::config::{self, Config, Loaded, Problems};
-use crate::{api, clock, panics};
+use crate::{api, clock};
 
 /// A running gateway.
 pub struct App {

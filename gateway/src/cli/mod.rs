@@ -49,7 +49,6 @@ impl From<Exit> for ExitCode {
 /// The whole program.
 #[must_use]
 pub fn main() -> ExitCode {
-    crate::panics::end_the_process();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

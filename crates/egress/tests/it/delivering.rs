@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use model::Record;
 use model::signature::standard_webhooks::SigningSecret;
 use tokio::sync::oneshot;
 use wagate_egress::{Mode, Settlement, Status};
 
 use crate::crm::{Crm, Reply, Seen};
 use crate::journal::Memory;
-use crate::running::{REQUEST_TIMEOUT, settings, start, start_with};
+use crate::running::{REQUEST_TIMEOUT, settings, start};
 
 fn lane(id: &str) -> &str {
     id.split(':').next().unwrap()
@@ -340,22 +339,5 @@ async fn a_journal_that_fails_is_read_again_and_a_retried_dead_letter_comes_late
         running.metrics().contains("wagate_delivery_seconds_count 2"),
         "what was retried says nothing of speed"
     );
-    running.stop().await;
-}
-
-#[tokio::test]
-async fn a_record_that_crashes_the_renderer_costs_itself_only() {
-    let crm = Crm::start(|_: &Seen| Reply::status(200)).await;
-    let journal = Memory::new();
-    let bad = journal.append("a");
-    journal.append("a");
-    let render = |record: &Record| {
-        assert_ne!(record.item.id, "a:2", "this record can't be rendered");
-        format!("\"{}\"", record.item.id).into_bytes()
-    };
-    let running = start_with(&journal, &crm.url(), settings(Mode::Realtime), Arc::new(render));
-    journal.left(0).await;
-    assert!(matches!(journal.settled()[&bad], Settlement::DeadLetter { status: None, attempts: 5, .. }));
-    assert_eq!(crm.seen().len(), 1);
     running.stop().await;
 }
