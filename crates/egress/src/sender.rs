@@ -14,9 +14,6 @@ use crate::deliver::Render;
 use crate::http::{self, Trouble};
 use crate::{Clients, EgressError, Endpoint, SigningSecrets};
 
-/// The CRM has it already.
-const CONFLICT: u16 = StatusCode::CONFLICT.as_u16();
-
 /// What came of a request.
 #[derive(Debug)]
 pub(crate) struct Report {
@@ -60,7 +57,7 @@ impl Sender {
         let (head, body) = self.prepare(&records);
         drop(records);
         let report = match self.client.send(&head, &body).await {
-            Ok(answer) => answered(&answer, count),
+            Ok(answer) => answered(&answer),
             Err(trouble) => failed(trouble),
         };
         Ended { job, records: count, report }
@@ -80,7 +77,7 @@ impl Sender {
     }
 }
 
-fn answered(answer: &http::Answer, records: usize) -> Report {
+fn answered(answer: &http::Answer) -> Report {
     let status = Answer::Status {
         code: answer.code,
         retry_after: answer.retry_after.as_deref(),
@@ -88,12 +85,7 @@ fn answered(answer: &http::Answer, records: usize) -> Report {
     };
     // Only a date to wait for is measured against the clock.
     let now = if answer.retry_after.is_some() { SystemTime::now() } else { UNIX_EPOCH };
-    let mut verdict = classify(&status, now);
-    // Of a batch that is there already a part may be meant, and the rest taken back for it: alone
-    // each record gets an answer of its own.
-    if answer.code == CONFLICT && records > 1 {
-        verdict = Verdict::Refused;
-    }
+    let verdict = classify(&status, now);
     let mut report = Report { verdict, status: Some(answer.code), error: String::new(), body: String::new() };
     if verdict != Verdict::Accepted {
         let status = StatusCode::from_u16(answer.code);

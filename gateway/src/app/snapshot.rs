@@ -196,7 +196,7 @@ impl Shown {
             health.over_budget,
             "`store.max_size` is used up by what isn't delivered: webhooks are refused, and Meta sends them again",
         );
-        raise(health.fold_failing, "the index can't be written: see the log");
+        raise(health.fold_failing, "the intake log can't be folded into the index: see the log");
         raise(
             health.counters.holes + health.counters.damaged > 0,
             "damage was found in the store: see the folder `damaged` in it",

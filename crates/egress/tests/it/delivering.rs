@@ -181,31 +181,6 @@ async fn a_batch_is_split_until_the_culprit_stands_alone() {
     }
 }
 
-/// A CRM that meets one record it knows, and takes back the whole batch for it.
-#[tokio::test]
-async fn a_batch_of_which_something_is_there_already_is_split() {
-    let taken = Arc::new(std::sync::Mutex::new(BTreeSet::from(["c3:8".to_owned()])));
-    let log = Arc::clone(&taken);
-    let crm = Crm::start(move |seen: &Seen| {
-        let mut taken = log.lock().unwrap();
-        if seen.ids.iter().any(|id| taken.contains(id)) {
-            return Reply::status(409);
-        }
-        taken.extend(seen.ids.iter().cloned());
-        Reply::status(200)
-    })
-    .await;
-    let journal = Memory::new();
-    for n in 0..10 {
-        journal.append(&format!("c{n}"));
-    }
-    let running = start(&journal, &crm.url(), settings(Mode::Batch { every: REQUEST_TIMEOUT, size: 10 }));
-    journal.left(0).await;
-    running.stop().await;
-    assert_eq!(taken.lock().unwrap().len(), 10, "nothing counts as taken that wasn't");
-    assert!(journal.settled().values().all(|settlement| *settlement == Settlement::Delivered));
-}
-
 #[tokio::test]
 async fn retry_after_is_honoured() {
     let mut count = 0;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::disk::{Disk, Segment};
 use crate::error::{OpenError, io_error};
 use crate::format::group::Salt;
-use crate::log::{Geometry, cut, ring};
+use crate::log::{Geometry, Position, cut, replay, ring};
 use crate::options::BLOCK;
 
 /// Opens the segments and makes sure that what is read from them is on the disk.
@@ -27,10 +27,23 @@ pub(super) fn open(disk: &dyn Disk, geometry: Geometry) -> Result<Arc<[Arc<dyn S
     Ok(segments)
 }
 
-/// The cut of the log where no index says it: that of the files that are there. `wanted` is what the
-/// options say, and they may have changed in the same start.
-pub(super) fn cut(disk: &dyn Disk, salt: &Salt, wanted: Geometry) -> Result<Geometry, OpenError> {
+/// The cut of the log, and where its oldest groups begin, where no index says it. `wanted` is the cut of
+/// a log that isn't there.
+pub(super) fn find(
+    disk: &dyn Disk,
+    salt: &Salt,
+    wanted: Geometry,
+) -> Result<(Geometry, Position), OpenError> {
     let lengths = disk.segment_lengths().map_err(io_error("the folder can't be read"))?;
+    if lengths.is_empty() {
+        return Ok((wanted, Position::START));
+    }
+    let cut = cut_of(disk, salt, &lengths, wanted)?;
+    Ok((cut, replay::oldest(&open(disk, cut)?, cut, salt)))
+}
+
+/// The cut is that of the files that are there: the options may have changed in the same start.
+fn cut_of(disk: &dyn Disk, salt: &Salt, lengths: &[u64], wanted: Geometry) -> Result<Geometry, OpenError> {
     let bytes = lengths.first().copied().unwrap_or(0);
     if bytes < 2 * BLOCK || !bytes.is_multiple_of(BLOCK) {
         return Ok(wanted);

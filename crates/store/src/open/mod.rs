@@ -20,7 +20,7 @@ use crate::index::fold::{self, Fold, Keep, Log};
 use crate::index::schema::{Checkpoint, Identity};
 use crate::index::{Index, retention};
 use crate::keyed::HashKey;
-use crate::log::replay::{self, Replayed};
+use crate::log::replay::Replayed;
 use crate::log::ring::Ring;
 use crate::log::{Geometry, Position};
 use crate::options::{BLOCK, JOBS_MAX, Options};
@@ -46,9 +46,7 @@ pub(crate) fn open(disk: Arc<dyn Disk>, options: Options, on_durable: OnDurable)
     // An index that is made begins where the log does: there may be one from before it was lost.
     let make = || {
         if !disk.has_index().map_err(io_error("the folder can't be read"))? {
-            let cut = log::cut(&*disk, &identity.salt, geometry)?;
-            let segments = log::open(&*disk, cut)?;
-            let position = replay::oldest(&segments, cut, &identity.salt);
+            let (cut, position) = log::find(&*disk, &identity.salt, geometry)?;
             let checkpoint = Checkpoint { position, ..Checkpoint::new(cut) };
             Index::make(&*disk, |transaction| meta::fill(transaction, &identity, &checkpoint))
                 .map_err(index_error)?;
