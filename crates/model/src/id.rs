@@ -69,6 +69,20 @@ pub struct ContactId(String);
 /// Crockford's base 32: no I, L, O or U, so that an id survives being read out on the telephone.
 const CROCKFORD: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
+/// The 26 digits of 128 bits.
+pub(crate) fn crockford(bits: u128) -> String {
+    (0..26).rev().map(|place| char::from(CROCKFORD[((bits >> (5 * place)) & 31) as usize])).collect()
+}
+
+/// The bits of 26 digits; what is past 128 is lost.
+pub(crate) fn from_crockford(digits: &str) -> Option<u128> {
+    let digits = Some(digits).filter(|digits| digits.len() == 26)?;
+    digits.bytes().try_fold(0_u128, |bits, digit| {
+        let value = CROCKFORD.iter().position(|known| *known == digit)?;
+        Some(bits << 5 | value as u128)
+    })
+}
+
 impl ContactId {
     /// Makes the id of a person first seen at `ms` milliseconds since 1970, with 80 bits of
     /// `chance` to tell apart those seen in the same millisecond.
@@ -84,22 +98,13 @@ impl ContactId {
     /// The id whose 128 bits these are; the store keeps ids in this form.
     #[must_use]
     pub fn from_bits(bits: u128) -> Self {
-        let mut text = String::with_capacity(28);
-        text.push_str("c-");
-        for place in (0..26).rev() {
-            text.push(char::from(CROCKFORD[((bits >> (5 * place)) & 31) as usize]));
-        }
-        Self(text)
+        Self(format!("c-{}", crockford(bits)))
     }
 
     /// The 128 bits of the id; `None` where the text was never made from bits.
     #[must_use]
     pub fn to_bits(&self) -> Option<u128> {
-        let digits = self.0.strip_prefix("c-").filter(|digits| digits.len() == 26)?;
-        digits.bytes().try_fold(0_u128, |bits, digit| {
-            let value = CROCKFORD.iter().position(|known| *known == digit)?;
-            Some(bits << 5 | value as u128)
-        })
+        from_crockford(self.0.strip_prefix("c-")?)
     }
 
     /// Takes an id that the box wrote earlier, as it is.

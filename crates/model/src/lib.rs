@@ -9,9 +9,11 @@
 
 pub mod id;
 pub mod record;
+pub mod sending;
 pub mod signature;
 pub mod time;
 
 pub use id::{ContactId, ParseSequenceError, Sequence};
 pub use record::{Account, Alias, AliasKind, Contact, Item, Kind, Record, Via};
+pub use sending::{Address, Fact, OutboxId, Outcome, Pricing, Priority, Refusal, Says, Standing, StatusWord};
 pub use time::WallTime;
