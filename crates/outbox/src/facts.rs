@@ -1,0 +1,232 @@
+//! What the journal says: customers who write, statuses, and what Meta makes known.
+
+use model::{Fact, Pricing, Refusal, Says, Sequence, Standing, StatusWord};
+use policy::sending::{Class, class, lattice};
+
+use crate::keys;
+use crate::settings::{MOVING_DAY_MS, TRIAL_EVERY_MS, TURN_MAX};
+use crate::table::TableError;
+use crate::turn::Turn;
+use crate::values::{Busy, Channel, Kind, Message, State, Stop, Window};
+use crate::why::Why;
+
+impl Turn<'_> {
+    /// Takes in what a record of the journal says. Facts come in the order of the journal; one that was taken
+    /// in before changes nothing.
+    ///
+    /// # Errors
+    /// When the table can't be read.
+    pub fn learn(&mut self, fact: Fact) -> Result<(), TableError> {
+        let at_ms = fact.at.map_or(self.now, |at| at.0);
+        match fact.says {
+            Says::Nothing => {}
+            Says::Inbound { wamid } => {
+                if let (Some(number), Some(contact)) = (&fact.number, fact.contact) {
+                    self.wrote(number, contact, at_ms, wamid)?;
+                }
+            }
+            Says::Status { wamid, outbox_id, word, refusal, pricing, of_participant: false } => {
+                let known = match (outbox_id, &wamid) {
+                    (Some(id), _) => {
+                        let known = self.load(id.place)?.filter(|(message, _)| message.chance == id.chance);
+                        known.map(|(message, state)| (id.place, message, state))
+                    }
+                    (None, Some(wamid)) => {
+                        let key = crate::turn::wamid_key(&self.view, wamid);
+                        match self.view.get::<u64>(&key)? {
+                            Some(place) => self.load(place)?.map(|(message, state)| (place, message, state)),
+                            None => None,
+                        }
+                    }
+                    (None, None) => None,
+                };
+                if let Some((place, message, mut state)) = known {
+                    if let Some(wamid) = &wamid {
+                        self.is_known_as(place, &mut state, wamid);
+                    }
+                    self.take_status(place, &message, &mut state, word, refusal, pricing)?;
+                    self.save(place, &state);
+                } else if let Some(wamid) = wamid
+                    && outbox_id.is_none()
+                    && fact.number.as_ref().is_some_and(|number| self.way(number).in_flight > 0)
+                {
+                    self.keep_early(&wamid, word, refusal, pricing)?;
+                }
+            }
+            Says::Status { .. } => {}
+            Says::Marketing { stopped, .. } => {
+                if let Some(contact) = fact.contact {
+                    self.stop_marketing(contact, stopped)?;
+                }
+            }
+            Says::UniqueLimit(limit) => match limit {
+                Some(limit) => self.view.put(keys::single("recipients"), &limit),
+                None => self.view.remove(&keys::single("recipients")),
+            },
+            Says::Throughput(per_second) => {
+                self.for_channels(fact.number.as_deref(), |channel| channel.per_second = Some(per_second))?;
+            }
+            Says::Account { usable: true, .. } => {
+                self.for_channels(fact.number.as_deref(), |channel| channel.stopped = None)?;
+            }
+            Says::Account { usable: false, reason } => {
+                let now = self.now;
+                self.for_channels(fact.number.as_deref(), |channel| {
+                    let trial_ms = now.saturating_add(TRIAL_EVERY_MS);
+                    let stop = Stop { code: None, reason: reason.clone(), since_ms: now, trial_ms };
+                    channel.stopped.get_or_insert(stop);
+                })?;
+            }
+        }
+        self.memory.cursor = self.memory.cursor.max(fact.sequence);
+        Ok(())
+    }
+
+    /// The journal is known up to here, whatever it held.
+    pub fn known_to(&mut self, sequence: Sequence) {
+        self.memory.cursor = self.memory.cursor.max(sequence);
+    }
+
+    fn for_channels(&mut self, number: Option<&str>, change: impl Fn(&mut Channel)) -> Result<(), TableError> {
+        self.urgent = true;
+        let settings = self.settings;
+        for name in settings.numbers.keys().filter(|name| number.is_none_or(|number| number == *name)) {
+            let mut channel: Channel = self.view.get(&keys::channel(name))?.unwrap_or_default();
+            change(&mut channel);
+            self.view.put(keys::channel(name), &channel);
+        }
+        Ok(())
+    }
+
+    fn wrote(&mut self, number: &str, contact: u128, at_ms: i64, wamid: String) -> Result<(), TableError> {
+        let key = keys::window(number, contact);
+        // A message of the day after tomorrow opens no longer window than one of now.
+        let at_ms = at_ms.min(self.now);
+        let known: Option<Window> = self.view.get(&key)?;
+        if known.as_ref().is_none_or(|known| known.last_ms < at_ms || known.denied && known.last_ms == at_ms) {
+            self.view.put(key, &Window { last_ms: at_ms, wamid, denied: false });
+        }
+        if at_ms.saturating_add(MOVING_DAY_MS) <= self.now {
+            return Ok(());
+        }
+        for one in self.view.family(contact) {
+            let mut person = self.person(one)?;
+            if person.unread_ms.take().is_some() {
+                self.view.put(keys::person(one), &person);
+            }
+            self.let_go_all(number, one)?;
+        }
+        Ok(())
+    }
+
+    /// Puts what is held for a contact back into the lane, which has just written.
+    pub(crate) fn let_go_all(&mut self, number: &str, contact: u128) -> Result<(), TableError> {
+        let prefix = keys::held_for(number, contact);
+        let held = self.view.list(&prefix, &prefix, TURN_MAX)?;
+        for (key, _) in &held {
+            self.urgent = true;
+            let Some(place) = keys::place_of(key) else { continue };
+            self.view.remove(&keys::Key::from_bytes(key));
+            let Some((message, mut state)) = self.load(place)? else { continue };
+            // Marketing that WhatsApp withholds is withheld in a window, too.
+            if state.standing == Standing::Held && state.why != Some(Why::Withheld) {
+                self.let_go(place, &message, &mut state)?;
+                self.save(place, &state);
+            }
+        }
+        if held.len() == TURN_MAX {
+            self.look_at_held(number, contact, self.now);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn stop_marketing(&mut self, contact: u128, stopped: bool) -> Result<(), TableError> {
+        for one in self.view.family(contact) {
+            let mut person = self.person(one)?;
+            person.stopped_ms = stopped.then_some(person.stopped_ms.unwrap_or(self.now));
+            self.view.put(keys::person(one), &person);
+        }
+        Ok(())
+    }
+
+    /// Takes in a status; the caller saves.
+    pub(crate) fn take_status(
+        &mut self,
+        place: u64,
+        message: &Message,
+        state: &mut State,
+        word: StatusWord,
+        refusal: Option<Refusal>,
+        pricing: Option<Pricing>,
+    ) -> Result<(), TableError> {
+        self.urgent |= matches!(state.standing, Standing::Uncertain | Standing::Queued | Standing::Held);
+        if let Some(pricing) = pricing.filter(|_| !state.charged) {
+            state.charged = true;
+            self.charge(message, &pricing)?;
+        }
+        if word == StatusWord::Delivered {
+            state.delivered_ms.get_or_insert(self.now);
+        }
+        if word == StatusWord::Read {
+            self.was_read(message)?;
+        }
+        let Some(standing) = lattice::after_status(state.standing, word) else { return Ok(()) };
+        match state.standing {
+            // The call is still open: its answer takes it out of its lane.
+            Standing::Sending => {}
+            Standing::Queued | Standing::Held => {
+                // It waited to be sent once more, and had gone the first time. The unit of that time was used.
+                self.unhold(place, message);
+                self.leave_lane(place, message)?;
+                state.unit_day = None;
+            }
+            Standing::Uncertain => {
+                let mut lane = self.lane(message)?;
+                if matches!(lane.busy, Busy::Until(_)) {
+                    lane.busy = Busy::No;
+                    self.settle_lane(&message.number, message.contact, lane)?;
+                }
+            }
+            Standing::Accepted
+            | Standing::Sent
+            | Standing::Delivered
+            | Standing::Read
+            | Standing::Failed
+            | Standing::Expired
+            | Standing::Cancelled => {}
+        }
+        if word == StatusWord::Failed {
+            self.failed_later(message, state, refusal)?;
+        } else if message.kind != Kind::ReadMark {
+            self.is_sent(place, message, state, (None, None));
+        }
+        let why = (word == StatusWord::Failed).then_some(Why::FailedLater);
+        self.stand(place, message, state, standing, why)
+    }
+
+    /// What a failure teaches about the next message.
+    fn failed_later(&mut self, message: &Message, state: &mut State, refusal: Option<Refusal>) -> Result<(), TableError> {
+        let Some(refusal) = refusal else { return Ok(()) };
+        match class(&refusal) {
+            Class::Template => self.deny_window(message)?,
+            Class::OptOut => self.stop_marketing(message.contact, true)?,
+            Class::Replay
+            | Class::Ambiguous
+            | Class::Wait { .. }
+            | Class::Permanent
+            | Class::Configuration
+            | Class::Stop
+            | Class::Pair => {}
+        }
+        state.refusal = Some(refusal);
+        Ok(())
+    }
+
+    fn was_read(&mut self, message: &Message) -> Result<(), TableError> {
+        let mut person = self.person(message.contact)?;
+        if person.unread_ms.take().is_some() {
+            self.view.put(keys::person(message.contact), &person);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,195 @@
+//! Units: taken with the intent, given back only for what surely wasn't sent.
+
+use crate::keys;
+use crate::settings::{CALLS_MAX, MOVING_DAY_MS, Number, TURN_MAX};
+use crate::table::TableError;
+use crate::turn::Turn;
+use crate::values::{Kind, Message, Person, Push, State, Units};
+use crate::why::Why;
+
+/// Days that used units are kept for, to be looked at.
+const UNITS_KEPT_DAYS: i32 = 60;
+
+impl Turn<'_> {
+    pub(crate) fn units(&self, number: &str, day: i32) -> Result<Units, TableError> {
+        Ok(self.view.get(&keys::units(number, day))?.unwrap_or_default())
+    }
+
+    /// Takes what one call of a message needs: a call, and a message unit if it has none of this day.
+    pub(crate) fn take_units(&mut self, message: &Message, state: &mut State, day: i32) -> Result<(), TableError> {
+        if message.kind != Kind::ReadMark && state.unit_day != Some(day) {
+            // The one of another day is free again: whoever comes here surely hasn't gone yet.
+            self.give_back_message(message, state)?;
+            self.change_units(&message.number, day, |units| units.messages += 1)?;
+            state.unit_day = Some(day);
+        }
+        self.change_units(&message.number, day, |units| units.calls += 1)
+    }
+
+    pub(crate) fn give_back_message(&mut self, message: &Message, state: &mut State) -> Result<(), TableError> {
+        match state.unit_day.take() {
+            Some(day) => self.change_units(&message.number, day, |units| {
+                units.messages = units.messages.saturating_sub(1);
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// The request surely never left, so it was none.
+    pub(crate) fn give_back_call(&mut self, number: &str, day: i32) -> Result<(), TableError> {
+        self.change_units(number, day, |units| units.calls = units.calls.saturating_sub(1))
+    }
+
+    fn change_units(&mut self, number: &str, day: i32, change: impl FnOnce(&mut Units)) -> Result<(), TableError> {
+        let mut units = self.units(number, day)?;
+        if units == Units::default() {
+            self.view.remove(&keys::units(number, day.saturating_sub(UNITS_KEPT_DAYS)));
+        }
+        change(&mut units);
+        self.view.put(keys::units(number, day), &units);
+        Ok(())
+    }
+
+    pub(crate) fn person(&self, contact: u128) -> Result<Person, TableError> {
+        Ok(self.view.get(&keys::person(contact))?.unwrap_or_default())
+    }
+
+    /// What is known of a person under every name that turned out to be theirs, the strictest of each.
+    pub(crate) fn whole_person(&self, contact: u128) -> Result<Person, TableError> {
+        let mut whole = Person::default();
+        for one in self.view.family(contact) {
+            let Some(person) = self.view.get::<Person>(&keys::person(one))? else { continue };
+            whole.stopped_ms = whole.stopped_ms.max(person.stopped_ms);
+            whole.pushed_ms = whole.pushed_ms.max(person.pushed_ms);
+            whole.unread_ms = whole.unread_ms.max(person.unread_ms);
+            let newer = person.opted_in.filter(|consent| {
+                whole.opted_in.as_ref().is_none_or(|known| known.at_ms < consent.at_ms)
+            });
+            whole.opted_in = newer.or(whole.opted_in);
+        }
+        Ok(whole)
+    }
+
+    /// When this recipient was last pushed to by the portfolio, if that still counts.
+    pub(crate) fn counted_recipient(&self, portfolio: &str, contact: u128) -> Result<Option<i64>, TableError> {
+        let mut last = None;
+        for one in self.view.family(contact) {
+            last = last.max(self.view.get::<i64>(&keys::recipient(portfolio, one))?);
+        }
+        Ok(last)
+    }
+
+    pub(crate) fn recipients(&self, portfolio: &str) -> Result<u64, TableError> {
+        Ok(self.view.get(&keys::recipient_count(portfolio))?.unwrap_or(0))
+    }
+
+    /// The limit of unique recipients: the configuration's, or what Meta says if that is less.
+    pub(crate) fn recipients_max(&self, number: &Number) -> Result<u64, TableError> {
+        let told: Option<u64> = self.view.get(&keys::single("recipients"))?;
+        Ok(told.map_or(number.recipients_per_day, |told| told.min(number.recipients_per_day)))
+    }
+
+    /// Counts a push, and remembers how it was before.
+    pub(crate) fn take_push(&mut self, message: &Message, number: &Number) -> Result<Push, TableError> {
+        let contact = message.contact;
+        let before: Option<i64> = self.view.get(&keys::recipient(&number.portfolio, contact))?;
+        let mut person = self.person(contact)?;
+        let push = Push { at_ms: self.now, recipient_before_ms: before, person_before_ms: person.pushed_ms };
+        self.set_recipient(&number.portfolio, contact, Some(self.now))?;
+        person.pushed_ms = Some(self.now);
+        self.view.put(keys::person(contact), &person);
+        Ok(push)
+    }
+
+    /// Takes a push back that surely didn't go.
+    pub(crate) fn give_back_push(&mut self, message: &Message, state: &mut State) -> Result<(), TableError> {
+        let Some(push) = state.push.take() else { return Ok(()) };
+        let contact = message.contact;
+        if let Some(number) = self.settings.numbers.get(&message.number) {
+            let now: Option<i64> = self.view.get(&keys::recipient(&number.portfolio, contact))?;
+            // A later one counts for itself, and stays.
+            if now == Some(push.at_ms) {
+                let portfolio = number.portfolio.clone();
+                self.set_recipient(&portfolio, contact, push.recipient_before_ms)?;
+            }
+        }
+        let mut person = self.person(contact)?;
+        if person.pushed_ms == Some(push.at_ms) {
+            person.pushed_ms = push.person_before_ms;
+            self.view.put(keys::person(contact), &person);
+        }
+        Ok(())
+    }
+
+    fn set_recipient(&mut self, portfolio: &str, contact: u128, at: Option<i64>) -> Result<(), TableError> {
+        let key = keys::recipient(portfolio, contact);
+        let before: Option<i64> = self.view.get(&key)?;
+        // What is a day old may have been forgotten meanwhile, and isn't brought back.
+        let at = at.filter(|at| at.saturating_add(MOVING_DAY_MS) > self.now);
+        if let Some(before) = before {
+            self.view.remove(&keys::recipient_by_time(portfolio, before, contact));
+        }
+        match at {
+            Some(at) => {
+                self.view.put(key, &at);
+                self.view.mark(keys::recipient_by_time(portfolio, at, contact));
+            }
+            None => self.view.remove(&key),
+        }
+        let mut count = self.recipients(portfolio)?;
+        count = count.saturating_add(u64::from(at.is_some())).saturating_sub(u64::from(before.is_some()));
+        self.view.put(keys::recipient_count(portfolio), &count);
+        Ok(())
+    }
+
+    /// Forgets recipients that were last pushed to a day ago; says when the next one is.
+    pub(crate) fn forget_recipients(&mut self, portfolio: &str) -> Result<Option<i64>, TableError> {
+        let prefix = keys::recipients_by_time(portfolio);
+        let oldest = self.view.list(&prefix, &prefix, TURN_MAX)?;
+        for (key, _) in &oldest {
+            let Some((head, contact)) = key.split_last_chunk::<16>() else { continue };
+            let Some((_, at)) = head.split_last_chunk::<8>() else { continue };
+            let at = (u64::from_be_bytes(*at) ^ 1 << 63).cast_signed();
+            let until = at.saturating_add(MOVING_DAY_MS);
+            if until > self.now {
+                return Ok(Some(until));
+            }
+            self.set_recipient(portfolio, u128::from_be_bytes(*contact), None)?;
+        }
+        Ok((oldest.len() == TURN_MAX).then_some(self.now))
+    }
+
+    /// Takes a unit and a place in flight for a call that posts no message: a probe, an upload.
+    ///
+    /// # Errors
+    /// When the table can't be read; inside, why it can't be made now, and until when if that is known.
+    pub fn take_call(&mut self, number: &str, probe: bool) -> Result<Result<(), (Why, Option<i64>)>, TableError> {
+        let Some(settings) = self.settings.numbers.get(number) else { return Ok(Err((Why::NoRoute, None))) };
+        if self.way(number).in_flight >= CALLS_MAX {
+            return Ok(Err((Why::Throttled, None)));
+        }
+        let day = settings.zone.day(self.now).0;
+        let most = if probe { settings.calls_per_day } else { settings.calls_for_messages() };
+        if self.units(number, day)?.calls >= most {
+            return Ok(Err((Why::ApiCallsPerDay, Some(settings.zone.ends_at(self.now)))));
+        }
+        self.change_units(number, day, |units| units.calls += 1)?;
+        self.way(number).in_flight += 1;
+        self.urgent = true;
+        Ok(Ok(()))
+    }
+
+    /// Ends a call of [`Turn::take_call`]; `unsent` if it surely never left.
+    ///
+    /// # Errors
+    /// When the table can't be read.
+    pub fn end_call(&mut self, number: &str, unsent: bool) -> Result<(), TableError> {
+        let way = self.way(number);
+        way.in_flight = way.in_flight.saturating_sub(1);
+        if unsent && let Some(settings) = self.settings.numbers.get(number) {
+            let day = settings.zone.day(self.now).0;
+            self.give_back_call(number, day)?;
+        }
+        Ok(())
+    }
+}

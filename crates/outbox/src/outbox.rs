@@ -1,0 +1,146 @@
+//! The outbox between two transactions: what it remembers beside the table, which is little.
+
+use std::collections::BTreeMap;
+
+use model::{Sequence, Standing};
+
+use crate::keys;
+use crate::pace::Paces;
+use crate::settings::Settings;
+use crate::table::{Change, Table, TableError};
+use crate::turn::{Call, Note, Turn};
+use crate::values::{Busy, State};
+
+/// The outbox. Whatever it decides, it decides in a [`Turn`], and nothing of a turn holds before its
+/// changes are durable.
+#[derive(Debug)]
+pub struct Outbox {
+    pub(crate) settings: Settings,
+    pub(crate) memory: Memory,
+    pub(crate) paces: Paces,
+}
+
+/// What a turn starts from, and leaves for the next one.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Memory {
+    /// The next message's place.
+    pub(crate) next: u64,
+    /// Messages that aren't over.
+    pub(crate) open: u64,
+    /// The journal is known up to here.
+    pub(crate) cursor: Sequence,
+    pub(crate) ways: BTreeMap<String, Way>,
+}
+
+/// Of one number.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Way {
+    pub(crate) in_flight: u32,
+    /// Below these places there are no heads, by class: so that what has gone isn't looked through.
+    pub(crate) from: [u64; 4],
+}
+
+/// What came of a turn: to be made durable, and only then to be acted upon.
+#[derive(Debug)]
+pub struct Done {
+    /// For the table.
+    pub changes: Vec<Change>,
+    /// To be made once the changes are durable; each is answered by [`Turn::called`].
+    pub calls: Vec<Call>,
+    /// For the journal, in the same transaction as the changes.
+    pub notes: Vec<Note>,
+    /// When the next turn is due, in milliseconds since 1970; `None` when something has to happen first.
+    pub next_ms: Option<i64>,
+    /// Some of it is a person's, Graph's or the clock's doing; not only what is read again after a crash.
+    pub urgent: bool,
+    pub(crate) memory: Memory,
+}
+
+impl Outbox {
+    /// Opens what a table holds. Calls that were in flight at the end of the last run are uncertain now; the
+    /// turn that says so has to be made durable before the first other one.
+    ///
+    /// # Errors
+    /// When the table can't be read.
+    pub fn open(table: &dyn Table, settings: Settings, now_ms: i64) -> Result<(Self, Done), TableError> {
+        let mut outbox = Self { paces: Paces::new(&settings, now_ms), settings, memory: Memory::default() };
+        let mut turn = Turn::new(&outbox, table, now_ms);
+        turn.memory.next = turn.view.get(&keys::single("next"))?.unwrap_or(1);
+        turn.memory.open = turn.view.get(&keys::single("open"))?.unwrap_or(0);
+        turn.memory.cursor = Sequence(turn.view.get(&keys::single("cursor"))?.unwrap_or(0));
+        let posting = turn.view.list(&keys::Key::new(b'f'), &keys::Key::new(b'f'), usize::MAX)?;
+        for place in posting.iter().filter_map(|(key, _)| keys::place_of(key)) {
+            turn.interrupted(place)?;
+        }
+        let memory = turn.memory.clone();
+        let done = turn.finish()?;
+        outbox.memory = Memory { ways: BTreeMap::new(), ..memory };
+        Ok((outbox, done))
+    }
+
+    /// The last `now` that a table's transactions knew; `None` for a new one.
+    ///
+    /// # Errors
+    /// When the table can't be read.
+    pub fn last_known_ms(table: &dyn Table) -> Result<Option<i64>, TableError> {
+        crate::table::View::new(table).get(&keys::single("now"))
+    }
+
+    /// Begins a turn.
+    pub fn turn<'a>(&'a self, table: &'a dyn Table, now_ms: i64) -> Turn<'a> {
+        Turn::new(self, table, now_ms)
+    }
+
+    /// Takes in a turn whose changes are durable. One that couldn't be made durable is dropped instead, with all
+    /// that it said.
+    pub fn commit(&mut self, done: &Done) {
+        self.memory = done.memory.clone();
+    }
+
+    /// The journal is known up to here.
+    #[must_use]
+    pub const fn cursor(&self) -> Sequence {
+        self.memory.cursor
+    }
+
+    /// Messages that aren't over.
+    #[must_use]
+    pub const fn open_messages(&self) -> u64 {
+        self.memory.open
+    }
+
+    /// Calls in flight of all numbers.
+    #[must_use]
+    pub fn in_flight(&self) -> u32 {
+        self.memory.ways.values().map(|way| way.in_flight).sum()
+    }
+
+    /// What the configuration says.
+    #[must_use]
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+}
+
+impl Turn<'_> {
+    /// A call that the last run made and never saw answered.
+    fn interrupted(&mut self, place: u64) -> Result<(), TableError> {
+        let Some((message, mut state)) = self.load(place)? else {
+            self.view.remove(&keys::posting(place));
+            return Ok(());
+        };
+        if state.standing == Standing::Sending {
+            self.becomes_uncertain(place, &message, &mut state)?;
+        } else {
+            self.posted(place, &message, Busy::No)?;
+        }
+        self.save(place, &state);
+        Ok(())
+    }
+}
+
+impl State {
+    pub(crate) const fn is_over(&self) -> bool {
+        self.over_ms.is_some()
+    }
+}

@@ -1,0 +1,323 @@
+//! What a call came to.
+
+use model::{Outcome, OutboxId, Refusal, Standing, StatusWord};
+use policy::sending::{Class, class, retry};
+
+use crate::keys;
+use crate::settings::{DOUBT_MS, EARLY_MAX, TRIAL_EVERY_MS, UNCERTAIN_HOLD_MS, UNREAD_AFTER_MS};
+use crate::table::TableError;
+use crate::turn::{Note, Sent, Turn, wamid_key};
+use crate::values::{Busy, Channel, Early, EarlyWord, Kind, Message, State, Stop, Window};
+use crate::why::Why;
+
+/// What came of one [`crate::Call`].
+#[derive(Debug, Clone)]
+pub struct Called {
+    /// The message.
+    pub id: OutboxId,
+    /// The endpoint that was asked.
+    pub endpoint: String,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// WhatsApp asks for fewer calls: none for so many milliseconds.
+    pub slow_for_ms: Option<u64>,
+    /// For the jitter of what is tried again.
+    pub chance: u64,
+}
+
+impl Turn<'_> {
+    /// Takes in what came of a call.
+    ///
+    /// # Errors
+    /// When the table can't be read.
+    pub fn called(&mut self, called: Called) -> Result<(), TableError> {
+        self.urgent = true;
+        let place = called.id.place;
+        let Some((message, mut state)) = self.load(place)? else { return Ok(()) };
+        if !self.view.has(&keys::posting(place))? {
+            return Ok(());
+        }
+        let way = self.way(&message.number);
+        way.in_flight = way.in_flight.saturating_sub(1);
+        state.endpoint = Some(called.endpoint);
+        if let Some(slow) = called.slow_for_ms {
+            let until = self.now.saturating_add(i64::try_from(slow).unwrap_or(i64::MAX));
+            self.change_channel(&message.number, |channel| channel.slow_until_ms = channel.slow_until_ms.max(until))?;
+        }
+        match called.outcome {
+            Outcome::Accepted { wamid, wa_id, user_id, .. } => {
+                self.accepted(place, &message, &mut state, wamid, (wa_id, user_id))?;
+            }
+            // A status was quicker than the answer: it was sent, whatever the answer says.
+            _ if state.standing != Standing::Sending => self.posted(place, &message, Busy::No)?,
+            Outcome::Unknown { .. } => self.becomes_uncertain(place, &message, &mut state)?,
+            Outcome::NotSent { .. } => {
+                let day = self.settings.numbers.get(&message.number).map(|number| number.zone.day(self.now).0);
+                if let Some(day) = state.unit_day.or(day) {
+                    self.give_back_call(&message.number, day)?;
+                }
+                self.try_later(place, &message, &mut state, Why::Retry, None, called.chance)?;
+            }
+            Outcome::Refused(refusal) => {
+                state.refusal = Some(refusal.clone());
+                self.refused(place, &message, &mut state, &refusal, called.chance)?;
+            }
+        }
+        self.save(place, &state);
+        Ok(())
+    }
+
+    fn change_channel(&mut self, number: &str, change: impl FnOnce(&mut Channel)) -> Result<(), TableError> {
+        let before: Channel = self.view.get(&keys::channel(number))?.unwrap_or_default();
+        let mut channel = before.clone();
+        change(&mut channel);
+        if channel != before {
+            self.view.put(keys::channel(number), &channel);
+        }
+        Ok(())
+    }
+
+    fn accepted(
+        &mut self,
+        place: u64,
+        message: &Message,
+        state: &mut State,
+        wamid: Option<String>,
+        names: (Option<String>, Option<String>),
+    ) -> Result<(), TableError> {
+        self.change_channel(&message.number, |channel| {
+            channel.stopped = None;
+            channel.throttled = 0;
+        })?;
+        self.posted(place, message, Busy::No)?;
+        state.refusals = 0;
+        if state.standing == Standing::Sending {
+            self.stand(place, message, state, Standing::Accepted, None)?;
+        }
+        if message.kind == Kind::ReadMark {
+            return Ok(());
+        }
+        if let Some(wamid) = &wamid {
+            self.is_known_as(place, state, wamid);
+        }
+        self.is_sent(place, message, state, names);
+        if let Some(wamid) = wamid {
+            self.take_early(place, message, state, &wamid)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn is_known_as(&mut self, place: u64, state: &mut State, wamid: &str) {
+        if state.wamid.is_none() {
+            let key = wamid_key(&self.view, wamid);
+            self.view.put(key, &place);
+            state.wamid = Some(wamid.to_owned());
+        }
+    }
+
+    /// It went: the CRM is told once.
+    pub(crate) fn is_sent(
+        &mut self,
+        place: u64,
+        message: &Message,
+        state: &mut State,
+        (wa_id, user_id): (Option<String>, Option<String>),
+    ) {
+        let accepted_ms = *state.accepted_ms.get_or_insert(self.now);
+        let Some(to) = message.to.clone().filter(|_| !state.told) else { return };
+        state.told = true;
+        self.look_at(place, accepted_ms.saturating_add(UNREAD_AFTER_MS));
+        let fallback = message.fallback.as_ref().filter(|_| state.fell_back);
+        self.notes.push(Note::Sent(Box::new(Sent {
+            id: message.id(place),
+            number: message.number.clone(),
+            to,
+            contact: message.contact,
+            wamid: state.wamid.clone(),
+            wa_id,
+            user_id,
+            payload: fallback.map_or(&message.payload, |fallback| &fallback.payload).clone(),
+            priority: message.priority,
+            endpoint: state.endpoint.clone(),
+            template: fallback.map(|fallback| fallback.template.clone()).or_else(|| message.template.clone()),
+            fell_back: state.fell_back,
+            attempts: state.attempts,
+            queued_ms: message.queued_ms,
+            accepted_ms,
+        })));
+    }
+
+    /// Nobody knows whether it went. Its units stay taken.
+    pub(crate) fn becomes_uncertain(
+        &mut self,
+        place: u64,
+        message: &Message,
+        state: &mut State,
+    ) -> Result<(), TableError> {
+        if message.kind == Kind::ReadMark {
+            // To mark twice does no harm, and not to mark hardly any.
+            self.posted(place, message, Busy::No)?;
+            return self.stand(place, message, state, Standing::Failed, Some(Why::NoAnswer));
+        }
+        self.posted(place, message, Busy::Until(self.now.saturating_add(UNCERTAIN_HOLD_MS)))?;
+        state.uncertain_ms = Some(self.now);
+        if let Some(after) = self.settings.send_again_after_ms[message.priority as usize] {
+            self.look_at(place, self.now.saturating_add(after));
+        }
+        self.stand(place, message, state, Standing::Uncertain, Some(Why::NoAnswer))
+    }
+
+    /// It surely didn't go, and the whole number waits a while.
+    fn try_later(
+        &mut self,
+        place: u64,
+        message: &Message,
+        state: &mut State,
+        why: Why,
+        at_least_ms: Option<u64>,
+        chance: u64,
+    ) -> Result<(), TableError> {
+        self.give_back_push(message, state)?;
+        let now = self.now;
+        let mut until = now;
+        self.change_channel(&message.number, |channel| {
+            until = now.saturating_add(retry::after(channel.throttled, at_least_ms, chance));
+            channel.throttled = channel.throttled.saturating_add(1);
+            channel.slow_until_ms = channel.slow_until_ms.max(until);
+        })?;
+        state.not_before_ms = Some(until);
+        self.stand(place, message, state, Standing::Queued, Some(why))?;
+        self.stays(place, message, Busy::No)
+    }
+
+    fn refused(
+        &mut self,
+        place: u64,
+        message: &Message,
+        state: &mut State,
+        refusal: &Refusal,
+        chance: u64,
+    ) -> Result<(), TableError> {
+        let class = class(refusal);
+        if class != Class::Ambiguous {
+            self.give_back_push(message, state)?;
+        }
+        if matches!(class, Class::Permanent | Class::Template | Class::Pair | Class::OptOut | Class::Wait { .. }) {
+            // Who is refused for the recipient's sake was let in.
+            self.change_channel(&message.number, |channel| {
+                channel.stopped = None;
+                channel.throttled = 0;
+            })?;
+        }
+        match class {
+            Class::Ambiguous => self.becomes_uncertain(place, message, state),
+            Class::Replay => {
+                self.try_later(place, message, state, Why::Throttled, refusal.retry_after_ms, chance)
+            }
+            Class::Pair => {
+                let until = self.now.saturating_add(retry::after_pair(state.refusals));
+                state.refusals = state.refusals.saturating_add(1);
+                state.not_before_ms = Some(until);
+                self.stand(place, message, state, Standing::Queued, Some(Why::PairRate))?;
+                self.stays(place, message, Busy::Until(until))
+            }
+            Class::Wait { ms } if state.refusals == 0 => {
+                state.refusals = 1;
+                self.stays(place, message, Busy::No)?;
+                self.hold(place, message, state, Why::Withheld, Some(self.now.saturating_add(ms)))
+            }
+            Class::Template => self.window_denied(place, message, state),
+            Class::Stop => {
+                let stop = Stop {
+                    code: refusal.code,
+                    reason: refusal.details.clone(),
+                    since_ms: self.now,
+                    trial_ms: self.now.saturating_add(TRIAL_EVERY_MS),
+                };
+                self.change_channel(&message.number, |channel| match &mut channel.stopped {
+                    Some(known) => *known = Stop { since_ms: known.since_ms, ..stop },
+                    none => *none = Some(stop),
+                })?;
+                self.stand(place, message, state, Standing::Queued, Some(Why::Stopped))?;
+                self.stays(place, message, Busy::No)
+            }
+            Class::OptOut => {
+                self.stop_marketing(message.contact, true)?;
+                self.stays(place, message, Busy::No)?;
+                self.give_up(place, message, state, Standing::Failed, Why::OptedOut)
+            }
+            Class::Wait { .. } | Class::Permanent | Class::Configuration => {
+                self.stays(place, message, Busy::No)?;
+                self.give_up(place, message, state, Standing::Failed, Why::Refused)
+            }
+        }
+    }
+
+    /// WhatsApp says that the window is closed. Where the box thinks it open it is asked once more, and then
+    /// believed until the customer writes again.
+    fn window_denied(&mut self, place: u64, message: &Message, state: &mut State) -> Result<(), TableError> {
+        let window = self.window(&message.number, message.contact)?;
+        if self.is_open(window.as_ref()) && !state.doubted {
+            state.doubted = true;
+            let until = self.now.saturating_add(DOUBT_MS);
+            state.not_before_ms = Some(until);
+            self.stand(place, message, state, Standing::Queued, Some(Why::Retry))?;
+            return self.stays(place, message, Busy::Until(until));
+        }
+        self.stays(place, message, Busy::No)?;
+        if crate::judge::kind(message, state) != Kind::FreeForm {
+            return self.give_up(place, message, state, Standing::Failed, Why::Refused);
+        }
+        self.deny_window(message)?;
+        // What comes next, the fallback or being held, is judged like any message.
+        self.stand(place, message, state, Standing::Queued, Some(Why::WindowClosed))
+    }
+
+    pub(crate) fn deny_window(&mut self, message: &Message) -> Result<(), TableError> {
+        for one in self.view.family(message.contact) {
+            if let Some(mut window) = self.view.get::<Window>(&keys::window(&message.number, one))? {
+                window.denied = true;
+                self.view.put(keys::window(&message.number, one), &window);
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps a status whose message isn't known by its wamid yet.
+    pub(crate) fn keep_early(
+        &mut self,
+        wamid: &str,
+        word: StatusWord,
+        refusal: Option<Refusal>,
+        pricing: Option<model::Pricing>,
+    ) -> Result<(), TableError> {
+        let hash = self.view.hash(wamid.as_bytes());
+        let early = self.view.get::<Early>(&keys::early(&hash))?;
+        let known = early.is_some();
+        let mut early = early.unwrap_or(Early { at_ms: self.now, said: Vec::new() });
+        if early.said.len() < EARLY_MAX {
+            early.said.push(EarlyWord { word, refusal, pricing });
+        }
+        if !known {
+            self.look_at_early(&hash, self.now.saturating_add(crate::settings::EARLY_KEPT_MS));
+        }
+        self.view.put(keys::early(&hash), &early);
+        Ok(())
+    }
+
+    fn take_early(
+        &mut self,
+        place: u64,
+        message: &Message,
+        state: &mut State,
+        wamid: &str,
+    ) -> Result<(), TableError> {
+        let key = keys::early(&self.view.hash(wamid.as_bytes()));
+        let Some(early) = self.view.get::<Early>(&key)? else { return Ok(()) };
+        self.view.remove(&key);
+        for EarlyWord { word, refusal, pricing } in early.said {
+            self.take_status(place, message, state, word, refusal, pricing)?;
+        }
+        Ok(())
+    }
+}

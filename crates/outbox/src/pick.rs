@@ -1,0 +1,348 @@
+//! Picking what goes next: replies first, then service, then campaigns, as far as every limit allows.
+
+use model::Standing;
+use policy::sending::{batch, pair};
+
+use crate::judge::{Verdict, kind};
+use crate::keys;
+use crate::settings::{CALLS_MAX, Number, TRIAL_EVERY_MS, TURN_MAX, WINDOW_HOLD_MS};
+use crate::table::TableError;
+use crate::turn::{Call, Turn};
+use crate::values::{Batch, Busy, CAMPAIGN, CLASSES, Channel, Kind, Lane, MARKS, Message, State, Units};
+use crate::why::Why;
+
+/// Heads that are looked at for one that has its unit already, when no more units are left.
+const PAID_LOOK: usize = 16;
+
+/// What stands first.
+enum Next {
+    /// This message.
+    Head(u64),
+    /// Nothing waits in a lane.
+    Nothing,
+    /// What waits may not go now.
+    NotNow,
+}
+
+impl Turn<'_> {
+    /// Does what is due and picks what may go. True when there is more to do than a turn takes: another is due
+    /// at once.
+    ///
+    /// # Errors
+    /// When the table can't be read.
+    pub fn advance(&mut self) -> Result<bool, TableError> {
+        let mut more = self.run_timers()?;
+        let settings = self.settings;
+        let mut portfolios: Vec<&str> = settings.numbers.values().map(|number| number.portfolio.as_str()).collect();
+        portfolios.sort_unstable();
+        portfolios.dedup();
+        for portfolio in portfolios {
+            more |= self.forget_recipients(portfolio)? == Some(self.now);
+        }
+        for (name, number) in settings.numbers.iter().filter(|(_, number)| number.has_route) {
+            more |= self.pick(name, number)?;
+        }
+        Ok(more)
+    }
+
+    fn pick(&mut self, name: &str, number: &Number) -> Result<bool, TableError> {
+        for _ in 0..TURN_MAX {
+            let channel: Channel = self.view.get(&keys::channel(name))?.unwrap_or_default();
+            let in_flight = self.way(name).in_flight;
+            if in_flight >= CALLS_MAX {
+                return Ok(false);
+            }
+            if let Some((_, until)) = self.blocked(number, name, &channel)? {
+                if let Some(until) = until {
+                    self.wake_at(until);
+                }
+                return Ok(false);
+            }
+            if channel.stopped.is_some() && in_flight > 0 {
+                // The trial's answer decides.
+                return Ok(false);
+            }
+            let place = match self.next_head(name, number, channel)? {
+                Next::Head(place) => place,
+                Next::Nothing if self.let_in(name, number)? => continue,
+                Next::Nothing | Next::NotNow => return Ok(false),
+            };
+            if !self.try_to_send(place, name, number)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Why nothing at all may go out from a number, and until when if that is known.
+    pub(crate) fn blocked(
+        &self,
+        number: &Number,
+        name: &str,
+        channel: &Channel,
+    ) -> Result<Option<(Why, Option<i64>)>, TableError> {
+        if let Some(stop) = channel.stopped.as_ref().filter(|stop| stop.trial_ms > self.now) {
+            return Ok(Some((Why::Stopped, Some(stop.trial_ms))));
+        }
+        if channel.slow_until_ms > self.now {
+            return Ok(Some((Why::Throttled, Some(channel.slow_until_ms))));
+        }
+        let units = self.units(name, number.zone.day(self.now).0)?;
+        if units.calls >= number.calls_for_messages() {
+            return Ok(Some((Why::ApiCallsPerDay, Some(number.zone.ends_at(self.now)))));
+        }
+        Ok(None)
+    }
+
+    /// Used and limit of each limit of a number.
+    pub(crate) fn used(&self, name: &str, number: &Number) -> Result<[(u64, u64); 3], TableError> {
+        let units: Units = self.units(name, number.zone.day(self.now).0)?;
+        Ok([
+            (units.messages, number.messages_per_day),
+            (units.calls, number.calls_per_day),
+            (self.recipients(&number.portfolio)?, self.recipients_max(number)?),
+        ])
+    }
+
+    /// The first message that may be tried.
+    fn next_head(&mut self, name: &str, number: &Number, channel: Channel) -> Result<Next, TableError> {
+        let day = number.zone.day(self.now).0;
+        let units = self.units(name, day)?;
+        let left = number.messages_per_day.saturating_sub(units.messages);
+        let mut skipped = false;
+        for class in CLASSES {
+            if class == CAMPAIGN && !self.may_campaign(name, number, channel.clone())? {
+                skipped |= !self.heads(name, CAMPAIGN, 1)?.is_empty();
+                continue;
+            }
+            let look = if class == MARKS || left > 0 { 1 } else { PAID_LOOK };
+            let heads = self.heads(name, class, look)?;
+            let way = self.way(name);
+            way.from[usize::from(class)] = heads.first().copied().unwrap_or(u64::MAX);
+            for place in heads {
+                if class == MARKS || left > 0 {
+                    return Ok(Next::Head(place));
+                }
+                skipped = true;
+                if self.load(place)?.is_some_and(|(_, state)| state.unit_day == Some(day)) {
+                    return Ok(Next::Head(place));
+                }
+            }
+        }
+        if left == 0 {
+            // Also for those who are held: to let them in would only change where they wait.
+            self.wake_at(number.zone.ends_at(self.now));
+            return Ok(Next::NotNow);
+        }
+        Ok(if skipped { Next::NotNow } else { Next::Nothing })
+    }
+
+    /// Whether campaign messages may go now: near a limit only while a batch is under way.
+    fn may_campaign(&mut self, name: &str, number: &Number, mut channel: Channel) -> Result<bool, TableError> {
+        let used = self.used(name, number)?;
+        if !batch::is_near(&used, number.batch_above) {
+            return Ok(true);
+        }
+        if channel.batch.left > 0 {
+            return Ok(true);
+        }
+        if self.heads(name, CAMPAIGN, 1)?.is_empty() {
+            return Ok(false);
+        }
+        if channel.batch.next_ms > self.now {
+            self.wake_at(channel.batch.next_ms);
+            return Ok(false);
+        }
+        let remaining = used.iter().map(|(used, limit)| limit.saturating_sub(*used)).min().unwrap_or(0);
+        let left = batch::size(remaining, self.now, number.zone.ends_at(self.now), number.batch_every_ms);
+        channel.batch = Batch { next_ms: self.now.saturating_add(number.batch_every_ms), left };
+        self.view.put(keys::channel(name), &channel);
+        if left == 0 {
+            self.wake_at(channel.batch.next_ms);
+        }
+        Ok(left > 0)
+    }
+
+    /// Lets in who was held for want of room among the unique recipients, where there is some.
+    fn let_in(&mut self, name: &str, number: &Number) -> Result<bool, TableError> {
+        let room = self.recipients_max(number)?.saturating_sub(self.recipients(&number.portfolio)?);
+        let prefix = keys::crowded_out_of(name);
+        if room == 0 {
+            if !self.view.list(&prefix, &prefix, 1)?.is_empty()
+                && let Some(until) = self.forget_recipients(&number.portfolio)?
+            {
+                self.wake_at(until);
+            }
+            return Ok(false);
+        }
+        let room = usize::try_from(room).unwrap_or(usize::MAX).min(TURN_MAX);
+        let held = self.view.list(&prefix, &prefix, room)?;
+        for (key, _) in &held {
+            self.view.remove(&keys::Key::from_bytes(key));
+            let Some(place) = keys::place_of(key) else { continue };
+            if let Some((message, mut state)) = self.load(place)?
+                && state.standing == Standing::Held
+            {
+                self.let_go(place, &message, &mut state)?;
+                self.save(place, &state);
+            }
+        }
+        Ok(!held.is_empty())
+    }
+
+    /// Tries the head of a lane; false when the number has to wait.
+    fn try_to_send(&mut self, place: u64, name: &str, number: &Number) -> Result<bool, TableError> {
+        let Some((message, mut state)) = self.load(place)? else {
+            // It can't be read: said when it was tried, and nothing else waits for it.
+            self.view.remove(&keys::open(place));
+            for class in CLASSES {
+                if let Some(contact) = self.view.get::<u128>(&keys::head(name, class, place))? {
+                    self.view.remove(&keys::head(name, class, place));
+                    self.view.remove(&keys::in_lane(name, contact, class, place));
+                    let lane = self.view.get(&keys::lane(name, contact))?.unwrap_or_default();
+                    self.settle_lane(name, contact, lane)?;
+                }
+            }
+            return Ok(true);
+        };
+        let mut lane = self.lane(&message)?;
+        match self.judge(number, &message, &state, &lane)? {
+            Verdict::Go { push } => {
+                let told = self.view.get::<Channel>(&keys::channel(name))?.and_then(|channel| channel.per_second);
+                if let Err(at) = self.paces.take(name, told, self.now) {
+                    self.wake_at(at);
+                    return Ok(false);
+                }
+                self.intend(place, &message, &mut state, lane, push, number)?;
+            }
+            Verdict::Wait(why, until) => {
+                lane.busy = Busy::Until(until);
+                self.settle_lane(name, message.contact, lane)?;
+                // No step of its own in the history: it happens with every second message.
+                state.why = Some(why);
+                state.not_before_ms = Some(until);
+            }
+            Verdict::StepOut(why, until) => self.hold(place, &message, &mut state, why, until)?,
+            Verdict::FallBack => {
+                state.fell_back = true;
+                self.stand(place, &message, &mut state, Standing::Queued, Some(Why::FellBack))?;
+            }
+            Verdict::Over(why) => {
+                let standing = if why == Why::Expired { Standing::Expired } else { Standing::Failed };
+                self.give_up(place, &message, &mut state, standing, why)?;
+            }
+        }
+        self.save(place, &state);
+        Ok(true)
+    }
+
+    /// Writes the intent: what it takes is taken before the call is made.
+    fn intend(
+        &mut self,
+        place: u64,
+        message: &Message,
+        state: &mut State,
+        mut lane: Lane,
+        push: bool,
+        number: &Number,
+    ) -> Result<(), TableError> {
+        let kind = kind(message, state);
+        self.take_units(message, state, number.zone.day(self.now).0)?;
+        if push {
+            state.push = Some(self.take_push(message, number)?);
+        }
+        if kind != Kind::ReadMark
+            && let Ok(taken) = (pair::Pair { tat_ms: lane.pair_ms }).take(self.now)
+        {
+            lane.pair_ms = taken.tat_ms;
+        }
+        let mut channel: Channel = self.view.get(&keys::channel(&message.number))?.unwrap_or_default();
+        if message.class() == CAMPAIGN && channel.batch.left > 0 {
+            channel.batch.left -= 1;
+            self.view.put(keys::channel(&message.number), &channel);
+        }
+        if let Some(stop) = &mut channel.stopped {
+            stop.trial_ms = self.now.saturating_add(TRIAL_EVERY_MS);
+            self.view.put(keys::channel(&message.number), &channel);
+        }
+        lane.busy = Busy::Posting(place);
+        self.settle_lane(&message.number, message.contact, lane)?;
+        state.attempts += 1;
+        state.not_before_ms = None;
+        self.stand(place, message, state, Standing::Sending, None)?;
+        self.view.mark(keys::posting(place));
+        self.way(&message.number).in_flight += 1;
+        let payload = match (&message.fallback, state.fell_back) {
+            (Some(fallback), true) => &fallback.payload,
+            _ => &message.payload,
+        };
+        self.calls.push(Call {
+            id: message.id(place),
+            number: message.number.clone(),
+            to: message.to.clone(),
+            payload: payload.clone(),
+            priority: message.priority,
+            kind,
+            attempt: state.attempts,
+        });
+        Ok(())
+    }
+
+    /// Takes a message out of its lane and holds it, where what it waits for will find it.
+    pub(crate) fn hold(
+        &mut self,
+        place: u64,
+        message: &Message,
+        state: &mut State,
+        why: Why,
+        until: Option<i64>,
+    ) -> Result<(), TableError> {
+        self.leave_lane(place, message)?;
+        self.stand(place, message, state, Standing::Held, Some(why))?;
+        state.not_before_ms = until;
+        if why == Why::UniqueRecipients {
+            self.view.mark(keys::crowded_out(&message.number, place));
+        }
+        // Who writes opens their window, which ends most of what a message is held for.
+        self.view.mark(keys::held(&message.number, message.contact, place));
+        if let Some(until) = until {
+            self.look_at(place, until);
+        }
+        if why == Why::WindowClosed && message.expires_ms.is_none() {
+            let expires = self.now.saturating_add(WINDOW_HOLD_MS);
+            state.expires_ms = Some(expires);
+            self.look_at(place, expires);
+        }
+        Ok(())
+    }
+
+    /// Puts a held message back into its lane.
+    pub(crate) fn let_go(&mut self, place: u64, message: &Message, state: &mut State) -> Result<(), TableError> {
+        self.unhold(place, message);
+        state.not_before_ms = None;
+        self.stand(place, message, state, Standing::Queued, None)?;
+        self.enter_lane(place, message)
+    }
+
+    pub(crate) fn unhold(&mut self, place: u64, message: &Message) {
+        self.view.remove(&keys::held(&message.number, message.contact, place));
+        self.view.remove(&keys::crowded_out(&message.number, place));
+    }
+
+    /// Ends a message that surely hasn't gone, with all that it has taken given back.
+    pub(crate) fn give_up(
+        &mut self,
+        place: u64,
+        message: &Message,
+        state: &mut State,
+        standing: Standing,
+        why: Why,
+    ) -> Result<(), TableError> {
+        self.unhold(place, message);
+        self.leave_lane(place, message)?;
+        self.give_back_push(message, state)?;
+        self.give_back_message(message, state)?;
+        state.not_before_ms = None;
+        self.stand(place, message, state, standing, Some(why))
+    }
+}

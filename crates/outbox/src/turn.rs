@@ -1,0 +1,342 @@
+//! A turn: everything that is decided between two commits, on a view of the table.
+
+use model::{Address, OutboxId, Priority, Sequence, Standing};
+
+use crate::keys::{self, Key};
+use crate::outbox::{Done, Memory, Outbox, Way};
+use crate::pace::Paces;
+use crate::settings::{HISTORY_MAX, Settings};
+use crate::table::{Table, TableError, View};
+use crate::values::{Busy, Counts, Kind, Lane, Message, State, Step};
+use crate::why::Why;
+
+/// A call of Graph that is to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// The message, and what travels as `biz_opaque_callback_data`.
+    pub id: OutboxId,
+    /// The number that it goes out from.
+    pub number: String,
+    /// Whom it goes to; `None` for a mark as read, which names a message.
+    pub to: Option<Address>,
+    /// The Cloud API object, without what stands around it.
+    pub payload: String,
+    /// Who goes first.
+    pub priority: Priority,
+    /// What it is.
+    pub kind: Kind,
+    /// The first call of a message is 1.
+    pub attempt: u32,
+}
+
+/// What the CRM is to be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Note {
+    /// The box has sent a message.
+    Sent(Box<Sent>),
+    /// A message lies unread for a day.
+    Unread {
+        /// The message.
+        id: OutboxId,
+        /// The number that it went out from.
+        number: String,
+        /// Whom it went to.
+        to: Address,
+        /// The contact that it went to.
+        contact: u128,
+        /// As WhatsApp calls it.
+        wamid: String,
+        /// When Graph took it.
+        accepted_ms: i64,
+        /// When it was delivered, if a status said so.
+        delivered_ms: Option<i64>,
+    },
+}
+
+/// See [`Note::Sent`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// The message.
+    pub id: OutboxId,
+    /// The number that it went out from.
+    pub number: String,
+    /// Whom it went to.
+    pub to: Address,
+    /// The contact that it went to.
+    pub contact: u128,
+    /// As WhatsApp calls it, where that is known.
+    pub wamid: Option<String>,
+    /// The recipient's number as WhatsApp writes it.
+    pub wa_id: Option<String>,
+    /// The recipient's business-scoped user id.
+    pub user_id: Option<String>,
+    /// The Cloud API object as it went.
+    pub payload: String,
+    /// Who went first.
+    pub priority: Priority,
+    /// The endpoint that took it, where that is known.
+    pub endpoint: Option<String>,
+    /// The template's name, if it was one.
+    pub template: Option<String>,
+    /// The fallback went in its place.
+    pub fell_back: bool,
+    /// Calls made.
+    pub attempts: u32,
+    /// When it was queued.
+    pub queued_ms: i64,
+    /// When it was taken.
+    pub accepted_ms: i64,
+}
+
+/// A turn of the outbox.
+///
+/// Inputs come in any number and order, then [`Turn::advance`], then [`Turn::finish`]. An error of the table ends
+/// the turn without a trace.
+pub struct Turn<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) paces: &'a Paces,
+    pub(crate) view: View<'a>,
+    pub(crate) memory: Memory,
+    pub(crate) now: i64,
+    pub(crate) calls: Vec<Call>,
+    pub(crate) notes: Vec<Note>,
+    pub(crate) wake: Option<i64>,
+    pub(crate) urgent: bool,
+    next: u64,
+    open: u64,
+    cursor: Sequence,
+}
+
+impl<'a> Turn<'a> {
+    pub(crate) fn new(outbox: &'a Outbox, table: &'a dyn Table, now: i64) -> Self {
+        Self {
+            settings: &outbox.settings,
+            paces: &outbox.paces,
+            view: View::new(table),
+            memory: outbox.memory.clone(),
+            now,
+            calls: Vec::new(),
+            notes: Vec::new(),
+            wake: None,
+            urgent: false,
+            next: outbox.memory.next,
+            open: outbox.memory.open,
+            cursor: outbox.memory.cursor,
+        }
+    }
+
+    /// What the turn comes to.
+    ///
+    /// # Errors
+    /// When the table can't be read.
+    pub fn finish(mut self) -> Result<Done, TableError> {
+        if let Some((key, _)) = self.view.list(&keys::timers(), &keys::timers(), 1)?.first()
+            && let Some(at) = crate::timers::time_of(key)
+        {
+            self.wake_at(at);
+        }
+        if self.memory.next != self.next {
+            self.view.put(keys::single("next"), &self.memory.next);
+        }
+        if self.memory.open != self.open {
+            self.view.put(keys::single("open"), &self.memory.open);
+        }
+        if self.memory.cursor != self.cursor {
+            self.view.put(keys::single("cursor"), &self.memory.cursor.0);
+        }
+        if self.view.bytes() > 0 {
+            self.view.put(keys::single("now"), &self.now);
+        }
+        let urgent = self.urgent || !self.calls.is_empty() || !self.notes.is_empty();
+        Ok(Done {
+            changes: self.view.into_changes(),
+            calls: self.calls,
+            notes: self.notes,
+            next_ms: self.wake,
+            urgent,
+            memory: self.memory,
+        })
+    }
+
+    /// Asks for a turn at `at`.
+    pub(crate) fn wake_at(&mut self, at: i64) {
+        self.wake = Some(self.wake.map_or(at, |wake| wake.min(at)));
+    }
+
+    /// A message and how it stands; `None` where there is none, or it can't be read.
+    pub(crate) fn load(&self, place: u64) -> Result<Option<(Message, State)>, TableError> {
+        let Some(message) = self.view.get(&keys::message(place))? else { return Ok(None) };
+        Ok(self.view.get(&keys::state(place))?.map(|state| (message, state)))
+    }
+
+    pub(crate) fn save(&mut self, place: u64, state: &State) {
+        self.view.put(keys::state(place), state);
+    }
+
+    pub(crate) fn way(&mut self, number: &str) -> &mut Way {
+        if !self.memory.ways.contains_key(number) {
+            self.memory.ways.insert(number.to_owned(), Way::default());
+        }
+        self.memory.ways.entry(number.to_owned()).or_default()
+    }
+
+    /// Puts a message into another standing, with all that goes by it.
+    pub(crate) fn stand(
+        &mut self,
+        place: u64,
+        message: &Message,
+        state: &mut State,
+        standing: Standing,
+        why: Option<Why>,
+    ) -> Result<(), TableError> {
+        if state.standing != standing || state.why != why {
+            let step = Step { at_ms: self.now, standing, why };
+            if state.history.len() < HISTORY_MAX {
+                state.history.push(step);
+            } else if let Some(last) = state.history.last_mut() {
+                // The beginning and the end of a long story are what is asked for.
+                *last = step;
+            }
+        }
+        let mut counts: Counts = self.view.get(&keys::counts(&message.number))?.unwrap_or_default();
+        if let Some(count) = counts.of(state.standing) {
+            *count = count.saturating_sub(1);
+        }
+        if let Some(count) = counts.of(standing) {
+            *count += 1;
+        }
+        self.view.put(keys::counts(&message.number), &counts);
+        let (was, is) = (is_open(state.standing), is_open(standing));
+        if was && !is {
+            self.view.remove(&keys::open(place));
+            self.memory.open = self.memory.open.saturating_sub(1);
+        } else if is && !was {
+            self.view.mark(keys::open(place));
+            self.memory.open += 1;
+        }
+        if state.standing == Standing::Uncertain && standing != Standing::Uncertain {
+            self.view.remove(&keys::uncertain(place));
+        } else if standing == Standing::Uncertain {
+            self.view.mark(keys::uncertain(place));
+        }
+        if !is && state.over_ms.is_none() {
+            state.over_ms = Some(self.now);
+            self.look_at(place, self.now.saturating_add(self.settings.history_ms));
+        } else if is {
+            state.over_ms = None;
+        }
+        state.standing = standing;
+        state.why = why;
+        Ok(())
+    }
+
+    /// Puts a message into its recipient's lane.
+    pub(crate) fn enter_lane(&mut self, place: u64, message: &Message) -> Result<(), TableError> {
+        self.view.mark(keys::in_lane(&message.number, message.contact, message.class(), place));
+        let lane = self.lane(message)?;
+        self.settle_lane(&message.number, message.contact, lane)
+    }
+
+    pub(crate) fn lane(&self, message: &Message) -> Result<Lane, TableError> {
+        Ok(self.view.get(&keys::lane(&message.number, message.contact))?.unwrap_or_default())
+    }
+
+    /// Takes a message out of its lane, wherever it stands in there.
+    pub(crate) fn leave_lane(&mut self, place: u64, message: &Message) -> Result<(), TableError> {
+        self.view.remove(&keys::in_lane(&message.number, message.contact, message.class(), place));
+        let lane = self.lane(message)?;
+        self.settle_lane(&message.number, message.contact, lane)
+    }
+
+    /// A message isn't being posted any more: it leaves its lane, which is `busy` from now on.
+    pub(crate) fn posted(&mut self, place: u64, message: &Message, busy: Busy) -> Result<(), TableError> {
+        self.view.remove(&keys::posting(place));
+        self.view.remove(&keys::in_lane(&message.number, message.contact, message.class(), place));
+        let mut lane = self.lane(message)?;
+        if lane.busy == Busy::Posting(place) {
+            lane.busy = busy;
+        }
+        self.settle_lane(&message.number, message.contact, lane)
+    }
+
+    /// A message isn't being posted any more, and stays at the head of its lane.
+    pub(crate) fn stays(&mut self, place: u64, message: &Message, busy: Busy) -> Result<(), TableError> {
+        self.view.remove(&keys::posting(place));
+        let mut lane = self.lane(message)?;
+        if lane.busy == Busy::Posting(place) {
+            lane.busy = busy;
+        }
+        self.settle_lane(&message.number, message.contact, lane)
+    }
+
+    /// Saves a lane, with its first message entered among the heads exactly if it may go on.
+    pub(crate) fn settle_lane(&mut self, number: &str, contact: u128, mut lane: Lane) -> Result<(), TableError> {
+        let messages = keys::lane_messages(number, contact);
+        let first = self.view.list(&messages, &messages, 1)?.pop().and_then(|(key, _)| {
+            let class = *key.get(key.len().checked_sub(9)?)?;
+            Some((class, keys::place_of(&key)?))
+        });
+        let head = first.filter(|_| lane.busy == Busy::No);
+        if head != lane.head {
+            if let Some((class, place)) = lane.head {
+                self.view.remove(&keys::head(number, class, place));
+            }
+            if let Some((class, place)) = head {
+                self.view.put(keys::head(number, class, place), &contact);
+                if let Some(from) = self.way(number).from.get_mut(usize::from(class)) {
+                    *from = place.min(*from);
+                }
+            }
+        }
+        lane.head = head;
+        match lane.busy {
+            Busy::Until(at) => self.look_at_lane(number, contact, at),
+            Busy::No if first.is_none() && lane.pair_ms > self.now => {
+                // The pair rate has to be remembered until then, and no longer.
+                self.look_at_lane(number, contact, lane.pair_ms);
+            }
+            Busy::No if first.is_none() => {
+                self.view.remove(&keys::lane(number, contact));
+                return Ok(());
+            }
+            Busy::No | Busy::Posting(_) => {}
+        }
+        self.view.put(keys::lane(number, contact), &lane);
+        Ok(())
+    }
+
+    /// The heads of lanes of one class, in order.
+    pub(crate) fn heads(&self, number: &str, class: u8, limit: usize) -> Result<Vec<u64>, TableError> {
+        let from = self.memory.ways.get(number).map_or(0, |way| way.from[usize::from(class)]);
+        let heads = self.view.list(&keys::heads(number, class), &keys::head(number, class, from), limit)?;
+        Ok(heads.iter().filter_map(|(key, _)| keys::place_of(key)).collect())
+    }
+}
+
+/// Whether something is still to come of a message.
+pub(crate) const fn is_open(standing: Standing) -> bool {
+    matches!(standing, Standing::Queued | Standing::Held | Standing::Sending | Standing::Uncertain)
+}
+
+impl Counts {
+    const fn of(&mut self, standing: Standing) -> Option<&mut u64> {
+        match standing {
+            Standing::Queued => Some(&mut self.queued),
+            Standing::Held => Some(&mut self.held),
+            Standing::Sending => Some(&mut self.sending),
+            Standing::Uncertain => Some(&mut self.uncertain),
+            Standing::Accepted
+            | Standing::Sent
+            | Standing::Delivered
+            | Standing::Read
+            | Standing::Failed
+            | Standing::Expired
+            | Standing::Cancelled => None,
+        }
+    }
+}
+
+/// The first 16 bytes of a hash that stand for a wamid in keys.
+pub(crate) fn wamid_key(view: &View<'_>, wamid: &str) -> Key {
+    keys::wamid(&view.hash(wamid.as_bytes()))
+}
