@@ -1,0 +1,9 @@
+//! What may be sent, and when: the decisions of the way out, as values.
+//!
+//! Nothing here remembers anything by itself: what has to outlive a crash goes in and comes out as plain
+//! values, which the outbox keeps. All times are milliseconds since 1970 of the one `now` that never
+//! goes back.
+
+mod day;
+
+pub use day::{LocalDay, UnknownZone, Zone};
