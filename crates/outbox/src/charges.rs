@@ -1,6 +1,7 @@
 //! What messages cost: as their statuses say it, by day, number and category; and the prepaid balance.
 
 use model::Pricing;
+use policy::sending::{Category, LocalDay, Micros};
 use serde::{Deserialize, Serialize};
 
 use crate::keys;
@@ -42,10 +43,8 @@ impl Turn<'_> {
         let mut charges = known.unwrap_or_default();
         charges.messages += 1;
         if pricing.kind == REGULAR {
+            let Micros(micros) = self.price(message, pricing, LocalDay(day).month())?;
             charges.billed += 1;
-            let phone = message.to.as_ref().map_or("", |to| to.as_str());
-            let rates = self.settings.rates.as_ref();
-            let micros = rates.and_then(|rates| rates.price(&pricing.category, phone)).unwrap_or(0);
             charges.micros = charges.micros.saturating_add(micros);
             if let Some(mut balance) = self.balance()? {
                 balance.micros = balance.micros.saturating_sub(micros);
@@ -54,6 +53,19 @@ impl Turn<'_> {
         }
         self.view.put(key, &charges);
         Ok(())
+    }
+
+    /// By the rate card; nothing where it doesn't know.
+    fn price(&mut self, message: &Message, pricing: &Pricing, month: i32) -> Result<Micros, TableError> {
+        let phone = message.to.as_ref().map_or("", |to| to.as_str());
+        let key = keys::single(&format!("service {}", message.number));
+        let (known, before): (i32, u64) = self.view.get(&key)?.unwrap_or_default();
+        let before = if known == month { before } else { 0 };
+        if Category::parse(&pricing.category) == Some(Category::Service) {
+            self.view.put(key, &(month, before + 1));
+        }
+        let price = self.settings.rates.as_ref().and_then(|rates| rates.cost(pricing, phone, before));
+        Ok(price.unwrap_or(Micros(0)))
     }
 
     /// The prepaid balance, if one was entered.

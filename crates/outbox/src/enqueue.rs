@@ -96,8 +96,11 @@ impl Turn<'_> {
             if answered.body != call.body {
                 return Ok(Err(Unqueued::KeyUsed));
             }
-            let parts: Vec<OutboxId> =
-                answered.parts.iter().map(|(place, chance)| OutboxId { place: *place, chance: *chance }).collect();
+            let parts: Vec<OutboxId> = answered
+                .parts
+                .iter()
+                .map(|(place, chance)| OutboxId { place: *place, chance: *chance })
+                .collect();
             let Some(id) = parts.first().copied() else { return Ok(Err(Unqueued::KeyUsed)) };
             return Ok(Ok(Queued {
                 id,
@@ -175,7 +178,8 @@ impl Turn<'_> {
             if draft.expires_ms.is_some_and(|at| at <= self.now) {
                 return Ok(Some(Unqueued::Expired));
             }
-            if draft.priority == Priority::Campaign && self.whole_person(draft.contact)?.stopped_ms.is_some() {
+            if draft.priority == Priority::Campaign && self.whole_person(draft.contact)?.stopped_ms.is_some()
+            {
                 return Ok(Some(Unqueued::OptedOut));
             }
         }
@@ -228,11 +232,13 @@ impl Turn<'_> {
         message: &Message,
         state: &State,
     ) -> Result<(Standing, Option<Why>, Option<i64>), TableError> {
-        let own = (state.standing, state.why, state.not_before_ms.filter(|_| state.standing != Standing::Sending));
+        let own =
+            (state.standing, state.why, state.not_before_ms.filter(|_| state.standing != Standing::Sending));
         if state.standing != Standing::Queued {
             return Ok(own);
         }
-        let Some(number) = self.settings.numbers.get(&message.number).filter(|number| number.has_route) else {
+        let Some(number) = self.settings.numbers.get(&message.number).filter(|number| number.has_route)
+        else {
             return Ok((Standing::Held, Some(Why::NoRoute), None));
         };
         let channel: Channel = self.view.get(&keys::channel(&message.number))?.unwrap_or_default();
@@ -244,7 +250,10 @@ impl Turn<'_> {
         if message.kind != Kind::ReadMark && !paid && units.messages >= number.messages_per_day {
             return Ok((Standing::Held, Some(Why::MessagesPerDay), Some(number.zone.ends_at(self.now))));
         }
-        if message.class() == crate::values::CAMPAIGN && channel.batch.left == 0 && channel.batch.next_ms > self.now {
+        if message.class() == crate::values::CAMPAIGN
+            && channel.batch.left == 0
+            && channel.batch.next_ms > self.now
+        {
             let used = self.used(&message.number, number)?;
             if policy::sending::batch::is_near(&used, number.batch_above) {
                 return Ok((Standing::Held, Some(Why::Batch), Some(channel.batch.next_ms)));

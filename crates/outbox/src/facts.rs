@@ -1,7 +1,7 @@
 //! What the journal says: customers who write, statuses, and what Meta makes known.
 
 use model::{Fact, Pricing, Refusal, Says, Sequence, Standing, StatusWord};
-use policy::sending::{Class, class, lattice};
+use policy::sending::{Class, after_status, class};
 
 use crate::keys;
 use crate::settings::{MOVING_DAY_MS, TRIAL_EVERY_MS, TURN_MAX};
@@ -87,7 +87,11 @@ impl Turn<'_> {
         self.memory.cursor = self.memory.cursor.max(sequence);
     }
 
-    fn for_channels(&mut self, number: Option<&str>, change: impl Fn(&mut Channel)) -> Result<(), TableError> {
+    fn for_channels(
+        &mut self,
+        number: Option<&str>,
+        change: impl Fn(&mut Channel),
+    ) -> Result<(), TableError> {
         self.urgent = true;
         let settings = self.settings;
         for name in settings.numbers.keys().filter(|name| number.is_none_or(|number| number == *name)) {
@@ -103,7 +107,8 @@ impl Turn<'_> {
         // A message of the day after tomorrow opens no longer window than one of now.
         let at_ms = at_ms.min(self.now);
         let known: Option<Window> = self.view.get(&key)?;
-        if known.as_ref().is_none_or(|known| known.last_ms < at_ms || known.denied && known.last_ms == at_ms) {
+        if known.as_ref().is_none_or(|known| known.last_ms < at_ms || known.denied && known.last_ms == at_ms)
+        {
             self.view.put(key, &Window { last_ms: at_ms, wamid, denied: false });
         }
         if at_ms.saturating_add(MOVING_DAY_MS) <= self.now {
@@ -170,7 +175,7 @@ impl Turn<'_> {
         if word == StatusWord::Read {
             self.was_read(message)?;
         }
-        let Some(standing) = lattice::after_status(state.standing, word) else { return Ok(()) };
+        let Some(standing) = after_status(state.standing, word) else { return Ok(()) };
         match state.standing {
             // The call is still open: its answer takes it out of its lane.
             Standing::Sending => {}
@@ -205,7 +210,12 @@ impl Turn<'_> {
     }
 
     /// What a failure teaches about the next message.
-    fn failed_later(&mut self, message: &Message, state: &mut State, refusal: Option<Refusal>) -> Result<(), TableError> {
+    fn failed_later(
+        &mut self,
+        message: &Message,
+        state: &mut State,
+        refusal: Option<Refusal>,
+    ) -> Result<(), TableError> {
         let Some(refusal) = refusal else { return Ok(()) };
         match class(&refusal) {
             Class::Template => self.deny_window(message)?,
@@ -215,7 +225,7 @@ impl Turn<'_> {
             | Class::Wait { .. }
             | Class::Permanent
             | Class::Configuration
-            | Class::Stop
+            | Class::Stop(_)
             | Class::Pair => {}
         }
         state.refusal = Some(refusal);

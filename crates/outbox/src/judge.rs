@@ -1,6 +1,6 @@
 //! May this message go now?
 
-use policy::sending::{pair, window};
+use policy::sending::{Pair, window};
 
 use crate::keys;
 use crate::settings::{MOVING_DAY_MS, Number};
@@ -57,7 +57,7 @@ impl Turn<'_> {
         if message.class() == CAMPAIGN && person.stopped_ms.is_some() {
             return Ok(Verdict::Over(Why::OptedOut));
         }
-        if let Err(at) = (pair::Pair { tat_ms: lane.pair_ms }).take(self.now) {
+        if let Err(at) = (Pair { tat_ms: lane.pair_ms }).take(self.now) {
             return Ok(Verdict::Wait(Why::PairRate, at));
         }
         let window = self.window(&message.number, message.contact)?;

@@ -16,7 +16,12 @@ impl Turn<'_> {
     }
 
     /// Takes what one call of a message needs: a call, and a message unit if it has none of this day.
-    pub(crate) fn take_units(&mut self, message: &Message, state: &mut State, day: i32) -> Result<(), TableError> {
+    pub(crate) fn take_units(
+        &mut self,
+        message: &Message,
+        state: &mut State,
+        day: i32,
+    ) -> Result<(), TableError> {
         if message.kind != Kind::ReadMark && state.unit_day != Some(day) {
             // The one of another day is free again: whoever comes here surely hasn't gone yet.
             self.give_back_message(message, state)?;
@@ -26,7 +31,11 @@ impl Turn<'_> {
         self.change_units(&message.number, day, |units| units.calls += 1)
     }
 
-    pub(crate) fn give_back_message(&mut self, message: &Message, state: &mut State) -> Result<(), TableError> {
+    pub(crate) fn give_back_message(
+        &mut self,
+        message: &Message,
+        state: &mut State,
+    ) -> Result<(), TableError> {
         match state.unit_day.take() {
             Some(day) => self.change_units(&message.number, day, |units| {
                 units.messages = units.messages.saturating_sub(1);
@@ -40,7 +49,12 @@ impl Turn<'_> {
         self.change_units(number, day, |units| units.calls = units.calls.saturating_sub(1))
     }
 
-    fn change_units(&mut self, number: &str, day: i32, change: impl FnOnce(&mut Units)) -> Result<(), TableError> {
+    fn change_units(
+        &mut self,
+        number: &str,
+        day: i32,
+        change: impl FnOnce(&mut Units),
+    ) -> Result<(), TableError> {
         let mut units = self.units(number, day)?;
         if units == Units::default() {
             self.view.remove(&keys::units(number, day.saturating_sub(UNITS_KEPT_DAYS)));
@@ -62,16 +76,20 @@ impl Turn<'_> {
             whole.stopped_ms = whole.stopped_ms.max(person.stopped_ms);
             whole.pushed_ms = whole.pushed_ms.max(person.pushed_ms);
             whole.unread_ms = whole.unread_ms.max(person.unread_ms);
-            let newer = person.opted_in.filter(|consent| {
-                whole.opted_in.as_ref().is_none_or(|known| known.at_ms < consent.at_ms)
-            });
+            let newer = person
+                .opted_in
+                .filter(|consent| whole.opted_in.as_ref().is_none_or(|known| known.at_ms < consent.at_ms));
             whole.opted_in = newer.or(whole.opted_in);
         }
         Ok(whole)
     }
 
     /// When this recipient was last pushed to by the portfolio, if that still counts.
-    pub(crate) fn counted_recipient(&self, portfolio: &str, contact: u128) -> Result<Option<i64>, TableError> {
+    pub(crate) fn counted_recipient(
+        &self,
+        portfolio: &str,
+        contact: u128,
+    ) -> Result<Option<i64>, TableError> {
         let mut last = None;
         for one in self.view.family(contact) {
             last = last.max(self.view.get::<i64>(&keys::recipient(portfolio, one))?);
@@ -163,7 +181,11 @@ impl Turn<'_> {
     ///
     /// # Errors
     /// When the table can't be read; inside, why it can't be made now, and until when if that is known.
-    pub fn take_call(&mut self, number: &str, probe: bool) -> Result<Result<(), (Why, Option<i64>)>, TableError> {
+    pub fn take_call(
+        &mut self,
+        number: &str,
+        probe: bool,
+    ) -> Result<Result<(), (Why, Option<i64>)>, TableError> {
         let Some(settings) = self.settings.numbers.get(number) else { return Ok(Err((Why::NoRoute, None))) };
         if self.way(number).in_flight >= CALLS_MAX {
             return Ok(Err((Why::Throttled, None)));

@@ -9,7 +9,7 @@ use crate::pace::Paces;
 use crate::settings::Settings;
 use crate::table::{Change, Table, TableError};
 use crate::turn::{Call, Note, Turn};
-use crate::values::{Busy, State};
+use crate::values::Busy;
 
 /// The outbox. Whatever it decides, it decides in a [`Turn`], and nothing of a turn holds before its
 /// changes are durable.
@@ -136,11 +136,5 @@ impl Turn<'_> {
         }
         self.save(place, &state);
         Ok(())
-    }
-}
-
-impl State {
-    pub(crate) const fn is_over(&self) -> bool {
-        self.over_ms.is_some()
     }
 }

@@ -1,7 +1,7 @@
 //! What a call came to.
 
-use model::{Outcome, OutboxId, Refusal, Standing, StatusWord};
-use policy::sending::{Class, class, retry};
+use model::{OutboxId, Outcome, Refusal, Standing, StatusWord};
+use policy::sending::{Class, StopScope, class, retry};
 
 use crate::keys;
 use crate::settings::{DOUBT_MS, EARLY_MAX, TRIAL_EVERY_MS, UNCERTAIN_HOLD_MS, UNREAD_AFTER_MS};
@@ -42,7 +42,9 @@ impl Turn<'_> {
         state.endpoint = Some(called.endpoint);
         if let Some(slow) = called.slow_for_ms {
             let until = self.now.saturating_add(i64::try_from(slow).unwrap_or(i64::MAX));
-            self.change_channel(&message.number, |channel| channel.slow_until_ms = channel.slow_until_ms.max(until))?;
+            self.change_channel(&message.number, |channel| {
+                channel.slow_until_ms = channel.slow_until_ms.max(until)
+            })?;
         }
         match called.outcome {
             Outcome::Accepted { wamid, wa_id, user_id, .. } => {
@@ -52,7 +54,8 @@ impl Turn<'_> {
             _ if state.standing != Standing::Sending => self.posted(place, &message, Busy::No)?,
             Outcome::Unknown { .. } => self.becomes_uncertain(place, &message, &mut state)?,
             Outcome::NotSent { .. } => {
-                let day = self.settings.numbers.get(&message.number).map(|number| number.zone.day(self.now).0);
+                let day =
+                    self.settings.numbers.get(&message.number).map(|number| number.zone.day(self.now).0);
                 if let Some(day) = state.unit_day.or(day) {
                     self.give_back_call(&message.number, day)?;
                 }
@@ -181,8 +184,8 @@ impl Turn<'_> {
         let now = self.now;
         let mut until = now;
         self.change_channel(&message.number, |channel| {
-            until = now.saturating_add(retry::after(channel.throttled, at_least_ms, chance));
             channel.throttled = channel.throttled.saturating_add(1);
+            until = now.saturating_add(retry::replay_ms(channel.throttled, at_least_ms, chance));
             channel.slow_until_ms = channel.slow_until_ms.max(until);
         })?;
         state.not_before_ms = Some(until);
@@ -202,7 +205,10 @@ impl Turn<'_> {
         if class != Class::Ambiguous {
             self.give_back_push(message, state)?;
         }
-        if matches!(class, Class::Permanent | Class::Template | Class::Pair | Class::OptOut | Class::Wait { .. }) {
+        if matches!(
+            class,
+            Class::Permanent | Class::Template | Class::Pair | Class::OptOut | Class::Wait { .. }
+        ) {
             // Who is refused for the recipient's sake was let in.
             self.change_channel(&message.number, |channel| {
                 channel.stopped = None;
@@ -215,8 +221,8 @@ impl Turn<'_> {
                 self.try_later(place, message, state, Why::Throttled, refusal.retry_after_ms, chance)
             }
             Class::Pair => {
-                let until = self.now.saturating_add(retry::after_pair(state.refusals));
                 state.refusals = state.refusals.saturating_add(1);
+                let until = self.now.saturating_add(retry::pair_ms(state.refusals));
                 state.not_before_ms = Some(until);
                 self.stand(place, message, state, Standing::Queued, Some(Why::PairRate))?;
                 self.stays(place, message, Busy::Until(until))
@@ -227,12 +233,14 @@ impl Turn<'_> {
                 self.hold(place, message, state, Why::Withheld, Some(self.now.saturating_add(ms)))
             }
             Class::Template => self.window_denied(place, message, state),
-            Class::Stop => {
+            Class::Stop(scope @ (StopScope::Channel | StopScope::PauseNumber)) => {
+                // To go on trying is what a paused number is paused for.
+                let trial = if scope == StopScope::Channel { TRIAL_EVERY_MS } else { i64::MAX };
                 let stop = Stop {
                     code: refusal.code,
                     reason: refusal.details.clone(),
                     since_ms: self.now,
-                    trial_ms: self.now.saturating_add(TRIAL_EVERY_MS),
+                    trial_ms: self.now.saturating_add(trial),
                 };
                 self.change_channel(&message.number, |channel| match &mut channel.stopped {
                     Some(known) => *known = Stop { since_ms: known.since_ms, ..stop },
@@ -246,7 +254,10 @@ impl Turn<'_> {
                 self.stays(place, message, Busy::No)?;
                 self.give_up(place, message, state, Standing::Failed, Why::OptedOut)
             }
-            Class::Wait { .. } | Class::Permanent | Class::Configuration => {
+            Class::Wait { .. }
+            | Class::Permanent
+            | Class::Configuration
+            | Class::Stop(StopScope::Country) => {
                 self.stays(place, message, Busy::No)?;
                 self.give_up(place, message, state, Standing::Failed, Why::Refused)
             }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use governor::clock::{Clock, Reference as _};
+use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
@@ -32,7 +33,7 @@ pub(crate) struct Paces {
 
 #[derive(Debug)]
 struct Pace {
-    even: RateLimiter<NotKeyed, InMemoryState, Handed>,
+    even: RateLimiter<NotKeyed, InMemoryState, Handed, NoOpMiddleware<Nanos>>,
     last: Mutex<VecDeque<i64>>,
     most: usize,
 }
@@ -55,7 +56,8 @@ impl Paces {
         let paces = settings.numbers.iter().map(|(name, number)| {
             let rate = NonZeroU32::new(number.per_second).unwrap_or(NonZeroU32::MIN);
             let burst = NonZeroU32::new(CALLS_MAX.min(rate.get())).unwrap_or(NonZeroU32::MIN);
-            let even = RateLimiter::direct_with_clock(Quota::per_second(rate).allow_burst(burst), time.clone());
+            let even =
+                RateLimiter::direct_with_clock(Quota::per_second(rate).allow_burst(burst), time.clone());
             let most = rate.get() as usize;
             (name.clone(), Pace { even, last: Mutex::new(VecDeque::from(vec![now_ms; most])), most })
         });

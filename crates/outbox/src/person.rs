@@ -72,7 +72,9 @@ impl Turn<'_> {
                 self.is_sent(id.place, &message, &mut state, (None, None));
             }
             // Its units stay taken: a person may be wrong.
-            Resolution::Failed => self.stand(id.place, &message, &mut state, Standing::Failed, Some(Why::Person))?,
+            Resolution::Failed => {
+                self.stand(id.place, &message, &mut state, Standing::Failed, Some(Why::Person))?
+            }
             Resolution::Resend => self.send_again(id.place, &message, &mut state, Why::Person)?,
         }
         self.save(id.place, &state);

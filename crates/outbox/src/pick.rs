@@ -1,7 +1,7 @@
 //! Picking what goes next: replies first, then service, then campaigns, as far as every limit allows.
 
 use model::Standing;
-use policy::sending::{batch, pair};
+use policy::sending::{Batches, Pair, batch};
 
 use crate::judge::{Verdict, kind};
 use crate::keys;
@@ -33,7 +33,8 @@ impl Turn<'_> {
     pub fn advance(&mut self) -> Result<bool, TableError> {
         let mut more = self.run_timers()?;
         let settings = self.settings;
-        let mut portfolios: Vec<&str> = settings.numbers.values().map(|number| number.portfolio.as_str()).collect();
+        let mut portfolios: Vec<&str> =
+            settings.numbers.values().map(|number| number.portfolio.as_str()).collect();
         portfolios.sort_unstable();
         portfolios.dedup();
         for portfolio in portfolios {
@@ -138,29 +139,33 @@ impl Turn<'_> {
     }
 
     /// Whether campaign messages may go now: near a limit only while a batch is under way.
-    fn may_campaign(&mut self, name: &str, number: &Number, mut channel: Channel) -> Result<bool, TableError> {
+    fn may_campaign(
+        &mut self,
+        name: &str,
+        number: &Number,
+        mut channel: Channel,
+    ) -> Result<bool, TableError> {
         let used = self.used(name, number)?;
         if !batch::is_near(&used, number.batch_above) {
-            return Ok(true);
-        }
-        if channel.batch.left > 0 {
             return Ok(true);
         }
         if self.heads(name, CAMPAIGN, 1)?.is_empty() {
             return Ok(false);
         }
-        if channel.batch.next_ms > self.now {
-            self.wake_at(channel.batch.next_ms);
-            return Ok(false);
-        }
         let remaining = used.iter().map(|(used, limit)| limit.saturating_sub(*used)).min().unwrap_or(0);
-        let left = batch::size(remaining, self.now, number.zone.ends_at(self.now), number.batch_every_ms);
-        channel.batch = Batch { next_ms: self.now.saturating_add(number.batch_every_ms), left };
-        self.view.put(keys::channel(name), &channel);
-        if left == 0 {
-            self.wake_at(channel.batch.next_ms);
+        let Batch { next_ms, left } = channel.batch;
+        let resets = number.zone.ends_at(self.now);
+        let batch =
+            Batches { next_at_ms: next_ms, left }.at(self.now, remaining, resets, number.batch_every_ms);
+        let batch = Batch { next_ms: batch.next_at_ms, left: batch.left };
+        if batch != channel.batch {
+            channel.batch = batch;
+            self.view.put(keys::channel(name), &channel);
         }
-        Ok(left > 0)
+        if batch.left == 0 {
+            self.wake_at(batch.next_ms);
+        }
+        Ok(batch.left > 0)
     }
 
     /// Lets in who was held for want of room among the unique recipients, where there is some.
@@ -208,7 +213,8 @@ impl Turn<'_> {
         let mut lane = self.lane(&message)?;
         match self.judge(number, &message, &state, &lane)? {
             Verdict::Go { push } => {
-                let told = self.view.get::<Channel>(&keys::channel(name))?.and_then(|channel| channel.per_second);
+                let told =
+                    self.view.get::<Channel>(&keys::channel(name))?.and_then(|channel| channel.per_second);
                 if let Err(at) = self.paces.take(name, told, self.now) {
                     self.wake_at(at);
                     return Ok(false);
@@ -252,7 +258,7 @@ impl Turn<'_> {
             state.push = Some(self.take_push(message, number)?);
         }
         if kind != Kind::ReadMark
-            && let Ok(taken) = (pair::Pair { tat_ms: lane.pair_ms }).take(self.now)
+            && let Ok(taken) = (Pair { tat_ms: lane.pair_ms }).take(self.now)
         {
             lane.pair_ms = taken.tat_ms;
         }
@@ -317,7 +323,12 @@ impl Turn<'_> {
     }
 
     /// Puts a held message back into its lane.
-    pub(crate) fn let_go(&mut self, place: u64, message: &Message, state: &mut State) -> Result<(), TableError> {
+    pub(crate) fn let_go(
+        &mut self,
+        place: u64,
+        message: &Message,
+        state: &mut State,
+    ) -> Result<(), TableError> {
         self.unhold(place, message);
         state.not_before_ms = None;
         self.stand(place, message, state, Standing::Queued, None)?;

@@ -116,7 +116,9 @@ impl<'a> View<'a> {
         let stored = self.table.values(from, to, limit.saturating_add(hidden))?;
         let mut merged: BTreeMap<Vec<u8>, Vec<u8>> = stored.into_iter().collect();
         // Past what the table gave there may be more of it, so nothing there may be taken for the next.
-        let end = (merged.len() == limit.saturating_add(hidden)).then(|| merged.keys().next_back().cloned()).flatten();
+        let end = (merged.len() == limit.saturating_add(hidden))
+            .then(|| merged.keys().next_back().cloned())
+            .flatten();
         for (key, value) in changed {
             match value {
                 _ if end.as_ref().is_some_and(|end| key > end) => {}
@@ -138,7 +140,10 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
         _ => None,
     };
     if value.is_none() {
-        tracing::error!(kind = std::any::type_name::<T>(), "a value of the outbox can't be read and counts as none");
+        tracing::error!(
+            kind = std::any::type_name::<T>(),
+            "a value of the outbox can't be read and counts as none"
+        );
     }
     value
 }

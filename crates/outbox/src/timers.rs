@@ -106,7 +106,9 @@ impl Turn<'_> {
                 if state.expires_ms.is_some_and(|at| at <= self.now) {
                     self.give_up(place, &message, &mut state, Standing::Expired, Why::Expired)?;
                     self.save(place, &state);
-                } else if state.standing == Standing::Held && state.not_before_ms.is_some_and(|at| at <= self.now) {
+                } else if state.standing == Standing::Held
+                    && state.not_before_ms.is_some_and(|at| at <= self.now)
+                {
                     self.let_go(place, &message, &mut state)?;
                     self.save(place, &state);
                 }

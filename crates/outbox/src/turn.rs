@@ -270,7 +270,12 @@ impl<'a> Turn<'a> {
     }
 
     /// Saves a lane, with its first message entered among the heads exactly if it may go on.
-    pub(crate) fn settle_lane(&mut self, number: &str, contact: u128, mut lane: Lane) -> Result<(), TableError> {
+    pub(crate) fn settle_lane(
+        &mut self,
+        number: &str,
+        contact: u128,
+        mut lane: Lane,
+    ) -> Result<(), TableError> {
         let messages = keys::lane_messages(number, contact);
         let first = self.view.list(&messages, &messages, 1)?.pop().and_then(|(key, _)| {
             let class = *key.get(key.len().checked_sub(9)?)?;

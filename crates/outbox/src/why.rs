@@ -93,7 +93,9 @@ impl Why {
             }
             Self::PairRate => "one customer gets one message each 6 seconds: it goes in a moment",
             Self::Retry => "it surely didn't go, and is tried again",
-            Self::Withheld => "WhatsApp withholds marketing from this customer for now: it is tried again later",
+            Self::Withheld => {
+                "WhatsApp withholds marketing from this customer for now: it is tried again later"
+            }
             Self::MessagesPerDay => "the day's messages are used up: it goes after the number's midnight",
             Self::ApiCallsPerDay => "the day's API calls are used up: it goes after the number's midnight",
             Self::Batch => "a limit is near, so campaign messages go out in batches",

@@ -28,6 +28,7 @@ use tokio::sync::watch;
 
 use self::problem::Problem;
 use crate::app::secrets::ApiToken;
+use crate::app::sending::Sending;
 use crate::app::snapshot::Shown;
 
 /// What the handlers work with.
@@ -36,6 +37,7 @@ pub(crate) struct Side {
     pub(crate) shown: Arc<Shown>,
     pub(crate) token: ApiToken,
     pub(crate) numbers: Arc<Numbers>,
+    pub(crate) sending: Sending,
     pub(crate) registry: Arc<Registry>,
     /// True once the box is to stop: nobody waits any more.
     pub(crate) stopped: watch::Receiver<bool>,

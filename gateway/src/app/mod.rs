@@ -13,6 +13,7 @@ mod journal;
 mod metrics;
 mod panics;
 pub(crate) mod secrets;
+pub(crate) mod sending;
 pub mod snapshot;
 
 use std::net::SocketAddr;
@@ -37,6 +38,7 @@ use self::delivery::DeliveryThread;
 use self::front::Front;
 use self::journal::StoreJournal;
 use self::secrets::Secrets;
+use self::sending::Sending;
 use self::snapshot::Shown;
 use crate::config::accepted::{self, Start};
 use crate::config::{self, Config, Loaded, Problems};
@@ -124,6 +126,7 @@ impl App {
             shown: Arc::clone(&shown),
             token: secrets.api_token(),
             numbers,
+            sending: Sending::new().0,
             registry: Arc::new(registry),
             stopped: stopped.clone(),
         };

@@ -1,0 +1,59 @@
+//! The way out: the thread that owns the outbox, and how the rest of the program asks it.
+//!
+//! Everything that is asked is a closure over a turn of the outbox ([`outbox::Turn`]). Questions that come together share a
+//! turn, and a turn is one transaction: who asked is answered when it is durable, in the same sync as the webhooks
+//! of that moment.
+
+use outbox::{TableError, Turn};
+use store::Refused;
+use tokio::sync::{mpsc, oneshot};
+
+/// Questions that wait for the outbox; one more waits with its caller.
+const QUESTIONS_MAX: usize = 256;
+
+/// Answers its caller, once it is known whether the turn is durable.
+type Answer = Box<dyn FnOnce(Result<(), Refused>) + Send>;
+/// Does its part of a turn.
+pub(super) type Question = Box<dyn FnOnce(&mut Turn<'_>) -> Result<Answer, TableError> + Send>;
+
+/// The way to the outbox.
+#[derive(Clone)]
+pub(crate) struct Sending {
+    questions: mpsc::Sender<Question>,
+}
+
+/// The outbox didn't answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SendingError {
+    /// It couldn't be made durable: nothing of it holds.
+    #[error("{0}")]
+    Refused(#[from] Refused),
+    /// It can't be read, or is being stopped.
+    #[error("the outbox can't be asked now")]
+    Gone,
+}
+
+impl Sending {
+    pub(super) fn new() -> (Self, mpsc::Receiver<Question>) {
+        let (questions, asked) = mpsc::channel(QUESTIONS_MAX);
+        (Self { questions }, asked)
+    }
+
+    /// Asks in a turn of the outbox; what it answers holds, and is durable.
+    ///
+    /// # Errors
+    /// When the turn couldn't be made durable, or read; nothing of it holds then.
+    pub(crate) async fn ask<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&mut Turn<'_>) -> Result<T, TableError> + Send + 'static,
+    ) -> Result<T, SendingError> {
+        let (sender, receiver) = oneshot::channel();
+        let question: Question = Box::new(move |turn| {
+            let answer = ask(turn)?;
+            // Who hung up is told nothing.
+            Ok(Box::new(move |durable: Result<(), Refused>| _ = sender.send(durable.map(|()| answer))))
+        });
+        self.questions.send(question).await.map_err(|_| SendingError::Gone)?;
+        Ok(receiver.await.map_err(|_| SendingError::Gone)??)
+    }
+}
