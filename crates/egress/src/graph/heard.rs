@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use model::Outcome;
 use reqwest::Response;
-use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 
 use super::throttle::Throttle;
 use crate::classify;
@@ -63,7 +63,7 @@ impl Head {
     /// `now` is the box's clock, for a `Retry-After` date that comes without a `Date`.
     fn read(status: u16, headers: &HeaderMap, https: bool, now: SystemTime) -> Self {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-        let bytes = |name| headers.get(name).map(|value| value.as_bytes());
+        let bytes = |name| headers.get(name).map(HeaderValue::as_bytes);
         let throttle = Throttle::read(bytes(APP_USAGE), bytes(BUSINESS_USAGE));
         let wait = classify::wait(text(RETRY_AFTER), text(DATE), now);
         let wait = wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
@@ -83,8 +83,6 @@ fn date_ms(text: &str) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
-    use reqwest::header::HeaderValue;
-
     use super::*;
 
     fn read(headers: &[(HeaderName, &'static str)], https: bool) -> Head {

@@ -3,8 +3,9 @@
 //! Each call is one request, sent once: nothing is repeated here that may have left the box, and
 //! what came of it is an [`model::Outcome`]. Whether and when to call stands elsewhere.
 //!
-//! [`answer`], [`refusal`] and [`throttle`] are the pure half: what an answer means. [`endpoint`]
-//! says where to, [`client`] does it, [`upload`] and [`token`] are the calls that post no message.
+//! `answer`, `refusal` and `throttle` are the pure half: what an answer means. `endpoint` says where
+//! to, `client` does it, `upload` and `token` are the calls that post no message. Start reading at
+//! [`Graph`].
 
 mod answer;
 mod client;
