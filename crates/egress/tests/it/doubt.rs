@@ -119,3 +119,53 @@ async fn an_answer_is_waited_for_as_long_as_the_contract_says() {
     assert!((30.0..30.1).contains(&seconds), "{seconds}");
     assert_eq!(called.status, None);
 }
+
+/// Eight at once, over connections that end in every way and at every time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_messages_each_is_seen_once_at_most() {
+    let mut dice = 5_u64;
+    let raw = Raw::start(move |_| {
+        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let half = || Act { bytes: took_it().bytes[..70].to_vec(), ..took_it() };
+        match (dice >> 33) % 12 {
+            0 => Act::new("", Then::Close),
+            1 => Act::new("", Then::Reset),
+            2 => Act { then: Then::Close, ..half() },
+            3 => Act { then: Then::Reset, ..half() },
+            // Taken, but the connection ends while it is kept for the next.
+            4 | 5 => Act { then: Then::Close, ..took_it() },
+            6 => Act { then: Then::Reset, ..took_it() },
+            7 => Act { then: Then::HalfClose, ..took_it() },
+            _ => took_it(),
+        }
+    })
+    .await;
+    let (graph, endpoint) = (patient(), of(&raw));
+    let workers = (0..8).map(|worker| {
+        let (graph, endpoint) = (graph.clone(), endpoint.clone());
+        tokio::spawn(async move {
+            let mut outcomes = Vec::new();
+            for n in 0..200 {
+                let message = format!("{worker} {n}").into_bytes();
+                outcomes.push((message.clone(), graph.send(&endpoint, NUMBER, message).await));
+            }
+            outcomes
+        })
+    });
+    let (mut accepted, mut doubtful) = (0, 0);
+    let outcomes = futures_util::future::join_all(workers.collect::<Vec<_>>()).await;
+    let bodies = raw.saw().bodies;
+    for (message, called) in outcomes.into_iter().flat_map(Result::unwrap) {
+        let seen = bodies.iter().filter(|body| **body == message).count();
+        if is_accepted(&called) {
+            accepted += 1;
+            assert_eq!(seen, 1, "{called:?}");
+        } else {
+            doubtful += 1;
+            let _words = reason(&called);
+            assert!(seen <= 1, "{called:?}");
+        }
+    }
+    assert_eq!(accepted + doubtful, 1_600);
+    assert!(accepted > 800 && doubtful > 300, "{accepted} {doubtful}");
+}
