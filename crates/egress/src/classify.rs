@@ -43,7 +43,8 @@ pub fn classify(answer: &Answer<'_>, now: SystemTime) -> Verdict {
     }
 }
 
-fn wait(retry_after: Option<&str>, date: Option<&str>, now: SystemTime) -> Option<Duration> {
+/// How long a `Retry-After` asks to wait, by the clock that wrote it where that told its `date`.
+pub(crate) fn wait(retry_after: Option<&str>, date: Option<&str>, now: SystemTime) -> Option<Duration> {
     let text = retry_after?.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));

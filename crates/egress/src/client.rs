@@ -3,11 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
 
-use crate::{EgressError, Endpoint, http};
+use crate::{EgressError, Endpoint, http, tls};
 
 /// Time to connect, TLS included.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -60,22 +58,7 @@ impl Clients {
     /// # Errors
     /// When a root certificate of the operator is none, or TLS can't be set up.
     pub fn new(settings: ClientSettings) -> Result<Self, EgressError> {
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if roots.is_empty() {
-            roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-        }
-        for (place, extra) in CertificateDer::pem_slice_iter(&settings.extra_roots).enumerate() {
-            let number = place + 1;
-            let extra = extra.map_err(|error| EgressError::Root { number, reason: error.to_string() })?;
-            roots.add(extra).map_err(|error| EgressError::Root { number, reason: error.to_string() })?;
-        }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let tls = tls::config(&settings.extra_roots)?;
         Ok(Self { settings, tls: Arc::new(tls) })
     }
 

@@ -37,6 +37,18 @@ pub enum EndpointError {
     /// It holds a user name or password, which would end up in places where secrets don't belong.
     #[error("it must not hold a user name or password")]
     Credentials,
+    /// It holds a query or a fragment, and a path is still to be put behind it.
+    #[error("it must not hold a query or a fragment, for a path goes behind it")]
+    Query,
+    /// The path that goes behind it isn't one.
+    #[error("the path behind it must begin with a slash and hold no query and no `..`")]
+    Path,
+    /// The header for the token can't be one.
+    #[error("the name of the header for the token is none")]
+    Header,
+    /// The token can't be sent.
+    #[error("the token holds something that can't stand in a header")]
+    Token,
 }
 
 /// The journal couldn't be read: the disk's fault, or a store that is being reopened. Delivery

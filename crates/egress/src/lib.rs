@@ -1,9 +1,12 @@
-//! The sockets out: records to the CRM over kept connections, every answer classified.
+//! The sockets out: records to the CRM and calls of WhatsApp over kept connections, every answer
+//! classified.
 //!
 //! [`Delivery`] drives the decisions of `policy::delivery` against a [`Journal`] and an HTTP
 //! endpoint. It decides nothing itself: which record goes when, and what an answer means for the
 //! others, stands in `policy`; what a status code means stands in [`mod@classify`]. It may depend on
 //! `model` and `policy`, never on the store: the gateway joins the two.
+//!
+//! [`Graph`] calls the WhatsApp Cloud API: one request for each call, and an outcome.
 //!
 //! What always holds: a record is settled only after the CRM's answer, or after it was given up;
 //! no redirect is followed; no secret, message or URL is logged. Start reading at [`deliver`].
@@ -14,6 +17,7 @@ pub mod client;
 pub mod crm;
 pub mod deliver;
 pub mod error;
+pub mod graph;
 mod health;
 mod http;
 pub mod journal;
@@ -21,12 +25,14 @@ pub mod metrics;
 mod quiet;
 mod reading;
 mod sender;
+mod tls;
 
 pub use classify::{Answer, classify};
 pub use client::{ClientSettings, Clients};
 pub use crm::{Endpoint, SigningSecrets};
 pub use deliver::{Delivery, Render, Settings};
 pub use error::{EgressError, EndpointError, JournalError};
+pub use graph::{Called, Graph, GraphEndpoint, GraphSettings, Throttle, TokenInfo, Upload};
 pub use health::Status;
 pub use journal::{Journal, Settlement};
 pub use metrics::Metrics;

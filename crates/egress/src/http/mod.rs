@@ -20,3 +20,4 @@ mod stream;
 pub(crate) use address::Address;
 pub(crate) use answer::Answer;
 pub(crate) use client::{Client, Trouble};
+pub(crate) use names::Names;

@@ -26,14 +26,14 @@ type Make = Box<dyn Fn() -> Result<Directory, NetError> + Send + Sync>;
 /// Looks names up in the hosts file and in DNS, without the C library (a static one can't).
 ///
 /// The system's settings are read at the first look-up, and anew after [`Names::forget`].
-pub(super) struct Names {
+pub(crate) struct Names {
     make: Make,
     directory: Mutex<Option<Arc<Directory>>>,
 }
 
 impl Names {
     /// Goes by the system's settings.
-    pub(super) fn of_the_system() -> Self {
+    pub(crate) fn of_the_system() -> Self {
         Self::new(Box::new(Directory::of_the_system))
     }
 
@@ -42,7 +42,7 @@ impl Names {
     }
 
     /// The addresses of `name`, one at least; else what is wrong, in words.
-    pub(super) async fn look_up(&self, name: &str) -> Result<Vec<IpAddr>, String> {
+    pub(crate) async fn look_up(&self, name: &str) -> Result<Vec<IpAddr>, String> {
         let found = match self.directory() {
             Ok(directory) => directory.look_up(name).await,
             Err(error) => Err(error),
@@ -60,7 +60,7 @@ impl Names {
     /// Reads the settings anew before the next look-up. For whenever no connection came about, for
     /// whatever reason: a box that was up before its network would ask the wrong servers for ever, and
     /// a hosts file may have been mended.
-    pub(super) fn forget(&self) {
+    pub(crate) fn forget(&self) {
         *self.directory.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 

@@ -1,11 +1,14 @@
-//! Delivery over real sockets, to a CRM that misbehaves on demand.
+//! Delivery and calls over real sockets, to a CRM and a Graph that misbehave on demand.
 
 #![expect(clippy::unwrap_used, reason = "a test that meets the unexpected should fail")]
 
 mod connections;
 mod crm;
 mod delivering;
+mod doubt;
+mod graph;
 mod journal;
 mod raw;
 mod running;
 mod tls;
+mod uploading;

@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 /// What becomes of the connection after an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub(crate) enum Then {
     Close,
     /// Says no more, but goes on listening.
     HalfClose,
+    /// Breaks off, as a machine does that has been started anew.
+    Reset,
     /// Neither speaks nor hangs up.
     Hold,
 }
@@ -46,6 +49,10 @@ pub(crate) struct Saw {
     pub(crate) closed: usize,
     /// The ids of the requests.
     pub(crate) ids: Vec<String>,
+    /// What stood before each body.
+    pub(crate) heads: Vec<String>,
+    /// The bodies that were read whole.
+    pub(crate) bodies: Vec<Vec<u8>>,
 }
 
 pub(crate) struct Raw {
@@ -110,8 +117,25 @@ impl Drop for Raw {
     }
 }
 
+trait Reset {
+    /// The other side gets a reset when this is dropped.
+    fn reset_when_dropped(&self);
+}
+
+impl Reset for TcpStream {
+    fn reset_when_dropped(&self) {
+        self.set_zero_linger().unwrap();
+    }
+}
+
+impl Reset for TlsStream<TcpStream> {
+    fn reset_when_dropped(&self) {
+        self.get_ref().0.reset_when_dropped();
+    }
+}
+
 async fn serve(
-    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    mut stream: impl AsyncRead + AsyncWrite + Reset + Unpin,
     script: Arc<Mutex<impl FnMut(usize) -> Act>>,
     tell: &watch::Sender<Saw>,
 ) {
@@ -133,14 +157,21 @@ async fn serve(
         tell.send_modify(|saw| {
             act = (script.lock().unwrap())(saw.ids.len());
             saw.ids.push(header("webhook-id"));
+            saw.heads.push(head.clone());
         });
-        let length: usize = header("content-length").parse().unwrap();
+        let length = match header("content-length").as_str() {
+            "" => 0,
+            length => length.parse().unwrap(),
+        };
         while !act.early && bytes.len() < length {
             if !matches!(stream.read_buf(&mut bytes).await, Ok(1..)) {
                 return;
             }
         }
-        bytes.drain(..length.min(bytes.len()));
+        let body: Vec<u8> = bytes.drain(..length.min(bytes.len())).collect();
+        if body.len() == length {
+            tell.send_modify(|saw| saw.bodies.push(body));
+        }
         let sent = stream.write_all(&act.bytes).await.is_ok() && stream.flush().await.is_ok();
         match act.then {
             Then::Keep if sent => {}
@@ -148,6 +179,10 @@ async fn serve(
             Then::HalfClose => {
                 let _ = stream.shutdown().await;
                 while matches!(stream.read_buf(&mut bytes).await, Ok(1..)) {}
+                return;
+            }
+            Then::Reset => {
+                stream.reset_when_dropped();
                 return;
             }
             Then::Hold => std::future::pending().await,

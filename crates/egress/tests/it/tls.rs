@@ -11,7 +11,7 @@ use crate::journal::Memory;
 use crate::raw::{Act, Raw, Then};
 use crate::running::{Running, client, patient, settings, start_as};
 
-fn acceptor(certificate: &CertificateDer<'static>, key: &KeyPair) -> TlsAcceptor {
+pub(crate) fn acceptor(certificate: &CertificateDer<'static>, key: &KeyPair) -> TlsAcceptor {
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider)
