@@ -18,6 +18,8 @@ pub struct Outbox {
     pub(crate) settings: Settings,
     pub(crate) memory: Memory,
     pub(crate) paces: Paces,
+    /// Changes of turns that weren't worth a transaction of their own.
+    pub(crate) carried: Vec<Change>,
 }
 
 /// What a turn starts from, and leaves for the next one.
@@ -51,7 +53,8 @@ pub struct Done {
     pub notes: Vec<Note>,
     /// When the next turn is due, in milliseconds since 1970; `None` when something has to happen first.
     pub next_ms: Option<i64>,
-    /// Some of it is a person's, Graph's or the clock's doing; not only what is read again after a crash.
+    /// It has to be made durable. Otherwise all of it is what the journal says, which is read again after a crash:
+    /// [`Outbox::carry`] will do.
     pub urgent: bool,
     pub(crate) memory: Memory,
 }
@@ -63,7 +66,12 @@ impl Outbox {
     /// # Errors
     /// When the table can't be read.
     pub fn open(table: &dyn Table, settings: Settings, now_ms: i64) -> Result<(Self, Done), TableError> {
-        let mut outbox = Self { paces: Paces::new(&settings, now_ms), settings, memory: Memory::default() };
+        let mut outbox = Self {
+            paces: Paces::new(&settings, now_ms),
+            settings,
+            memory: Memory::default(),
+            carried: Vec::new(),
+        };
         let mut turn = Turn::new(&outbox, table, now_ms);
         turn.memory.next = turn.view.get(&keys::single("next"))?.unwrap_or(1);
         turn.memory.open = turn.view.get(&keys::single("open"))?.unwrap_or(0);
@@ -95,6 +103,20 @@ impl Outbox {
     /// that it said.
     pub fn commit(&mut self, done: &Done) {
         self.memory = done.memory.clone();
+        self.carried.clear();
+    }
+
+    /// Takes in a turn that isn't urgent without making it durable: its changes are part of the next turn's. A
+    /// crash costs nothing but reading the journal again from where the table knows it.
+    pub fn carry(&mut self, done: Done) {
+        self.memory = done.memory;
+        self.carried = done.changes;
+    }
+
+    /// Changes that wait for a transaction.
+    #[must_use]
+    pub const fn carried(&self) -> usize {
+        self.carried.len()
     }
 
     /// The journal is known up to here.

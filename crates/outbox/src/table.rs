@@ -54,6 +54,11 @@ impl<'a> View<'a> {
         Self { table, changes: BTreeMap::new() }
     }
 
+    /// A view that begins with changes which an earlier one left to be made.
+    pub(crate) fn carrying(table: &'a dyn Table, carried: &[Change]) -> Self {
+        Self { table, changes: carried.iter().cloned().collect() }
+    }
+
     /// What the transaction changes.
     pub(crate) fn into_changes(self) -> Vec<Change> {
         self.changes.into_iter().collect()

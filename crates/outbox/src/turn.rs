@@ -112,7 +112,7 @@ impl<'a> Turn<'a> {
         Self {
             settings: &outbox.settings,
             paces: &outbox.paces,
-            view: View::new(table),
+            view: View::carrying(table, &outbox.carried),
             memory: outbox.memory.clone(),
             now,
             calls: Vec::new(),
