@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn leaves_when_full_or_due_and_never_before() {
         let three = |due| vec![candidate(3, 99, false), candidate(1, 99, due), candidate(2, 99, false)];
-        assert_eq!(sequences(&choose(three(false), 4, 1_000)), []);
+        assert_eq!(sequences(&choose(three(false), 4, 1_000)), [0_u64; 0]);
         assert_eq!(sequences(&choose(three(false), 3, 1_000)), [1, 2, 3]);
         assert_eq!(sequences(&choose(three(false), 2, 1_000)), [1, 2]);
         assert_eq!(sequences(&choose(three(true), 4, 1_000)), [1, 2, 3]);
