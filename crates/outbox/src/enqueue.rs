@@ -246,7 +246,8 @@ impl Turn<'_> {
             return Ok((Standing::Held, Some(why), until));
         }
         let units = self.units(&message.number, number.zone.day(self.now).0)?;
-        let paid = state.unit_day == Some(number.zone.day(self.now).0);
+        let paid =
+            state.unit_day == Some(number.zone.day(self.now).0) && units.messages <= number.messages_per_day;
         if message.kind != Kind::ReadMark && !paid && units.messages >= number.messages_per_day {
             return Ok((Standing::Held, Some(Why::MessagesPerDay), Some(number.zone.ends_at(self.now))));
         }

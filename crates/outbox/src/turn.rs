@@ -324,7 +324,7 @@ pub(crate) const fn is_open(standing: Standing) -> bool {
 }
 
 impl Counts {
-    const fn of(&mut self, standing: Standing) -> Option<&mut u64> {
+    pub(crate) const fn of(&mut self, standing: Standing) -> Option<&mut u64> {
         match standing {
             Standing::Queued => Some(&mut self.queued),
             Standing::Held => Some(&mut self.held),
