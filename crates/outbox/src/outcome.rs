@@ -15,6 +15,8 @@ use crate::why::Why;
 pub struct Called {
     /// The message.
     pub id: OutboxId,
+    /// The number that it went out from.
+    pub number: String,
     /// The endpoint that was asked.
     pub endpoint: String,
     /// What came of it.
