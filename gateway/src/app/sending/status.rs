@@ -1,6 +1,6 @@
 //! How sending is doing: for `/v1/status`, the metrics and the alarms.
 
-use model::WallTime;
+use model::{Refusal, WallTime};
 use outbox::{Balance, Quota, Way};
 use serde::Serialize;
 
@@ -100,7 +100,8 @@ impl Status {
             let number = &way.number;
             if let Some(stop) = &way.stopped {
                 let code = stop.code.map_or_else(String::new, |code| format!(" (code {code})"));
-                let advice = stop.code.map_or("", |code| policy::sending::advice(code));
+                let refusal = Refusal { code: stop.code, ..Refusal::default() };
+                let advice = policy::sending::advice(&refusal);
                 alarms.push(format!(
                     "WhatsApp lets number {number} send nothing{code}: {}. {advice} The queue is kept.",
                     stop.reason.trim_end_matches('.')
