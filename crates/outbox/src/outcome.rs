@@ -248,14 +248,15 @@ impl Turn<'_> {
                     Some(known) => *known = Stop { since_ms: known.since_ms, ..stop },
                     none => *none = Some(stop),
                 })?;
-                // Another message has the next trial: what stops a channel may be this one alone.
+                // Without a code it may be this message alone, so another one has the next trial.
                 state.refusals = state.refusals.saturating_add(1);
                 if refusal.code.is_none() && state.refusals >= STOPS_MAX {
                     self.stays(place, message, Busy::No)?;
                     return self.give_up(place, message, state, Standing::Failed, Why::Refused);
                 }
                 self.stand(place, message, state, Standing::Queued, Some(Why::Stopped))?;
-                self.stays(place, message, Busy::Until(self.now.saturating_add(TRIAL_EVERY_MS + 1)))
+                let wait = Busy::Until(self.now.saturating_add(TRIAL_EVERY_MS + 1));
+                self.stays(place, message, if refusal.code.is_none() { wait } else { Busy::No })
             }
             Class::OptOut => {
                 self.stop_marketing(message.contact, true)?;

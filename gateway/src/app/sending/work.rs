@@ -7,7 +7,7 @@ use egress::Graph;
 use model::{Fact, Record, Says, Sequence};
 use outbox::{Call, Called, Done, Outbox, TableError};
 use policy::sending::{Clock, Reading};
-use records::outgoing;
+use records::{Numbers, outgoing};
 use ring::rand::SecureRandom as _;
 use store::{Query, ReadError, Refused, Store};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -58,6 +58,7 @@ pub(super) struct Work {
     pub(super) tail: watch::Receiver<egress::Tail>,
     pub(super) graph: Graph,
     pub(super) routes: watch::Receiver<Arc<Routes>>,
+    pub(super) numbers: Arc<Numbers>,
     pub(super) notes: Notes,
     pub(super) status: watch::Sender<Status>,
     pub(super) metrics: Metrics,
@@ -211,7 +212,7 @@ impl Work {
         self.metrics.read(page.records.len());
         let mut facts = Vec::with_capacity(page.records.len());
         for record in &page.records {
-            for mut fact in records::facts(record) {
+            for mut fact in records::facts(record, &self.numbers) {
                 if let Some(at) = fact.at {
                     self.clock.heard(at.0, reading);
                 }
