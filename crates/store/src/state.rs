@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use model::{ContactId, Record};
+use model::{ContactId, Kind, Record};
 
 use crate::dead::{self, DeadChange, DeadChanges, Letter};
 use crate::format::entry::Mark;
@@ -46,7 +46,7 @@ pub struct Counters {
     /// Events recognised as seen before.
     pub duplicates: u64,
     /// Events taken, by kind in the order of [`model::Kind::ALL`].
-    pub records: [u64; 6],
+    pub records: [u64; Kind::ALL.len()],
     /// Folds into redb.
     pub folds: u64,
     /// Folds that failed and were tried again.

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};
 
-use model::{Item, Record, WallTime};
+use model::{Item, Kind, Record, WallTime};
 
 use self::batch::Batch;
 use self::place::Group;
@@ -234,7 +234,7 @@ impl Writer {
         &mut self,
         placed: &[Placed],
         records: Vec<Arc<Record>>,
-        kinds: [u64; 6],
+        kinds: [u64; Kind::ALL.len()],
         learned: &[Lesson],
         seen_ms: u64,
         sync: bool,

@@ -22,7 +22,7 @@ pub(super) struct Group {
     pub(super) records: Vec<Arc<Record>>,
     pub(super) events: HashSet,
     pub(super) order: Vec<Hash>,
-    pub(super) kinds: [u64; 6],
+    pub(super) kinds: [u64; Kind::ALL.len()],
     pub(super) lessons: GroupLessons,
     pub(super) learned: Vec<Lesson>,
     pub(super) duplicates: u64,
