@@ -19,6 +19,7 @@ mod item;
 mod json;
 mod message;
 mod numbers;
+pub mod outgoing;
 pub mod phone;
 mod render;
 mod schema;
@@ -27,6 +28,7 @@ mod status;
 mod time;
 
 pub use envelope::digest;
+pub use identity::aliases_of;
 pub use numbers::Numbers;
 pub use render::render;
 pub use schema::SCHEMA;

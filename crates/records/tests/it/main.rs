@@ -9,6 +9,7 @@
 mod golden;
 mod identities;
 mod mangled;
+mod outgoing;
 mod parts;
 mod public;
 mod support;
