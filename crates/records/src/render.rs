@@ -47,7 +47,11 @@ pub fn render(record: &Record, numbers: &Numbers) -> Vec<u8> {
             }
         }
         Kind::Unknown => _ = out.raw(r#","reason":"#).text(&item.reason),
-        Kind::MessageReceived | Kind::MessageSent | Kind::MessageEcho | Kind::MessageStatus => {}
+        Kind::MessageReceived
+        | Kind::MessageSent
+        | Kind::MessageEcho
+        | Kind::MessageStatus
+        | Kind::MessageUnread => {}
     }
     if shown.is_none() || item.kind == Kind::Unknown {
         match text {
@@ -128,6 +132,6 @@ fn write_content(out: &mut Out, item: &Item, root: Option<Value<'_, '_>>) {
             message::write(out.raw(r#","message":"#), &item.id, content);
         }
         Kind::MessageStatus => status::write(out.raw(r#","status":"#), content),
-        Kind::AccountEvent | Kind::Unknown => {}
+        Kind::AccountEvent | Kind::Unknown | Kind::MessageUnread => {}
     }
 }

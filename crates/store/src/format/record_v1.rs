@@ -203,6 +203,7 @@ const fn kind_number(kind: Kind) -> u8 {
         Kind::MessageEcho => 4,
         Kind::AccountEvent => 5,
         Kind::Unknown => 6,
+        Kind::MessageUnread => 7,
     }
 }
 
