@@ -12,6 +12,7 @@
 //! leniently, and written, is in `json`.
 
 mod envelope;
+mod facts;
 mod family;
 mod id;
 mod identity;
@@ -28,6 +29,7 @@ mod status;
 mod time;
 
 pub use envelope::digest;
+pub use facts::facts;
 pub use identity::aliases_of;
 pub use numbers::Numbers;
 pub use render::render;
