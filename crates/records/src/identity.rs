@@ -189,15 +189,15 @@ pub fn aliases_of(address: &Address) -> Vec<Alias> {
             let digits = phone::digits(phone).unwrap_or(phone);
             (AliasKind::Phone, phone::matched(Cow::Borrowed(digits)))
         }
-        Address::UserId(id) => (user_id_kind(id), Cow::Borrowed(id.as_str())),
+        Address::UserId(id) if is_parent_id(id) => (AliasKind::ParentUserId, Cow::Borrowed(id.as_str())),
+        Address::UserId(id) => (AliasKind::UserId, Cow::Borrowed(id.as_str())),
     };
     vec![Alias { kind, value: value.into_owned() }]
 }
 
-/// Ids of linked portfolios have a part of their own behind the country, `US.ENT.1181`.
-fn user_id_kind(id: &str) -> AliasKind {
-    let is_parent = id.split('.').nth(1).is_some_and(|part| part == "ENT");
-    if is_parent { AliasKind::ParentUserId } else { AliasKind::UserId }
+/// True for the id of a linked portfolio, which has a part of its own behind the country: `US.ENT.1181`.
+pub(crate) fn is_parent_id(id: &str) -> bool {
+    id.split('.').nth(1).is_some_and(|part| part == "ENT")
 }
 
 /// True if both name a user id and not the same one.

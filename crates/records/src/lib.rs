@@ -18,6 +18,7 @@ mod id;
 mod identity;
 mod item;
 mod json;
+pub mod made;
 mod message;
 mod numbers;
 pub mod outgoing;

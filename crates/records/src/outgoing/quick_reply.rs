@@ -227,7 +227,10 @@ mod tests {
         assert_eq!(names, ["lead.first_name", "price", "shop"]);
         assert_eq!(check(REPLY.as_bytes()).unwrap().into_iter().collect::<Vec<_>>(), names);
         let filled = fill_message(REPLY.as_bytes(), &asked.fields).unwrap();
-        assert!(filled.contains(r#"{"type": "x", "n": 1.50}"#), "what holds no field stays as it is: {filled}");
+        assert!(
+            filled.contains(r#"{"type": "x", "n": 1.50}"#),
+            "what holds no field stays as it is: {filled}"
+        );
         let request = expand(body, &filled).unwrap();
         let request = super::super::read(request.as_bytes(), &crate::Numbers::default()).unwrap();
         let payload: serde_json::Value = serde_json::from_str(&request.parts[0].payload).unwrap();

@@ -9,6 +9,7 @@
 mod facts;
 mod golden;
 mod identities;
+mod made;
 mod mangled;
 mod outgoing;
 mod parts;

@@ -216,7 +216,7 @@ fn json() -> impl Strategy<Value = Value> {
         let name = proptest::sample::select(names.to_vec()).prop_map(str::to_owned);
         prop_oneof![
             proptest::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
-            proptest::collection::btree_map(name, inner, 0..6).prop_map(|map| Value::from_iter(map)),
+            proptest::collection::btree_map(name, inner, 0..6).prop_map(Value::from_iter),
         ]
     })
 }
