@@ -49,58 +49,59 @@ pub enum Unread {
 
 /// Reads a number in any written form to E.164 with its `+`.
 ///
-/// With a `+`, or after `00`, it is read as it stands, without a trunk prefix such as the 0 of
-/// `+44 (0)20`. Without one it is read as a number of `region`, as dialled from there to
-/// abroad, and as digits whose `+` was left out; exactly one of these has to be somebody's.
-/// The variants of Brazil, Mexico and Argentina stay as they are written.
+/// With a `+` it is read as it stands, without a trunk prefix such as the 0 of `+44 (0)20`. Without one
+/// it is a number of `region`, or one as it is dialled there to abroad, if the plan knows such a number; else the
+/// digits of a number after `00`, or whose `+` was left out. (The other way round eleven digits of a
+/// mobile in Porto Alegre would be somebody's in Peru.) The variants of Brazil, Mexico and Argentina
+/// stay as they are written.
 ///
 /// # Errors
 /// See [`Unread`].
 pub fn read(text: &str, region: Option<Region>) -> Result<String, Unread> {
     let (is_international, digits) = undressed(text).ok_or(Unread::NotANumber)?;
     if is_international {
+        // Whoever writes the country code knows it: a new range of numbers, or one for films, may be in no plan.
         return international(&digits)
-            .map(|(e164, _)| e164)
+            .filter(Number::is_possible)
+            .map(|number| number.e164())
             .ok_or_else(|| Unread::Impossible(vec![format!("+{digits}")]));
     }
     let mut tried = BTreeSet::new();
     let mut found = BTreeSet::new();
-    // What is somebody's by the plan's patterns, and what only has the right length.
+    // What has the right length and fits none of the plan's patterns.
     let mut likely = BTreeSet::new();
-    let mut consider = |attempt: String, read: Option<(String, bool)>| {
+    let mut consider = |attempt: String, number: Option<Number>| {
         tried.insert(attempt);
-        if let Some((e164, is_valid)) = read {
-            if is_valid {
-                found.insert(e164.clone());
-            }
-            likely.insert(e164);
+        let number = number.filter(Number::is_possible);
+        if number.as_ref().is_some_and(Number::is_valid) {
+            found.extend(number.map(|number| number.e164()));
+        } else {
+            likely.extend(number.map(|number| number.e164()));
         }
+        !found.is_empty()
     };
-    if let Some(abroad) = digits.strip_prefix("00") {
-        consider(format!("+{abroad}"), international(abroad));
-    } else {
-        consider(format!("+{digits}"), international(&digits));
-    }
     if let Some(Region(region)) = region {
-        let number = phonenumber::parse(Some(region), &digits).ok();
-        let shown = number.as_ref().map_or_else(|| format!("{digits} in {}", region.as_ref()), e164);
-        consider(shown, number.and_then(|number| possible(&number)));
+        let number = phonenumber::parse(Some(region), &digits).ok().map(Number::Parsed);
+        let nobodys = || format!("{digits} in {}", region.as_ref());
+        if consider(number.as_ref().map_or_else(nobodys, Number::e164), number) {
+            return found.pop_first().ok_or(Unread::NotANumber);
+        }
     }
-    // Numbers of films and tests have the right length, and no pattern. Digits that aren't by a
-    // pattern somebody's at home may not be guessed to be.
-    let found = if found.is_empty() && is_agreed(&likely, &tried) { likely } else { found };
-    let mut found: Vec<String> = found.into_iter().collect();
+    let abroad = digits.strip_prefix("00").unwrap_or(&digits);
+    let attempt = format!("+{abroad}");
+    // Where not even the plus was written nothing else may have to be guessed.
+    let number = international(abroad).filter(|number| abroad != digits || number.e164() == attempt);
+    consider(attempt, number);
+    // Numbers of films and tests have the right length only. They may be meant where there is no choice.
+    if found.is_empty() && (likely.len() > 1 || tried.len() == 1) {
+        found = likely;
+    }
     match (found.len(), region) {
-        (1, _) => Ok(found.remove(0)),
-        (0, None) if !digits.starts_with("00") => Err(Unread::NoRegion),
+        (0, None) if abroad == digits => Err(Unread::NoRegion),
         (0, _) => Err(Unread::Impossible(tried.into_iter().collect())),
-        _ => Err(Unread::Ambiguous(found)),
+        (1, _) => found.pop_first().ok_or(Unread::NotANumber),
+        _ => Err(Unread::Ambiguous(found.into_iter().collect())),
     }
-}
-
-/// True where every reading gives the same number.
-fn is_agreed(likely: &BTreeSet<String>, tried: &BTreeSet<String>) -> bool {
-    likely.len() == 1 && tried.len() == 1
 }
 
 /// The digits of a number in ASCII, and whether a `+` stands before them; `None` if anything else is
@@ -136,40 +137,54 @@ fn ascii_digit(sign: char) -> Option<char> {
     char::from_digit(value, 10)
 }
 
-/// Reads digits that begin with a country code: the number, and whether the plan has a pattern for it.
-fn international(digits: &str) -> Option<(String, bool)> {
-    let number = phonenumber::parse(None, format!("+{digits}")).ok()?;
-    // Where WhatsApp has another form for the same person, the one that was written is the one to write to.
-    if E164_DIGITS.contains(&digits.len()) && match_key(digits) != digits {
-        return Some((format!("+{digits}"), true));
-    }
-    possible(&number)
+/// A reading of some digits.
+enum Number {
+    /// As the plan says.
+    Parsed(PhoneNumber),
+    /// One of several forms that WhatsApp has of the same person, as it was written.
+    Variant(String),
 }
 
-/// The number in E.164 if it has a length that numbers there have, and whether it is valid.
-fn possible(number: &PhoneNumber) -> Option<(String, bool)> {
-    let e164 = e164(number);
-    if number.is_valid() {
-        return Some((e164, true));
+/// Reads digits that begin with a country code.
+fn international(digits: &str) -> Option<Number> {
+    if E164_DIGITS.contains(&digits.len()) && match_key(digits) != digits {
+        return Some(Number::Variant(format!("+{digits}")));
     }
-    let national = number.national().to_string();
-    let regions = DATABASE.by_code(&number.code().value())?;
-    let is_possible = regions.iter().any(|plan| has_length(plan, national.len()));
-    let is_possible = is_possible && E164_DIGITS.contains(&(e164.len() - 1));
-    is_possible.then_some((e164, false))
+    phonenumber::parse(None, format!("+{digits}")).ok().map(Number::Parsed)
+}
+
+impl Number {
+    fn e164(&self) -> String {
+        match self {
+            Self::Parsed(number) => format!("+{}{}", number.code().value(), number.national()),
+            Self::Variant(e164) => e164.clone(),
+        }
+    }
+
+    /// True if it has a length that numbers there have; quickly told.
+    fn is_possible(&self) -> bool {
+        let Self::Parsed(number) = self else { return true };
+        let digits = number.national().to_string().len();
+        let regions = DATABASE.by_code(&number.code().value()).unwrap_or_default();
+        regions.iter().any(|plan| has_length(plan, digits)) && E164_DIGITS.contains(&(self.e164().len() - 1))
+    }
+
+    /// True if it fits one of the plan's patterns.
+    fn is_valid(&self) -> bool {
+        match self {
+            Self::Parsed(number) => number.is_valid(),
+            Self::Variant(_) => true,
+        }
+    }
 }
 
 /// Whether a country has numbers of so many digits that somebody may have WhatsApp on.
 fn has_length(plan: &Metadata, digits: usize) -> bool {
     let sorts = plan.descriptors();
-    [sorts.mobile(), sorts.fixed_line(), sorts.voip(), sorts.toll_free(), sorts.uan()]
+    [sorts.mobile(), sorts.fixed_line(), sorts.voip(), sorts.personal_number()]
         .into_iter()
         .flatten()
         .any(|sort| sort.possible_length().iter().any(|length| usize::from(*length) == digits))
-}
-
-fn e164(number: &PhoneNumber) -> String {
-    format!("+{}{}", number.code().value(), number.national())
 }
 
 #[cfg(test)]
@@ -209,6 +224,10 @@ mod tests {
             ("+14155552671", "(415) 555-2671", "+14155552671"),
             ("+14155552671", "1-415-555-2671", "+14155552671"),
             ("+14155552671", "011 852 6123 4567", "+85261234567"),
+            // Somebody's in Norway, in Peru and on the Cook Islands, too, with a plus.
+            ("+14155552671", "479 234 5678", "+14792345678"),
+            ("+5511987654321", "51 98765-4321", "+5551987654321"),
+            ("+85291234567", "6822 2345", "+85268222345"),
             // Numbers of tests and films.
             ("+15550142277", "+1 555 555 0101", "+15555550101"),
             ("+15550142277", "15555550101", "+15555550101"),
@@ -257,13 +276,15 @@ mod tests {
         ] {
             assert!(matches!(read(text, home), Err(Unread::Impossible(_))), "{text}: {:?}", read(text, home));
         }
+        // A mistyped number at home that with a plus, and without its 0, would be somebody's in Germany.
+        assert!(matches!(read("490 234 5678", region("+14155552671")), Err(Unread::Impossible(_))));
         assert_eq!(read("6123 4567", None), Err(Unread::NoRegion));
         assert_eq!(read("+85261234567", None).as_deref(), Ok("+85261234567"));
         assert_eq!(read("0085261234567", None).as_deref(), Ok("+85261234567"));
-        // A number in Arkansas, or a Norwegian mobile without its plus.
+        // It has the right length only, at home and in Germany.
         assert_eq!(
-            read("479 234 5678", region("+14155552671")),
-            Err(Unread::Ambiguous(vec!["+14792345678".to_owned(), "+4792345678".to_owned()]))
+            read("491 000 0000", region("+14155552671")),
+            Err(Unread::Ambiguous(vec!["+14910000000".to_owned(), "+4910000000".to_owned()]))
         );
         assert!(Region::of("+999123").is_none() && Region::of("").is_none());
     }

@@ -23,13 +23,18 @@ struct Case {
 
 /// The cases of a file. `${25}` in a request is a text of 25 characters, each of two bytes.
 fn cases(file: &str) -> Vec<(String, String)> {
+    cases_with(file, 0)
+}
+
+/// The same with texts that are shorter by so many characters.
+fn cases_with(file: &str, less: usize) -> Vec<(String, String)> {
     let text = fs::read_to_string(crate_dir().join("tests/outgoing").join(file)).unwrap();
     let case = |line: &str| {
         let case: Case = serde_json::from_str(line).unwrap();
         let mut request = case.request.get().to_owned();
         while let Some((before, rest)) = request.split_once("${") {
             let (count, behind) = rest.split_once('}').unwrap();
-            request = [before, &"é".repeat(count.parse().unwrap()), behind].concat();
+            request = [before, &"é".repeat(count.parse::<usize>().unwrap() - less), behind].concat();
         }
         (case.name, request)
     };
@@ -83,6 +88,26 @@ fn every_mistake_is_named_with_its_place() {
         }
     }
     compare("refused.txt", &found);
+}
+
+/// Each text of the refused requests is too long by one character.
+#[test]
+fn a_text_of_the_longest_length_is_taken() {
+    let too_long = |cases: Vec<(String, String)>| {
+        let faults = cases.into_iter().flat_map(|(_, request)| read(&request).err().unwrap_or_default());
+        faults.filter(|fault| fault.detail.contains("characters; at most")).count()
+    };
+    assert_eq!(too_long(cases_with("refused.jsonl", 0)), 11);
+    assert_eq!(too_long(cases_with("refused.jsonl", 1)), 0);
+    let parts = |characters: usize| {
+        let body = "é".repeat(characters);
+        let request = format!(
+            r#"{{"to":"US.1","text":{{"body":"{body}"}},"attachments":[{{"type":"image","id":"1"}}]}}"#
+        );
+        read(&request).unwrap().parts.len()
+    };
+    // The longest caption; a longer text goes by itself.
+    assert_eq!((parts(1_024), parts(1_025)), (1, 2));
 }
 
 #[test]
