@@ -4,6 +4,8 @@
 //! turn, and a turn is one transaction: who asked is answered when it is durable, in the same sync as the webhooks
 //! of that moment.
 
+mod settings;
+
 use outbox::{TableError, Turn};
 use store::Refused;
 use tokio::sync::{mpsc, oneshot};
