@@ -8,6 +8,7 @@ mod faulty;
 mod mutations;
 mod patience;
 mod program;
+mod rate_card;
 mod secrets;
 mod shop;
 mod stand_ins;
