@@ -41,6 +41,7 @@ struct Waiting {
     due: BTreeMap<(Instant, u64), Due>,
     planned: u64,
     told: u64,
+    webhooks: u64,
     dropped: u64,
 }
 
@@ -49,6 +50,8 @@ struct Waiting {
 pub(crate) struct Counts {
     pub(crate) planned: u64,
     pub(crate) told: u64,
+    /// In so many webhooks.
+    pub(crate) webhooks: u64,
     pub(crate) dropped: u64,
     pub(crate) waiting: u64,
 }
@@ -101,6 +104,7 @@ impl Post {
         Counts {
             planned: waiting.planned,
             told: waiting.told,
+            webhooks: waiting.webhooks,
             dropped: waiting.dropped,
             waiting: waiting.due.len() as u64,
         }
@@ -125,6 +129,7 @@ impl Post {
             taken.push((number, entry.remove()));
         }
         waiting.told += taken.len() as u64;
+        waiting.webhooks += 1;
         Ok(taken)
     }
 

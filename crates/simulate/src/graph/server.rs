@@ -329,12 +329,9 @@ impl Shared {
     }
 
     fn is_settled(&self) -> bool {
-        let waiting = self.post.counts().waiting;
-        let acknowledged = self.progress.as_ref().is_none_or(|progress| {
-            let counts = progress.counts();
-            counts.webhooks == counts.acked
-        });
-        waiting == 0 && acknowledged
+        let counts = self.post.counts();
+        let acknowledged = self.progress.as_ref().map_or(0, |progress| progress.counts().acked);
+        counts.waiting == 0 && counts.webhooks == acknowledged
     }
 
     pub(crate) fn lets_in(&self, token: Option<&str>) -> bool {

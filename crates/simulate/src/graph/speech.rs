@@ -22,6 +22,7 @@ pub(crate) struct Speech {
     left: Option<Bytes>,
     promised: u64,
     breaks: bool,
+    waited: bool,
 }
 
 impl Speech {
@@ -31,6 +32,7 @@ impl Speech {
             promised: bytes.len() as u64,
             left: Some(bytes).filter(|bytes| !bytes.is_empty()),
             breaks: false,
+            waited: false,
         }
     }
 
@@ -48,10 +50,16 @@ impl Body for Speech {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         match self.left.take() {
             Some(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+            // The first half goes on its way while this waits; the end would overtake it.
+            None if self.breaks && !self.waited => {
+                self.waited = true;
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
             None if self.breaks => Poll::Ready(Some(Err(Ends))),
             None => Poll::Ready(None),
         }
