@@ -29,5 +29,5 @@ mod world;
 pub use behaviour::{BadBehaviour, Behaviour, Changed, Statuses, Tells};
 pub use clock::{Clock, Days, HandClock, MovedClock, SystemClock};
 pub use observed::{Letter, Observed, OfNumber, Told};
-pub use run::{GraphReport, run_graph};
+pub use run::{GraphError, GraphReport, run_graph};
 pub use server::{Ears, Ended, Graph, GraphSettings, Webhooks};
