@@ -168,6 +168,8 @@ fn whatsapp_takes_what_the_gateway_sends_and_tells_its_statuses() {
     for part in [
         "Graph took 1 message of 1 posted, 0 read marks and 0 uploads, in 2 calls",
         "1 call refused with 190",
+        "url = \"http://127.0.0.1:",
+        "from the store to +12125550100: [text] Hi  taken",
         ": 1 message, 2 calls",
         "1 webhook sent, 1 acknowledged",
     ] {

@@ -49,7 +49,7 @@ pub(crate) async fn answer(shared: &Arc<Shared>, request: Request<Incoming>) -> 
         Ok(verdict) => verdict,
         Err(refusal) => {
             let say = shared.world().refuse(refusal);
-            Verdict { say, manner: Manner::Plain, statuses: None }
+            Verdict::plain(say)
         }
     };
     say(shared, verdict, bsp).await
@@ -103,7 +103,10 @@ async fn judge(
 
 /// Gives the answer in its manner.
 async fn say(shared: &Arc<Shared>, verdict: Verdict, bsp: bool) -> Result<Answer, Ends> {
-    let Verdict { say, manner, statuses } = verdict;
+    let Verdict { say, manner, statuses, posting } = verdict;
+    if let Some(posting) = posting {
+        shared.show(posting);
+    }
     // A message without a webhook to tell of it has no early status to wait for.
     if let Some((told, planned)) = statuses
         && let Some(early) = shared.tell(&told, planned)

@@ -38,6 +38,8 @@ pub(crate) struct Message {
     pub(crate) template: Option<String>,
     /// `biz_opaque_callback_data`.
     pub(crate) outbox_id: Option<String>,
+    /// What to show of it: a text, a caption, else nothing.
+    pub(crate) words: Option<String>,
 }
 
 impl Message {
@@ -82,7 +84,9 @@ pub(crate) fn read(body: &[u8]) -> Result<Posted, Refusal> {
     let object = body.get(kind).ok_or_else(|| missing(kind))?;
     content(kind, object)?;
     let template = (kind == "template").then(|| object["name"].as_str().unwrap_or_default().to_owned());
-    Ok(Posted::Message(Message { input, by_phone, kind: kind.to_owned(), template, outbox_id }))
+    let words = [&object["body"], &object["caption"], &object["body"]["text"], &object["emoji"]];
+    let words = words.into_iter().find_map(Value::as_str).map(str::to_owned);
+    Ok(Posted::Message(Message { input, by_phone, kind: kind.to_owned(), template, outbox_id, words }))
 }
 
 const KINDS: [&str; 11] = [

@@ -1,12 +1,15 @@
 //! Both halves of WhatsApp as a command: `wagate simulate whatsapp --graph`.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::sync::broadcast::error::RecvError;
 
+use super::posting::Posting;
 use super::server::{Ended, Graph, GraphSettings};
 use crate::crm::CannotListen;
 use crate::whatsapp::{Line, Report, WhatsappError, WhatsappOptions, run_whatsapp};
@@ -32,8 +35,26 @@ pub enum GraphError {
     Whatsapp(#[from] WhatsappError),
 }
 
-/// Plays Graph, and the customers beside it, until `run_for` is over or `stop` comes; the customers may
-/// have written all that they are to write before that. `open` is told once the ports are open.
+/// Something for the command to print.
+#[derive(Debug)]
+pub enum GraphLine {
+    /// The ports are open.
+    Listening {
+        /// To be put into the gateway's configuration as `whatsapp.endpoints.url`.
+        url: String,
+        /// Where `POST /behave` goes.
+        control: Option<SocketAddr>,
+    },
+    /// Of the customers.
+    Customers(Line),
+    /// The store sent something.
+    Posted(Arc<Posting>),
+    /// So many messages came too fast to be told.
+    Skipped(u64),
+}
+
+/// Plays Graph, and the customers beside it, until `run_for` is over or `stop` comes, telling `out`; the
+/// customers may have written all that they are to write before that.
 ///
 /// # Errors
 /// When a port isn't free, or the customers' webhooks can't be sent at all.
@@ -41,33 +62,49 @@ pub async fn run_graph(
     settings: GraphSettings,
     mut customers: WhatsappOptions,
     stop: impl Future<Output = ()>,
-    open: impl FnOnce(&Graph),
-    out: impl FnMut(Line),
+    out: impl FnMut(GraphLine),
 ) -> Result<GraphReport, GraphError> {
     let graph = Graph::start(settings)?;
-    open(&graph);
+    let out = Mutex::new(out);
+    let say = |line| out.lock().unwrap_or_else(PoisonError::into_inner)(line);
+    say(GraphLine::Listening { url: graph.url(), control: graph.control_address() });
     customers.heard_by = Some(graph.ears());
     let run_for = customers.run_for.take();
-    let ending = Arc::new(Notify::new());
-    let mut writing = pin!(run_whatsapp(customers, ending.notified(), out));
+    let ending = Notify::new();
+    let mut writing =
+        pin!(run_whatsapp(customers, ending.notified(), |line| say(GraphLine::Customers(line))));
     let mut over = pin!(async {
         tokio::select! {
             () = stop => {}
             () = after(run_for) => {}
         }
     });
-    let customers = tokio::select! {
-        report = &mut writing => {
-            let report = report?;
-            over.await;
-            report
+    let mut postings = graph.postings();
+    let mut written = None;
+    loop {
+        tokio::select! {
+            report = &mut writing, if written.is_none() => written = Some(report?),
+            () = &mut over => break,
+            posting = postings.recv() => match posting {
+                Ok(posting) => say(GraphLine::Posted(posting)),
+                Err(RecvError::Lagged(skipped)) => say(GraphLine::Skipped(skipped)),
+                // The other end is in `graph`, which is still there.
+                Err(RecvError::Closed) => {}
+            },
         }
-        () = &mut over => {
+    }
+    let customers = match written {
+        Some(report) => report,
+        None => {
             ending.notify_one();
             writing.await?
         }
     };
-    Ok(GraphReport { customers, graph: graph.stop().await })
+    let graph = graph.stop().await;
+    while let Ok(posting) = postings.try_recv() {
+        say(GraphLine::Posted(posting));
+    }
+    Ok(GraphReport { customers, graph })
 }
 
 async fn after(time: Option<Duration>) {

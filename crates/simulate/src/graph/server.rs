@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use model::signature::hub::AppSecret;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, broadcast, mpsc};
 use tokio::task::JoinSet;
 
 use super::behaviour::{Behaviour, Statuses};
@@ -13,11 +13,13 @@ use super::clock::{Clock, Days, SystemClock};
 use super::door::{take_calls, take_commands};
 use super::observed::{Letter, Observed};
 use super::post::{Office, Post, READY_MAX};
+use super::posting::{POSTINGS_WAITING_MAX, Posting};
 use super::rules::Rules;
 use super::statuses::{Account, Planned, Told};
 use super::world::{Constants, World};
 use crate::crm::CannotListen;
 use crate::crm::door::{address_of, listen};
+use crate::event::Events;
 use crate::whatsapp::report::Progress;
 use crate::whatsapp::{PayloadOptions, Report, Sender, SenderOptions, Stop, Supply};
 
@@ -45,7 +47,8 @@ pub struct GraphSettings {
     pub statuses: Statuses,
     /// What holds from the start.
     pub behave: Vec<Behaviour>,
-    /// Messages that a number may have taken in any moving second (else 130429); `None` for any.
+    /// Messages that a number may have taken in any moving second (else 130429); `None` for any. By
+    /// `clock`: with one that stands still it is as many in all.
     pub throughput: Option<u32>,
     /// Whether the pair rate holds (else 131056).
     pub pair_rate: bool,
@@ -109,6 +112,7 @@ pub struct Graph {
     tasks: JoinSet<()>,
     sending: JoinSet<Report>,
     stop: Option<Stop>,
+    webhooks: Option<Events>,
 }
 
 /// What was received, and what became of the webhooks.
@@ -127,6 +131,7 @@ pub(crate) struct Shared {
     world: Mutex<World>,
     post: Post,
     progress: Option<Arc<Progress>>,
+    postings: broadcast::Sender<Arc<Posting>>,
     started_s: i64,
 }
 
@@ -161,6 +166,7 @@ impl Graph {
             world: Mutex::new(World::new(constants, Rules::new(&settings.behave, settings.statuses))),
             post: Post::default(),
             progress: sender.as_ref().map(Sender::progress),
+            postings: broadcast::Sender::new(POSTINGS_WAITING_MAX),
             started_s: settings.clock.now_ms().div_euclid(1_000),
             settings,
         });
@@ -173,7 +179,7 @@ impl Graph {
             tasks.spawn(take_commands(Arc::clone(&shared), listener));
         }
         let mut sending = JoinSet::new();
-        let mut stop = None;
+        let (mut stop, mut told) = (None, None);
         if let (Some(sender), Some(webhooks)) = (sender, &shared.settings.webhooks) {
             let ends = (0..webhooks.connections.max(1)).map(|_| mpsc::channel(READY_MAX));
             let (lanes, supplies): (Vec<_>, Vec<_>) =
@@ -183,7 +189,7 @@ impl Graph {
                 display_phone_number: shared.settings.display_phone_number.clone(),
             };
             let office = Office { account, secret: webhooks.app_secret.clone(), lanes };
-            stop = Some(sender.stopper());
+            (stop, told) = (Some(sender.stopper()), Some(sender.events().clone()));
             sending.spawn(sender.run(supplies));
             let shared = Arc::clone(&shared);
             tasks.spawn(async move {
@@ -191,7 +197,7 @@ impl Graph {
                 shared.post.work(office, how, now_ms).await;
             });
         }
-        Ok(Self { shared, address, control, tasks, sending, stop })
+        Ok(Self { shared, address, control, tasks, sending, stop, webhooks: told })
     }
 
     /// Where the store's calls come in.
@@ -221,6 +227,18 @@ impl Graph {
     #[must_use]
     pub fn ears(&self) -> Ears {
         Ears(Arc::clone(&self.shared))
+    }
+
+    /// Tells every rightly formed message from now on.
+    #[must_use]
+    pub fn postings(&self) -> broadcast::Receiver<Arc<Posting>> {
+        self.shared.postings.subscribe()
+    }
+
+    /// Where to listen to the webhooks with statuses, if there are any.
+    #[must_use]
+    pub const fn webhooks(&self) -> Option<&Events> {
+        self.webhooks.as_ref()
     }
 
     /// Everything that was received so far.
@@ -332,6 +350,13 @@ impl Shared {
         let counts = self.post.counts();
         let acknowledged = self.progress.as_ref().map_or(0, |progress| progress.counts().acked);
         counts.waiting == 0 && counts.webhooks == acknowledged
+    }
+
+    pub(crate) fn show(&self, posting: Posting) {
+        if self.postings.receiver_count() > 0 {
+            // Fails only when the last viewer has just gone.
+            let _ = self.postings.send(Arc::new(posting));
+        }
     }
 
     pub(crate) fn lets_in(&self, token: Option<&str>) -> bool {

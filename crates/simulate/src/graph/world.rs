@@ -10,6 +10,7 @@ use super::behaviour::{Statuses, Tells};
 use super::message::{Message, Posted, read};
 use super::observed::{Book, Observed, Taking};
 use super::people::People;
+use super::posting::{Outcome, Posting};
 use super::refusal::Refusal;
 use super::rules::{Call, Fate, Manner, Rules};
 use super::statuses::{Planned, Told, plan};
@@ -46,11 +47,13 @@ pub(crate) struct Verdict {
     pub(crate) manner: Manner,
     /// The statuses to come, and what they have in common.
     pub(crate) statuses: Option<(Arc<Told>, Vec<Planned>)>,
+    /// What to show of a message.
+    pub(crate) posting: Option<Posting>,
 }
 
 impl Verdict {
-    fn plain(say: Say) -> Self {
-        Self { say, manner: Manner::Plain, statuses: None }
+    pub(crate) fn plain(say: Say) -> Self {
+        Self { say, manner: Manner::Plain, statuses: None, posting: None }
     }
 }
 
@@ -129,7 +132,7 @@ impl World {
             Fate::Ignore(ms) => Verdict::plain(Say::Nothing(ms)),
             Fate::Take { manner, .. } => {
                 let say = Say::Yes(yes(self));
-                Verdict { say, manner, statuses: None }
+                Verdict { manner, ..Verdict::plain(say) }
             }
         }
     }
@@ -147,7 +150,11 @@ impl World {
                 world.book.sums.marks += 1;
                 json!({ "success": true })
             }),
-            Ok(Posted::Message(message)) => self.message(number, &message, now_ms, day),
+            Ok(Posted::Message(message)) => {
+                let verdict = self.message(number, &message, now_ms, day);
+                let posting = Some(posting(number, message, &verdict));
+                Verdict { posting, ..verdict }
+            }
         }
     }
 
@@ -207,7 +214,8 @@ impl World {
         }
         let told = Arc::new(self.told(number, message, person, wamid, open, fails.map(Refusal::of)));
         let planned = plan(&self.rules.statuses, &message.kind, fails.is_some(), &mut self.random);
-        Verdict { say: Say::Yes(answer(message, &told)), manner, statuses: Some((told, planned)) }
+        let say = Say::Yes(answer(message, &told));
+        Verdict { say, manner, statuses: Some((told, planned)), posting: None }
     }
 
     fn told(
@@ -255,6 +263,24 @@ impl World {
         let mut id = String::from("wamid.");
         STANDARD.encode_string(bytes, &mut id);
         id
+    }
+}
+
+fn posting(number: &str, message: Message, verdict: &Verdict) -> Posting {
+    let outcome = match (&verdict.say, &verdict.manner) {
+        (Say::Nothing(_), _) => Outcome::Ignored,
+        (Say::No(refusal), _) => Outcome::Refused(refusal.code.unwrap_or_else(|| i64::from(refusal.http))),
+        (Say::Yes(_), Manner::Silent(_) | Manner::Half) => Outcome::Unanswered,
+        (Say::Yes(_), Manner::Plain | Manner::After(_)) => Outcome::Accepted,
+    };
+    Posting {
+        number: number.to_owned(),
+        to: message.input,
+        kind: message.kind,
+        template: message.template,
+        words: message.words,
+        outbox_id: message.outbox_id,
+        outcome,
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::Request;
 use serde_json::{Value, json};
-use wagate_simulate::graph::{Days, Graph, GraphSettings, HandClock, run_graph};
+use wagate_simulate::graph::{Days, Graph, GraphLine, GraphSettings, HandClock, Outcome, run_graph};
 use wagate_simulate::whatsapp::{Pace, PayloadOptions, WhatsappOptions};
 
 use crate::crm::{ANY_PORT, ask, get};
@@ -503,7 +503,7 @@ fn the_command_plays_both_halves_and_those_who_wrote_can_be_answered() {
             payloads: PayloadOptions { contacts: 1, statuses_percent: 0, ..PayloadOptions::default() },
             heard_by: None,
         };
-        let (opened, address) = tokio::sync::oneshot::channel();
+        let (opened, open) = tokio::sync::oneshot::channel();
         let (end, ended) = tokio::sync::oneshot::channel::<()>();
         let settings = GraphSettings {
             behave: vec!["window,tells=at_once".parse().unwrap()],
@@ -513,16 +513,31 @@ fn the_command_plays_both_halves_and_those_who_wrote_can_be_answered() {
             let stop = async {
                 let _ = ended.await;
             };
-            run_graph(settings, customers, stop, |graph| opened.send(graph.address()).unwrap(), |_| {}).await
+            let (mut opened, mut postings) = (Some(opened), Vec::new());
+            let report = run_graph(settings, customers, stop, |line| match line {
+                GraphLine::Listening { url, .. } => opened.take().unwrap().send(url).unwrap(),
+                GraphLine::Posted(posting) => postings.push(posting),
+                GraphLine::Customers(_) | GraphLine::Skipped(_) => {}
+            });
+            let report = report.await.unwrap();
+            (report, postings)
         });
-        let address = address.await.unwrap();
+        let url = open.await.unwrap();
+        let address = url.trim_start_matches("http://").trim_end_matches("/v24.0").parse().unwrap();
         // The only customer is the first of the fictional numbers.
         while send(address, &text(ANN, "m-1")).await.unwrap().0 != 200 {
             tokio::task::yield_now().await;
         }
         assert_eq!(send(address, &text(BOB, "m-2")).await.unwrap().0, 400);
         end.send(()).unwrap();
-        let report = command.await.unwrap().unwrap();
+        let (report, postings) = command.await.unwrap();
+        let (last, before) = postings.split_last().unwrap();
+        assert_eq!(
+            (last.outcome, last.to.as_str(), last.words.as_deref()),
+            (Outcome::Refused(131_047), BOB, Some("Hi"))
+        );
+        let taken = before.last().unwrap();
+        assert_eq!((taken.outcome, taken.outbox_id.as_deref()), (Outcome::Accepted, Some("m-1")));
         assert!(report.customers.is_complete());
         assert_eq!((report.graph.observed.accepted, report.graph.webhooks.is_none()), (1, true));
     });

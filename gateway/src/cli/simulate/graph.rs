@@ -4,14 +4,19 @@ use std::net::SocketAddr;
 
 use anyhow::anyhow;
 use jiff::Timestamp;
-use simulate::graph::{Days, Graph, GraphError, GraphReport, GraphSettings, Observed, Webhooks, run_graph};
+use simulate::graph::{
+    Days, GraphError, GraphLine, GraphReport, GraphSettings, Observed, Outcome, Posting, Webhooks, run_graph,
+};
 use simulate::whatsapp::{Report, SenderOptions, Target, WhatsappError, WhatsappOptions};
 
 use super::whatsapp::{DRAIN, ENDING, greeting, push, summary, tell};
 use super::{Printer, refused, run_stoppable, secret};
 use crate::cli::{Exit, SimulateWhatsapp};
-use crate::demo::text::{count, harmless};
+use crate::demo::text::{count, cut, harmless};
 use crate::out;
+
+/// Cells of the store's words in a line.
+const TEXT: usize = 70;
 
 /// Plays both halves; [`Exit::Done`] only if all webhooks were acknowledged.
 pub(super) fn with_graph(
@@ -23,21 +28,13 @@ pub(super) fn with_graph(
         Ok(settings) => settings,
         Err(why) => return Ok(refused(&why)),
     };
-    let any_token = settings.token.is_none();
-    let number = args.phone_number_id.clone();
+    let listening = Listening { any_token: settings.token.is_none(), number: args.phone_number_id.clone() };
     let ended = run_stoppable(ENDING, async |stop| {
         let mut printer = Printer::new(stop.clone());
         printer.answer(&greeting(&customers));
-        let mut open = None;
-        let report = run_graph(
-            settings,
-            customers,
-            stop.notified(),
-            |graph| out_of(graph, &number, any_token, &mut open),
-            |line| tell(&mut printer, line),
-        )
-        .await;
-        (report, printer.outcome.and(open.unwrap_or(Ok(()))))
+        let out = |line| print(&mut printer, &listening, line);
+        let report = run_graph(settings, customers, stop.notified(), out).await;
+        (report, printer.outcome)
     })?;
     let Some((report, printed)) = ended else { return Ok(Exit::Failed) };
     let report = match report {
@@ -92,28 +89,57 @@ fn days(zone: &str) -> Result<Days, String> {
     }))
 }
 
-/// What to write into the gateway's configuration, and how it is told to misbehave.
-fn out_of(graph: &Graph, number: &str, any_token: bool, outcome: &mut Option<std::io::Result<()>>) {
-    let mut text = format!(
-        "Graph, simulated. In the gateway's configuration:\n  [[numbers]]\n  phone_number_id = \"{}\"\n  \
-         [[whatsapp.endpoints]]\n  name = \"simulated\"\n  url = \"{}\"\n",
-        harmless(number),
-        graph.url()
-    );
-    if any_token {
-        text.push_str("Any token will do: there is no --graph-token.\n");
+/// What stands in the greeting.
+struct Listening {
+    any_token: bool,
+    number: String,
+}
+
+fn print(printer: &mut Printer, listening: &Listening, line: GraphLine) {
+    match line {
+        GraphLine::Listening { url, control } => printer.answer(&listening.words(&url, control)),
+        GraphLine::Customers(line) => tell(printer, line),
+        GraphLine::Posted(posting) => printer.line(&words(&posting)),
+        GraphLine::Skipped(skipped) => {
+            printer.line(&format!("{} more came too fast to be told", count(skipped, "message")));
+        }
     }
-    if let Some(control) = graph.control_address() {
-        push(
-            &mut text,
-            &format!(
+}
+
+impl Listening {
+    /// What to write into the gateway's configuration, and how it is told to misbehave.
+    fn words(&self, url: &str, control: Option<SocketAddr>) -> String {
+        let mut text = format!(
+            "Graph, simulated. In the gateway's configuration:\n  [[numbers]]\n  phone_number_id = \"{}\"\n  \
+             [[whatsapp.endpoints]]\n  name = \"simulated\"\n  url = \"{url}\"\n",
+            harmless(&self.number),
+        );
+        if self.any_token {
+            text.push_str("Any token will do: there is no --graph-token.\n");
+        }
+        if let Some(control) = control {
+            let hint = format!(
                 "To misbehave: curl http://{control}/behave -H 'content-type: application/json' \
                  -d '{{\"kind\":\"refuse\",\"code\":131056,\"next\":5}}'\n\
                  What was received: curl http://{control}/observed, and /observed/messages"
-            ),
-        );
+            );
+            push(&mut text, &hint);
+        }
+        text
     }
-    *outcome = Some(out::answer(&text));
+}
+
+/// A message of the store, in a line.
+fn words(posting: &Posting) -> String {
+    let outcome = match posting.outcome {
+        Outcome::Accepted => "taken".to_owned(),
+        Outcome::Unanswered => "taken without an answer".to_owned(),
+        Outcome::Ignored => "neither taken nor answered".to_owned(),
+        Outcome::Refused(code) => format!("refused with {code}"),
+    };
+    let what = posting.template.as_ref().or(posting.words.as_ref()).map_or("", String::as_str);
+    let what = cut(&format!("{}: [{}] {what}", posting.to, posting.kind), TEXT);
+    format!("from the store to {}  {outcome}", harmless(&what))
 }
 
 /// What the store sent, in words.
