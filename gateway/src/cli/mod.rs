@@ -18,7 +18,7 @@ use clap::Parser;
 
 pub use args::{
     ApiArgs, Check, Cli, Command, ConfigArgs, DeadLetters, DeadLettersAction, Demo, Rate, Records, Simulate,
-    SimulateCrm, SimulateWhatsapp, Status,
+    SimulateCrm, SimulateGraph, SimulateWhatsapp, Status,
 };
 pub use stop::Stops;
 pub use target::Target;
