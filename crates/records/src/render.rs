@@ -140,6 +140,6 @@ fn write_content(out: &mut Out, item: &Item, root: Option<Value<'_, '_>>) {
         }
         Kind::MessageUnread => status::as_given(out.raw(r#","unread":"#), Some(content)),
         Kind::MessageStatus => status::write(out.raw(r#","status":"#), content),
-        Kind::AccountEvent | Kind::Unknown | Kind::MessageUnread => {}
+        Kind::AccountEvent | Kind::Unknown => {}
     }
 }

@@ -21,6 +21,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use egress::Journal as _;
 use ingress::{RequestLimits, Tls, Transport, Webhook};
 use model::WallTime;
 use prometheus_client::registry::Registry;
@@ -111,8 +112,13 @@ impl App {
             &mut registry,
         )?;
 
-        let (sending, questions) =
-            SendingThread::start(config, Arc::clone(&store), journal.watch(), &mut registry)?;
+        let (sending, questions) = SendingThread::start(
+            config,
+            Arc::clone(&store),
+            journal.watch(),
+            Arc::clone(&numbers),
+            &mut registry,
+        )?;
 
         let shown = Arc::new(Shown {
             store: Arc::clone(&store),

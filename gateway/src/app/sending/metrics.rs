@@ -31,7 +31,11 @@ pub(super) struct Metrics {
 
 impl Metrics {
     pub(super) fn register(&self, registry: &mut Registry, status: watch::Receiver<Status>) {
-        registry.register("wagate_sends", "Calls that posted a message, by what came of them", self.sends.clone());
+        registry.register(
+            "wagate_sends",
+            "Calls that posted a message, by what came of them",
+            self.sends.clone(),
+        );
         registry.register(
             "wagate_outbox_journal_records",
             "Records of the journal that the outbox has read",
@@ -78,7 +82,8 @@ impl Collector for Shown {
             }
             Ok::<(), fmt::Error>(())
         };
-        let limit = |quota: &outbox::Quota| [("number", quota.number.clone()), ("limit", quota.name.to_owned())];
+        let limit =
+            |quota: &outbox::Quota| [("number", quota.number.clone()), ("limit", quota.name.to_owned())];
         let used = status.quotas.iter().map(|quota| (limit(quota), quota.used)).collect();
         gauges("wagate_quota_used", "Used of each limit", used)?;
         let most = status.quotas.iter().map(|quota| (limit(quota), quota.limit)).collect();

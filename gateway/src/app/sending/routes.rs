@@ -9,7 +9,7 @@ use crate::config::{Config, WhatsAppEndpoint};
 
 /// The endpoints of every number, in order of preference.
 #[derive(Debug, Default)]
-pub(super) struct Routes(BTreeMap<String, Vec<GraphEndpoint>>);
+pub(crate) struct Routes(BTreeMap<String, Vec<GraphEndpoint>>);
 
 impl Routes {
     pub(super) fn new(config: &Config) -> anyhow::Result<Self> {
@@ -24,7 +24,7 @@ impl Routes {
     }
 
     /// The endpoint that a number's next call goes to.
-    pub(super) fn of(&self, number: &str) -> Option<&GraphEndpoint> {
+    pub(crate) fn of(&self, number: &str) -> Option<&GraphEndpoint> {
         self.0.get(number)?.first()
     }
 

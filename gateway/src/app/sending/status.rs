@@ -111,7 +111,8 @@ impl Status {
         let uncertain: u64 = self.ways.iter().map(|way| way.counts.uncertain).sum();
         if uncertain > 0 {
             alarms.push(
-                "messages were posted and nobody knows what came of them: see `wagate queue --uncertain`".to_owned(),
+                "messages were posted and nobody knows what came of them: see `wagate queue --uncertain`"
+                    .to_owned(),
             );
         }
         if self.balance.is_some_and(|balance| balance.micros < balance.low_water_micros) {
@@ -119,7 +120,8 @@ impl Status {
         }
         for token in &self.tokens {
             if token.valid == Some(false) {
-                alarms.push(format!("WhatsApp says that the token of endpoint {} isn't valid", token.endpoint));
+                alarms
+                    .push(format!("WhatsApp says that the token of endpoint {} isn't valid", token.endpoint));
             }
         }
         alarms
@@ -131,11 +133,15 @@ impl Status {
         let soon = self.now_ms.saturating_add(TOKEN_REMINDER_DAYS * day_ms);
         let mut reminders = Vec::new();
         for token in &self.tokens {
-            if let Some(expires) = token.expires.as_ref().filter(|_| token.expires_ms.is_some_and(|at| at <= soon)) {
-                reminders.push(format!("the token of endpoint {} ends at {expires}: replace it", token.endpoint));
+            if let Some(expires) =
+                token.expires.as_ref().filter(|_| token.expires_ms.is_some_and(|at| at <= soon))
+            {
+                reminders
+                    .push(format!("the token of endpoint {} ends at {expires}: replace it", token.endpoint));
             } else if token.age_days >= TOKEN_REMINDER_DAYS {
                 let days = token.age_days;
-                reminders.push(format!("the token of endpoint {} is {days} days old: rotate it", token.endpoint));
+                reminders
+                    .push(format!("the token of endpoint {} is {days} days old: rotate it", token.endpoint));
             }
         }
         reminders

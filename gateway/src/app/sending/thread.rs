@@ -11,10 +11,12 @@ use egress::{Graph, GraphSettings};
 use outbox::{CALLS_MAX, Outbox};
 use policy::sending::{Clock, Reading};
 use prometheus_client::registry::Registry;
+use records::Numbers;
 use store::Store;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
+use super::Sending;
 use super::metrics::Metrics;
 use super::notes::Notes;
 use super::routes::Routes;
@@ -22,7 +24,6 @@ use super::status::Status;
 use super::table::StoreTable;
 use super::tokens::Tokens;
 use super::work::Work;
-use super::{Sending, settings};
 use crate::app::product;
 use crate::clock;
 use crate::config::Config;
@@ -44,6 +45,7 @@ impl SendingThread {
         config: &Config,
         store: Arc<Store>,
         tail: watch::Receiver<egress::Tail>,
+        known: Arc<Numbers>,
         registry: &mut Registry,
     ) -> anyhow::Result<(Self, Sending)> {
         let (sending, asked) = Sending::new();
@@ -52,8 +54,7 @@ impl SendingThread {
         let reading = Reading { wall_ms: clock::now().0, mono_ms: 0 };
         let ahead = i64::try_from(config.clock.believed_ahead.as_millis()).unwrap_or(i64::MAX);
         let mut clock = Clock::start(Outbox::last_known_ms(&table)?, reading, ahead);
-        let settings = settings::of(config)?;
-        let (mut outbox, done) = Outbox::open(&table, settings, clock.now_ms(reading))?;
+        let (mut outbox, done) = Outbox::open(&table, config.sending()?, clock.now_ms(reading))?;
         let transaction = store::Transaction {
             changes: done
                 .changes
@@ -87,6 +88,7 @@ impl SendingThread {
             tail,
             graph: graph.clone(),
             routes: routes.subscribe(),
+            numbers: known,
             notes: Notes::new(config),
             status,
             metrics,

@@ -269,7 +269,12 @@ impl Work {
     }
 
     /// Makes a turn durable and acts on it; says how long the next may wait.
-    async fn make_durable(&mut self, done: Done, answers: Vec<Answer>, now: i64) -> Result<Duration, Trouble> {
+    async fn make_durable(
+        &mut self,
+        done: Done,
+        answers: Vec<Answer>,
+        now: i64,
+    ) -> Result<Duration, Trouble> {
         let next = done.next_ms.map_or(IDLE_MAX, |at| {
             Duration::from_millis(u64::try_from(at.saturating_sub(now)).unwrap_or(0)).min(IDLE_MAX)
         });
@@ -288,8 +293,12 @@ impl Work {
         }
         let (sender, durable) = oneshot::channel();
         let transaction = store::Transaction {
-            changes: done.changes.iter().map(|(key, value)| store::Change { key: key.clone(), value: value.clone() }).collect(),
-            items: self.notes.items(&done.notes),
+            changes: done
+                .changes
+                .iter()
+                .map(|(key, value)| store::Change { key: key.clone(), value: value.clone() })
+                .collect(),
+            items: self.notes.items(&done.notes, now),
             // What has happened is to be noted whatever the budget says; it is the API that takes in no more.
             essential: true,
         };
@@ -335,7 +344,9 @@ impl Work {
                     let body = outgoing::envelope(&call.payload, to, call.id);
                     graph.send(&endpoint, &call.number, body).await
                 }
-                None => graph.mark(&endpoint, &call.number, outgoing::read_mark_envelope(&call.payload)).await,
+                None => {
+                    graph.mark(&endpoint, &call.number, outgoing::read_mark_envelope(&call.payload)).await
+                }
             };
             let slow_for_ms = called.throttle.and_then(|throttle| {
                 let asked = throttle.regain_minutes.saturating_mul(60_000);
