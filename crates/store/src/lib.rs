@@ -44,7 +44,7 @@ mod settled;
 mod state;
 mod store;
 mod tail;
-#[cfg(feature = "test-util")]
+#[cfg(any(test, feature = "test-util"))]
 pub mod testing;
 #[cfg(test)]
 mod tests;
