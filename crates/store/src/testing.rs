@@ -115,7 +115,8 @@ mod tests {
         assert!(put(&store, 5).is_err());
         assert!(disk.open(small()).is_err());
         let value = |disk: &SimulatedDisk| disk.open(small()).unwrap().value(b"key").unwrap();
-        assert_eq!(value(&disk.power_cut(0)), Some(vec![4]));
+        // What was on its way may have arrived.
+        assert!(matches!(value(&disk.power_cut(0)).as_deref(), Some([4 | 5])));
         let running = disk.power_cut(1);
         let store = running.open(small()).unwrap();
         put(&store, 6).unwrap();

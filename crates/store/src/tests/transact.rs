@@ -181,6 +181,21 @@ fn an_error_at_every_operation_leaves_nothing_of_what_was_refused_now_or_later()
 }
 
 #[test]
+fn sequences_of_a_refused_transaction_are_never_given_to_others() {
+    let disk = SimulatedDisk::new();
+    let store = open(&disk, small());
+    disk.inject(disk.operations() + 1, Fault::ErrorOnce);
+    let items = (0..3).map(|place| item_of(5, place)).collect();
+    let own = Transaction { items, ..Transaction::default() };
+    assert_eq!(store.transact_and_wait(own, NOW), Err(Refused::Disk));
+    for disk in [disk.after_kill(), disk.after_power_cut(1)] {
+        let store = open(&disk, small());
+        store.append_and_wait(vec![item("another", 1)], NOW).unwrap();
+        assert_eq!(everything(&store)["another"].sequence.0, 4);
+    }
+}
+
+#[test]
 fn a_refused_transaction_that_taught_who_somebody_is_leaves_others_free_to() {
     let disk = SimulatedDisk::new();
     let store = open(&disk, small());
