@@ -108,6 +108,11 @@ impl Pair {
         self.ahead(now_ms) <= PAIR_BURST
     }
 
+    /// Of two that turn out to be one, whoever has borrowed more.
+    pub(crate) const fn later(self, other: Self) -> Self {
+        if self.paid_ms > other.paid_ms { self } else { other }
+    }
+
     /// One more went.
     pub(crate) const fn take(&mut self, now_ms: i64) {
         self.paid_ms = (if self.paid_ms > now_ms { self.paid_ms } else { now_ms }) + PAIR_EVERY_MS;

@@ -76,6 +76,9 @@ impl People {
             }
             self.all.len() - 1
         });
+        if let Some(other) = user_id.and_then(|user_id| self.by_name.get(user_id).copied()) {
+            self.join(place, other);
+        }
         let person = &mut self.all[place];
         if person.phone.is_none() {
             person.phone.clone_from(&phone);
@@ -86,9 +89,22 @@ impl People {
         }
         let user_id = person.user_id.clone();
         for name in phone.into_iter().chain([user_id]) {
-            self.by_name.entry(name).or_insert(place);
+            self.by_name.insert(name, place);
         }
         place
+    }
+
+    /// Two that were thought to be two people are one: whom either wrote to has heard from both.
+    fn join(&mut self, place: usize, other: usize) {
+        if place == other {
+            return;
+        }
+        let numbers = std::mem::take(&mut self.all[other].numbers);
+        for (number, ties) in numbers {
+            let joined = self.all[place].ties_mut(&number);
+            joined.wrote_ms = joined.wrote_ms.max(ties.wrote_ms);
+            joined.pair = joined.pair.later(ties.pair);
+        }
     }
 
     pub(crate) fn get(&self, place: usize) -> &Person {
@@ -136,6 +152,18 @@ mod tests {
         assert_ne!(people.find(None, Some("US.2")), one);
         assert_eq!(people.get(one).name(), "+12125550100");
         assert_eq!(people.get(one).user_id, "US.1");
+    }
+
+    #[test]
+    fn two_that_turn_out_to_be_one_share_their_windows() {
+        let mut people = People::default();
+        let by_phone = people.find(Some("12125550100"), None);
+        let by_id = people.find(None, Some("US.1"));
+        people.wrote(by_id, "1", 1_000);
+        assert_ne!(by_phone, by_id);
+        let one = people.find(Some("12125550100"), Some("US.1"));
+        assert!(people.get(one).ties("1").is_open(1_001));
+        assert_eq!([people.find(None, Some("US.1")), people.find(Some("12125550100"), None)], [one, one]);
     }
 
     #[test]

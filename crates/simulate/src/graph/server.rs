@@ -144,6 +144,11 @@ impl Ears {
     pub fn heard(&self, number: &str, phone: Option<&str>, user_id: Option<&str>) {
         self.0.heard(number, phone, user_id);
     }
+
+    /// There is such a customer, by these names: answers give the user id from the first message on.
+    pub(crate) fn know(&self, phone: Option<&str>, user_id: &str) {
+        self.0.world().people.find(phone, Some(user_id));
+    }
 }
 
 impl Graph {
