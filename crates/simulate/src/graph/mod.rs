@@ -1,7 +1,7 @@
 //! The Graph API of the box's own making: it takes what the store sends as Meta or 360dialog would,
 //! counts what it really received, sends statuses by webhook, and plays every failure it is told to.
 //!
-//! [`world`] decides about each call without sockets or clocks, [`observed`] is the book, and
+//! `world.rs` decides about each call without sockets or clocks, [`observed`] is the book, and
 //! [`post`] the post office of the statuses. Counting goes by a [`Clock`] that a test may take over.
 
 mod answer;

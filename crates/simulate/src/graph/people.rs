@@ -1,6 +1,7 @@
 //! Whom the store writes to, by phone and by business-scoped user id, and who wrote when.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::limits::{DAY_MS, Pair};
 use crate::random::mix;
@@ -15,6 +16,8 @@ pub(crate) struct Person {
     pub(crate) phone: Option<String>,
     /// The business-scoped user id.
     pub(crate) user_id: String,
+    /// The profile's name, of those who are known from the start.
+    pub(crate) name: Option<Arc<str>>,
     /// By number of the store: when the user last wrote to it, and the pair rate.
     numbers: HashMap<Box<str>, Ties>,
 }
@@ -44,8 +47,8 @@ impl Person {
         self.numbers.entry(number.into()).or_default()
     }
 
-    /// How the person is named in what is counted: the phone with its `+`, else the user id.
-    pub(crate) fn name(&self) -> String {
+    /// How the person stands in what is counted: the phone with its `+`, else the user id.
+    pub(crate) fn label(&self) -> String {
         self.phone.as_ref().map_or_else(|| self.user_id.clone(), |phone| format!("+{phone}"))
     }
 }
@@ -71,6 +74,7 @@ impl People {
                     user_id: user_id
                         .map_or_else(|| made_up(phone.as_deref().unwrap_or_default()), str::to_owned),
                     phone: phone.clone(),
+                    name: None,
                     numbers: HashMap::new(),
                 });
             }
@@ -109,6 +113,11 @@ impl People {
 
     pub(crate) fn get(&self, place: usize) -> &Person {
         &self.all[place]
+    }
+
+    /// The person goes by this name.
+    pub(crate) fn call(&mut self, place: usize, name: &Arc<str>) {
+        self.all[place].name = Some(Arc::clone(name));
     }
 
     /// The person wrote to that number: its window is open for 24 h.
@@ -150,7 +159,7 @@ mod tests {
         assert_eq!(people.find(Some("12125550100"), Some("US.1")), one);
         assert_eq!(people.find(None, Some("US.1")), one);
         assert_ne!(people.find(None, Some("US.2")), one);
-        assert_eq!(people.get(one).name(), "+12125550100");
+        assert_eq!(people.get(one).label(), "+12125550100");
         assert_eq!(people.get(one).user_id, "US.1");
     }
 

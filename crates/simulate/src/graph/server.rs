@@ -146,8 +146,10 @@ impl Ears {
     }
 
     /// There is such a customer, by these names: answers give the user id from the first message on.
-    pub(crate) fn know(&self, phone: Option<&str>, user_id: &str) {
-        self.0.world().people.find(phone, Some(user_id));
+    pub(crate) fn know(&self, phone: Option<&str>, user_id: &str, name: &Arc<str>) {
+        let mut world = self.0.world();
+        let person = world.people.find(phone, Some(user_id));
+        world.people.call(person, name);
     }
 }
 

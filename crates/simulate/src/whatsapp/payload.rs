@@ -137,7 +137,7 @@ impl Payloads {
     #[must_use]
     pub fn heard_by(mut self, graph: Ears) -> Self {
         for contact in &self.contacts {
-            graph.know(contact.phone.as_deref(), &contact.user_id);
+            graph.know(contact.phone.as_deref(), &contact.user_id, &contact.name);
         }
         self.heard_by = Some(graph);
         self
