@@ -97,15 +97,20 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
-    /// Messages ahead of one every 6 s, one more included.
-    pub(crate) const fn ahead(self, now_ms: i64) -> i64 {
+    /// How much of the burst is in use with one more message: 1 where nothing is borrowed.
+    pub(crate) const fn burst(self, now_ms: i64) -> i64 {
         let debt = self.paid_ms - now_ms;
         1 + if debt > 0 { (debt + PAIR_EVERY_MS - 1) / PAIR_EVERY_MS } else { 0 }
     }
 
     /// Whether one more may go.
     pub(crate) const fn has_room(self, now_ms: i64) -> bool {
-        self.ahead(now_ms) <= PAIR_BURST
+        self.burst(now_ms) <= PAIR_BURST
+    }
+
+    /// Of two that turn out to be one, whoever has borrowed more.
+    pub(crate) const fn later(self, other: Self) -> Self {
+        if self.paid_ms > other.paid_ms { self } else { other }
     }
 
     /// One more went.
@@ -181,7 +186,7 @@ mod tests {
     fn the_burst_is_45_and_then_one_every_six_seconds() {
         let mut pair = Pair::default();
         for number in 1..=PAIR_BURST {
-            assert_eq!((pair.ahead(1_000), pair.has_room(1_000)), (number, true));
+            assert_eq!((pair.burst(1_000), pair.has_room(1_000)), (number, true));
             pair.take(1_000);
         }
         assert!(!pair.has_room(1_000) && !pair.has_room(1_000 + PAIR_EVERY_MS - 1));

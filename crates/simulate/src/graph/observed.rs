@@ -40,7 +40,7 @@ pub struct Observed {
     pub without_plus: u64,
     /// Outbox ids that were taken more than once: messages that a customer got twice.
     pub taken_twice: u64,
-    /// Different people written to outside a window, in the 24 h that end now.
+    /// Different people written to outside a window by all numbers, in the 24 h that end now.
     pub unique_recipients: u64,
     /// The most in any moving 24 h.
     pub unique_recipients_most: u64,
@@ -71,8 +71,8 @@ pub struct OfNumber {
     pub most_in_a_second: u64,
     /// The most messages taken by one recipient, in all.
     pub most_to_one_recipient: u64,
-    /// The most messages that a recipient got ahead of one every 6 s; Meta allows 45.
-    pub most_ahead_of_pair_rate: u64,
+    /// The most of the pair rate's burst of 45 that was in use for one recipient; 1 for a message alone.
+    pub most_of_pair_burst: u64,
     /// The most calls that were under way at a time.
     pub most_at_once: u64,
 }
@@ -166,7 +166,8 @@ pub(crate) struct Taking<'a> {
     pub(crate) template: bool,
     /// It reaches the customer, as far as is known now.
     pub(crate) arrives: bool,
-    pub(crate) ahead: i64,
+    /// Of the pair rate, this message included.
+    pub(crate) burst: i64,
 }
 
 impl Book {
@@ -238,8 +239,7 @@ impl Book {
         *of_one += 1;
         let (of_one, sums) = (*of_one, &mut number.sums);
         sums.most_to_one_recipient = sums.most_to_one_recipient.max(of_one);
-        let ahead = taking.ahead.unsigned_abs();
-        sums.most_ahead_of_pair_rate = sums.most_ahead_of_pair_rate.max(ahead);
+        sums.most_of_pair_burst = sums.most_of_pair_burst.max(taking.burst.unsigned_abs());
         if !taking.window_open {
             sums.free_form_outside_window += u64::from(!taking.template);
             if taking.arrives {
@@ -311,7 +311,7 @@ mod tests {
             window_open: false,
             template: true,
             arrives: true,
-            ahead: 1,
+            burst: 1,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Whom the store writes to, by phone and by business-scoped user id, and who wrote when.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::limits::{DAY_MS, Pair};
 use crate::random::mix;
@@ -15,6 +16,8 @@ pub(crate) struct Person {
     pub(crate) phone: Option<String>,
     /// The business-scoped user id.
     pub(crate) user_id: String,
+    /// The profile's name, of those who are known from the start.
+    pub(crate) name: Option<Arc<str>>,
     /// By number of the store: when the user last wrote to it, and the pair rate.
     numbers: HashMap<Box<str>, Ties>,
 }
@@ -44,8 +47,8 @@ impl Person {
         self.numbers.entry(number.into()).or_default()
     }
 
-    /// How the person is named in what is counted: the phone with its `+`, else the user id.
-    pub(crate) fn name(&self) -> String {
+    /// How the person stands in what is counted: the phone with its `+`, else the user id.
+    pub(crate) fn label(&self) -> String {
         self.phone.as_ref().map_or_else(|| self.user_id.clone(), |phone| format!("+{phone}"))
     }
 }
@@ -71,11 +74,15 @@ impl People {
                     user_id: user_id
                         .map_or_else(|| made_up(phone.as_deref().unwrap_or_default()), str::to_owned),
                     phone: phone.clone(),
+                    name: None,
                     numbers: HashMap::new(),
                 });
             }
             self.all.len() - 1
         });
+        if let Some(other) = user_id.and_then(|user_id| self.by_name.get(user_id).copied()) {
+            self.join(place, other);
+        }
         let person = &mut self.all[place];
         if person.phone.is_none() {
             person.phone.clone_from(&phone);
@@ -86,13 +93,31 @@ impl People {
         }
         let user_id = person.user_id.clone();
         for name in phone.into_iter().chain([user_id]) {
-            self.by_name.entry(name).or_insert(place);
+            self.by_name.insert(name, place);
         }
         place
     }
 
+    /// Two that were thought to be two people are one: whom either wrote to has heard from both.
+    fn join(&mut self, place: usize, other: usize) {
+        if place == other {
+            return;
+        }
+        let numbers = std::mem::take(&mut self.all[other].numbers);
+        for (number, ties) in numbers {
+            let joined = self.all[place].ties_mut(&number);
+            joined.wrote_ms = joined.wrote_ms.max(ties.wrote_ms);
+            joined.pair = joined.pair.later(ties.pair);
+        }
+    }
+
     pub(crate) fn get(&self, place: usize) -> &Person {
         &self.all[place]
+    }
+
+    /// The person goes by this name.
+    pub(crate) fn call(&mut self, place: usize, name: &Arc<str>) {
+        self.all[place].name = Some(Arc::clone(name));
     }
 
     /// The person wrote to that number: its window is open for 24 h.
@@ -134,8 +159,20 @@ mod tests {
         assert_eq!(people.find(Some("12125550100"), Some("US.1")), one);
         assert_eq!(people.find(None, Some("US.1")), one);
         assert_ne!(people.find(None, Some("US.2")), one);
-        assert_eq!(people.get(one).name(), "+12125550100");
+        assert_eq!(people.get(one).label(), "+12125550100");
         assert_eq!(people.get(one).user_id, "US.1");
+    }
+
+    #[test]
+    fn two_that_turn_out_to_be_one_share_their_windows() {
+        let mut people = People::default();
+        let by_phone = people.find(Some("12125550100"), None);
+        let by_id = people.find(None, Some("US.1"));
+        people.wrote(by_id, "1", 1_000);
+        assert_ne!(by_phone, by_id);
+        let one = people.find(Some("12125550100"), Some("US.1"));
+        assert!(people.get(one).ties("1").is_open(1_001));
+        assert_eq!([people.find(None, Some("US.1")), people.find(Some("12125550100"), None)], [one, one]);
     }
 
     #[test]

@@ -207,6 +207,7 @@ mod tests {
             outbox_id: None,
             wa_id: None,
             user_id: "US.1".into(),
+            name: None,
             by_phone: true,
             person: 0,
             price: ("regular", "utility"),

@@ -10,7 +10,8 @@ use tokio::sync::Notify;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::posting::Posting;
-use super::server::{Ended, Graph, GraphSettings};
+use super::server::{Ended, Graph};
+use super::settings::GraphSettings;
 use crate::crm::CannotListen;
 use crate::whatsapp::{Line, Report, WhatsappError, WhatsappOptions, run_whatsapp};
 

@@ -21,6 +21,8 @@ pub(crate) struct Told {
     /// `None` where only the user id is told.
     pub(crate) wa_id: Option<String>,
     pub(crate) user_id: String,
+    /// The profile's, where it is known.
+    pub(crate) name: Option<Arc<str>>,
     /// The store wrote to a phone.
     pub(crate) by_phone: bool,
     /// The person's place, for the live view.
@@ -170,6 +172,9 @@ fn contact(told: &Told) -> Value {
     if let Some(wa_id) = &told.wa_id {
         contact["wa_id"] = json!(wa_id);
     }
+    if let Some(name) = &told.name {
+        contact["profile"] = json!({ "name": &**name });
+    }
     contact
 }
 
@@ -263,6 +268,7 @@ mod tests {
             outbox_id: Some("m-1".into()),
             wa_id: Some("12125550100".into()),
             user_id: "US.1".into(),
+            name: None,
             by_phone: true,
             person: 0,
             price: ("regular", "utility"),

@@ -166,7 +166,7 @@ impl World {
             (None, Some(message.input.as_str()))
         };
         let person = self.people.find(phone, user_id);
-        let recipient = self.people.get(person).name();
+        let recipient = self.people.get(person).label();
         self.book.posted(number, now_ms, message.outbox_id.as_deref(), &recipient);
         self.book.sums.without_plus += u64::from(message.lacks_plus());
 
@@ -206,7 +206,7 @@ impl World {
             window_open: open,
             template,
             arrives: fails.is_none(),
-            ahead: ties.pair.ahead(now_ms),
+            burst: ties.pair.burst(now_ms),
         });
         self.people.written(person, number, now_ms);
         if matches!(manner, Manner::Silent(_) | Manner::Half) {
@@ -242,6 +242,7 @@ impl World {
             outbox_id: message.outbox_id.clone(),
             wa_id: known.phone.clone().filter(|_| !self.rules.business_scoped),
             user_id: known.user_id.clone(),
+            name: known.name.clone(),
             by_phone: message.by_phone,
             person: u32::try_from(person).unwrap_or(u32::MAX),
             price,
@@ -390,7 +391,7 @@ mod tests {
         assert_eq!(codes.iter().filter(|code| **code == 200).count(), 80 - 44);
         assert_eq!(codes.last(), Some(&130_429));
         let number = &world.observed(0).numbers["1"];
-        assert_eq!((number.most_in_a_second, number.most_ahead_of_pair_rate), (80, 45));
+        assert_eq!((number.most_in_a_second, number.most_of_pair_burst), (80, 45));
     }
 
     #[test]

@@ -132,9 +132,13 @@ impl Payloads {
         self.contacts.iter().map(|contact| &*contact.name)
     }
 
-    /// Tells the simulated Graph of every customer who writes, so that it opens the service window.
+    /// Tells the simulated Graph who the customers are, and whenever one writes, so that it opens the
+    /// service window.
     #[must_use]
     pub fn heard_by(mut self, graph: Ears) -> Self {
+        for contact in &self.contacts {
+            graph.know(contact.phone.as_deref(), &contact.user_id, &contact.name);
+        }
         self.heard_by = Some(graph);
         self
     }

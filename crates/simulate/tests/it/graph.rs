@@ -413,7 +413,7 @@ fn days_limits_and_order_are_counted_by_a_clock_of_the_test() {
         assert_eq!(days, [("2026-11-21", 4), ("2026-11-22", 2)]);
         assert_eq!(number.calls_by_day["2026-11-21"], 4);
         assert_eq!((number.most_in_a_second, number.most_to_one_recipient), (4, 3));
-        assert_eq!((number.most_ahead_of_pair_rate, number.pushes), (3, 6));
+        assert_eq!((number.most_of_pair_burst, number.pushes), (3, 6));
         // The phone without + is another one; Ann and Bob of the first second are 24 h ago by now.
         assert_eq!((observed.unique_recipients_most, observed.unique_recipients), (3, 2));
         assert_eq!((observed.without_plus, observed.taken_twice, observed.exact), (1, 1, true));

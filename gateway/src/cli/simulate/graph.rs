@@ -169,12 +169,12 @@ fn received(report: &GraphReport) -> String {
         push(
             &mut text,
             &format!(
-                "    at most {} in a second, {} at once, {} to one recipient, {} of them ahead of one every 6 s; \
+                "    at most {} in a second, {} at once, {} to one recipient ({} of the burst of 45 in use); \
                  {} outside a window",
                 count(of.most_in_a_second, "message"),
                 count(of.most_at_once, "call"),
                 of.most_to_one_recipient,
-                of.most_ahead_of_pair_rate,
+                of.most_of_pair_burst,
                 of.pushes,
             ),
         );
