@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use reqwest::Url;
 
+use super::{Queue, Quota, SendMessage};
 use crate::config::units;
 
 /// Where a configuration is when nobody says otherwise.
@@ -66,6 +67,24 @@ pub enum Command {
     /// Look after what the CRM refused
     #[command(after_help = "Example:\n  wagate deadletters\n  wagate deadletters retry 00000000000000001234")]
     Deadletters(DeadLetters),
+    /// Send a message through a running gateway
+    ///
+    /// It is queued durably and goes as soon as it may: within the limits, and a free-form message only while the
+    /// customer's window is open. One of --text, --template, --reply, --media-id and --link says what.
+    #[command(
+        after_help = "Example:\n  wagate send --to +85261234567 --text \"It's ready.\" --wait 30s\n  wagate send --to +85261234567 --template order_ready --language en_US --param Ann\n  wagate send --to +85261234567 --reply thanks --field lead.first_name=Ann"
+    )]
+    Send(SendMessage),
+    /// Look after messages that aren't over
+    ///
+    /// Without an action: list them, the oldest first, with the reason where they wait.
+    #[command(
+        after_help = "Example:\n  wagate queue --uncertain\n  wagate queue show m-00000000000000000000000007\n  wagate queue resolve m-00000000000000000000000007 --as sent"
+    )]
+    Queue(Queue),
+    /// Show what of each limit is used, and what keeps numbers from sending
+    #[command(after_help = "Example:\n  wagate quota --json")]
+    Quota(Quota),
 }
 
 /// The configuration to go by.

@@ -12,3 +12,4 @@ mod rate_card;
 mod secrets;
 mod shop;
 mod stand_ins;
+mod way_out;
