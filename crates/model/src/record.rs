@@ -17,17 +17,20 @@ pub enum Kind {
     AccountEvent,
     /// Signed by Meta, and not understood.
     Unknown,
+    /// A message that the box had sent is still unread.
+    MessageUnread,
 }
 
 impl Kind {
-    /// Every kind, in the order of the contract's table.
-    pub const ALL: [Self; 6] = [
+    /// Every kind, in the order in which they came to be; a new one goes to the end.
+    pub const ALL: [Self; 7] = [
         Self::MessageReceived,
         Self::MessageStatus,
         Self::MessageSent,
         Self::MessageEcho,
         Self::AccountEvent,
         Self::Unknown,
+        Self::MessageUnread,
     ];
 
     /// The CloudEvents `type`.
@@ -40,6 +43,7 @@ impl Kind {
             Self::MessageEcho => "wagate.message.echo.v1",
             Self::AccountEvent => "wagate.account.event.v1",
             Self::Unknown => "wagate.unknown.v1",
+            Self::MessageUnread => "wagate.message.unread.v1",
         }
     }
 

@@ -4,7 +4,7 @@ use model::{OutboxId, Outcome, Refusal, Standing, StatusWord};
 use policy::sending::{Class, StopScope, class, retry};
 
 use crate::keys;
-use crate::settings::{DOUBT_MS, EARLY_MAX, TRIAL_EVERY_MS, UNCERTAIN_HOLD_MS, UNREAD_AFTER_MS};
+use crate::settings::{DOUBT_MS, EARLY_MAX, STOPS_MAX, TRIAL_EVERY_MS, UNCERTAIN_HOLD_MS, UNREAD_AFTER_MS};
 use crate::table::TableError;
 use crate::turn::{Note, Sent, Turn, wamid_key};
 use crate::values::{Busy, Channel, Early, EarlyWord, Kind, Message, State, Stop, Window};
@@ -15,6 +15,8 @@ use crate::why::Why;
 pub struct Called {
     /// The message.
     pub id: OutboxId,
+    /// The number that it went out from.
+    pub number: String,
     /// The endpoint that was asked.
     pub endpoint: String,
     /// What came of it.
@@ -252,8 +254,15 @@ impl Turn<'_> {
                     Some(known) => *known = Stop { since_ms: known.since_ms, ..stop },
                     none => *none = Some(stop),
                 })?;
+                // Without a code it may be this message alone, so another one has the next trial.
+                state.refusals = state.refusals.saturating_add(1);
+                if refusal.code.is_none() && state.refusals >= STOPS_MAX {
+                    self.stays(place, message, Busy::No)?;
+                    return self.give_up(place, message, state, Standing::Failed, Why::Refused);
+                }
                 self.stand(place, message, state, Standing::Queued, Some(Why::Stopped))?;
-                self.stays(place, message, Busy::No)
+                let wait = Busy::Until(self.now.saturating_add(TRIAL_EVERY_MS + 1));
+                self.stays(place, message, if refusal.code.is_none() { wait } else { Busy::No })
             }
             Class::OptOut => {
                 self.stop_marketing(message.contact, true)?;

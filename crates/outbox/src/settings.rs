@@ -56,6 +56,9 @@ pub(crate) const UNREAD_AFTER_MS: i64 = 24 * HOUR_MS;
 pub(crate) const MOVING_DAY_MS: i64 = 24 * HOUR_MS + 60_000;
 /// A stopped channel tries one message after so long.
 pub(crate) const TRIAL_EVERY_MS: i64 = 5 * 60_000;
+/// A message that is refused so often without a code, each time as if nothing got through, fails: it may be the
+/// message.
+pub(crate) const STOPS_MAX: u32 = 5;
 /// How long a status waits for its message: whatsapp keeps the answer no longer than a call may take.
 pub(crate) const EARLY_KEPT_MS: i64 = 15 * 60_000;
 /// Statuses of one message that wait for it.

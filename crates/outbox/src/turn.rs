@@ -158,6 +158,18 @@ impl<'a> Turn<'a> {
         })
     }
 
+    /// Bytes that the turn changes so far.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.view.bytes()
+    }
+
+    /// The journal is known up to here.
+    #[must_use]
+    pub const fn cursor(&self) -> Sequence {
+        self.memory.cursor
+    }
+
     /// Asks for a turn at `at`.
     pub(crate) fn wake_at(&mut self, at: i64) {
         self.wake = Some(self.wake.map_or(at, |wake| wake.min(at)));

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use model::{Alias, AliasKind, Contact};
+use model::{Address, Alias, AliasKind, Contact};
 
 use crate::json::Value;
 use crate::phone;
@@ -178,6 +178,26 @@ pub(crate) fn contact(person: &Person<'_>, cards: &[Card<'_>], others: &[Person<
         name: card.and_then(|card| card.name.as_deref()).map(str::to_owned),
         aliases: aliases.0,
     })
+}
+
+/// The names by which the person at an address is known, in the form in which those of inbound messages are
+/// compared: who wrote from a phone is found by it.
+#[must_use]
+pub fn aliases_of(address: &Address) -> Vec<Alias> {
+    let (kind, value) = match address {
+        Address::Phone(phone) => {
+            let digits = phone::digits(phone).unwrap_or(phone);
+            (AliasKind::Phone, phone::matched(Cow::Borrowed(digits)))
+        }
+        Address::UserId(id) if is_parent_id(id) => (AliasKind::ParentUserId, Cow::Borrowed(id.as_str())),
+        Address::UserId(id) => (AliasKind::UserId, Cow::Borrowed(id.as_str())),
+    };
+    vec![Alias { kind, value: value.into_owned() }]
+}
+
+/// True for the id of a linked portfolio, which has a part of its own behind the country: `US.ENT.1181`.
+pub(crate) fn is_parent_id(id: &str) -> bool {
+    id.split('.').nth(1).is_some_and(|part| part == "ENT")
 }
 
 /// True if both name a user id and not the same one.

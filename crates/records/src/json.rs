@@ -82,6 +82,11 @@ impl<'d, 'a> Value<'d, 'a> {
         &self.doc.text[node.start as usize..node.end as usize]
     }
 
+    /// Where it begins in the text, in bytes.
+    pub(crate) fn start(self) -> usize {
+        self.node().start as usize
+    }
+
     /// How deep it nests: 0 for a scalar, 1 for `[]` or `[1]`, 2 for `[[]]`.
     pub(crate) fn height(self) -> usize {
         usize::from(self.node().height)
@@ -201,6 +206,17 @@ impl<'d, 'a> Value<'d, 'a> {
     /// True if a text or a key in it holds an escape.
     fn holds_escapes(self) -> bool {
         self.doc.nodes[self.at as usize..self.node().next as usize].iter().any(|node| node.escaped)
+    }
+
+    /// True for a text that holds half of a surrogate pair, which [`Self::text`] can't give.
+    pub(crate) fn has_lone_surrogate(self) -> bool {
+        let stands_in = |piece| match piece {
+            text::Piece::Escape(letter, written) => {
+                letter == char::REPLACEMENT_CHARACTER && !written.eq_ignore_ascii_case("\\ufffd")
+            }
+            text::Piece::Plain(_) => false,
+        };
+        self.is_escaped() && self.inner().is_some_and(|inner| text::pieces(inner).any(stands_in))
     }
 
     /// True for what [`Self::text`] can read.

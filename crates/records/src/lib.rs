@@ -12,13 +12,16 @@
 //! leniently, and written, is in `json`.
 
 mod envelope;
+mod facts;
 mod family;
 mod id;
 mod identity;
 mod item;
 mod json;
+pub mod made;
 mod message;
 mod numbers;
+pub mod outgoing;
 pub mod phone;
 mod render;
 mod schema;
@@ -27,6 +30,8 @@ mod status;
 mod time;
 
 pub use envelope::digest;
+pub use facts::facts;
+pub use identity::aliases_of;
 pub use numbers::Numbers;
 pub use render::render;
 pub use schema::SCHEMA;

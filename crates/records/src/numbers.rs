@@ -21,6 +21,21 @@ impl Numbers {
             (None, None) => None,
         }
     }
+
+    /// The phone of a configured number, empty where it has none.
+    pub(crate) fn phone(&self, id: &str) -> Option<&str> {
+        self.0.get(id).map(String::as_str)
+    }
+
+    /// The configured ids.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// The id of the configured number with that phone in E.164.
+    pub(crate) fn id_of(&self, phone: &str) -> Option<&str> {
+        self.0.iter().find(|(_, own)| *own == phone).map(|(id, _)| id.as_str())
+    }
 }
 
 impl<Id: Into<String>, Phone: Into<String>> FromIterator<(Id, Phone)> for Numbers {

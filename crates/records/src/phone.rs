@@ -5,7 +5,11 @@
 //! the mobile 9, without it, or with the domestic 15. [`match_key`] folds each pair into one.
 //! What is shown, stored or dialled is never rewritten.
 
+mod written;
+
 use std::borrow::Cow;
+
+pub use written::{Region, Unread, read};
 
 /// The most digits that are taken for a phone number. E.164 has 15; groups and tests have more.
 const DIGITS_MAX: usize = 20;

@@ -7,7 +7,7 @@ use model::{Contact, Item, Kind, Record};
 use crate::envelope::DEPTH_MAX;
 use crate::json::{Doc, Out, Value};
 use crate::numbers::Numbers;
-use crate::{message, status};
+use crate::{identity, message, status};
 
 /// What an event takes beside the pieces of its payload: fixed words, ids, names, times.
 const FRAME_BYTES: usize = 1_024;
@@ -47,7 +47,11 @@ pub fn render(record: &Record, numbers: &Numbers) -> Vec<u8> {
             }
         }
         Kind::Unknown => _ = out.raw(r#","reason":"#).text(&item.reason),
-        Kind::MessageReceived | Kind::MessageSent | Kind::MessageEcho | Kind::MessageStatus => {}
+        Kind::MessageReceived
+        | Kind::MessageSent
+        | Kind::MessageEcho
+        | Kind::MessageStatus
+        | Kind::MessageUnread => {}
     }
     if shown.is_none() || item.kind == Kind::Unknown {
         match text {
@@ -124,9 +128,17 @@ fn write_content(out: &mut Out, item: &Item, root: Option<Value<'_, '_>>) {
         }
     };
     match item.kind {
-        Kind::MessageReceived | Kind::MessageSent | Kind::MessageEcho => {
+        Kind::MessageReceived | Kind::MessageEcho => {
             message::write(out.raw(r#","message":"#), &item.id, content);
         }
+        Kind::MessageSent => {
+            // The record has the box's id, the message that of WhatsApp.
+            let [wamid, how] = content.get_each(["id", "sent"]);
+            let wamid = identity::usable(wamid);
+            message::write(out.raw(r#","message":"#), wamid.as_deref().unwrap_or(&item.id), content);
+            status::as_given(out.raw(r#","sent":"#), how);
+        }
+        Kind::MessageUnread => status::as_given(out.raw(r#","unread":"#), Some(content)),
         Kind::MessageStatus => status::write(out.raw(r#","status":"#), content),
         Kind::AccountEvent | Kind::Unknown => {}
     }

@@ -35,10 +35,26 @@ impl HashedAlias {
         Self { hash: key.hash(DOMAIN + kind, &[alias.value.as_bytes()]), kind: alias.kind }
     }
 
-    #[cfg(test)]
     pub(crate) const fn hash(&self) -> Hash {
         self.hash
     }
+
+    /// Whether it belongs to one person for good.
+    fn is_strong(&self) -> bool {
+        self.kind != AliasKind::Username
+    }
+}
+
+/// Of the contacts that `aliases` name the one that they stand for.
+pub(crate) fn choose(aliases: &[HashedAlias], known: &[Option<u128>]) -> Option<u128> {
+    // Ids begin with the time of first sight: the smallest is the oldest, and it stays.
+    let oldest = by_strong(aliases, known).min();
+    let only_username = !aliases.iter().any(HashedAlias::is_strong);
+    oldest.or_else(|| known.iter().flatten().copied().min().filter(|_| only_username))
+}
+
+fn by_strong(aliases: &[HashedAlias], known: &[Option<u128>]) -> impl Iterator<Item = u128> {
+    aliases.iter().zip(known).filter(|(alias, _)| alias.is_strong()).filter_map(|(_, id)| *id)
 }
 
 /// The contacts, as far as the writer needs them.
@@ -71,21 +87,14 @@ impl Contacts {
         for alias in aliases {
             known.push(self.find(alias.hash, group)?);
         }
-        let strong = |alias: &HashedAlias| alias.kind != AliasKind::Username;
-        let by_strong =
-            || aliases.iter().zip(&known).filter(|(alias, _)| strong(alias)).filter_map(|(_, id)| *id);
-        // Ids begin with the time of first sight: the smallest is the oldest, and it stays.
-        let oldest = by_strong().min();
-        let only_username = !aliases.iter().any(strong);
-        let by_username = || known.iter().flatten().copied().min().filter(|_| only_username);
-        let contact = oldest.or_else(by_username).unwrap_or_else(fresh);
-        let mut joined: Vec<u128> = by_strong().filter(|id| *id != contact).collect();
+        let contact = choose(aliases, &known).unwrap_or_else(fresh);
+        let mut joined: Vec<u128> = by_strong(aliases, &known).filter(|id| *id != contact).collect();
         joined.sort_unstable();
         joined.dedup();
         let learned = aliases
             .iter()
             .zip(&known)
-            .filter(|(alias, id)| id.is_none() || (!strong(alias) && **id != Some(contact)))
+            .filter(|(alias, id)| id.is_none() || (!alias.is_strong() && **id != Some(contact)))
             .map(|(alias, _)| alias.hash)
             .collect();
         Ok(Lesson { contact, learned, joined })

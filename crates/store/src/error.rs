@@ -52,6 +52,9 @@ pub enum Refused {
     /// The disk refused the write.
     #[error("the disk refused the write")]
     Disk,
+    /// A transaction is larger than one may be: it is to be made smaller, not sent again.
+    #[error("the transaction is too large")]
+    TooLarge,
     /// The store is closing or has given up; the process should be restarted.
     #[error("the store is closed")]
     Closed,

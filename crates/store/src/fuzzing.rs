@@ -13,12 +13,13 @@ use crate::disk::Segment;
 use crate::format::entry::{self, Mark};
 use crate::format::filter::Filter;
 use crate::format::group::{self, GroupHeader, Salt};
-use crate::format::{block, record_v1};
+use crate::format::{block, record_v1, value, values_v1};
 use crate::index::schema::{self, Checkpoint, Identity};
 use crate::log::replay::{self, Found, Visit};
 use crate::log::{Geometry, Position};
 use crate::options::BLOCK;
 use crate::settled::Settled;
+use crate::transact::Change;
 
 const SALT: Salt = [7; 16];
 /// Blocks in a segment of the log that is replayed.
@@ -29,7 +30,7 @@ const SEGMENTS: usize = 3;
 /// their checksum put right; what can be decoded is encoded and decoded to the same again.
 pub fn stored(bytes: &[u8]) {
     let Some((which, bytes)) = bytes.split_first() else { return };
-    match which % 10 {
+    match which % 12 {
         0 => {
             if let Ok(record) = record_v1::from_bytes(Sequence(1), bytes) {
                 let (_, _, lesson) = record_v1::identity(bytes).expect("it was a record just now");
@@ -92,6 +93,21 @@ pub fn stored(bytes: &[u8]) {
             settled.load(1, bytes);
             _ = settled.insert(5000);
             _ = settled.take_dirty();
+        }
+        10 => {
+            if let Ok(values) = values_v1::from_bytes(bytes) {
+                let changes = values.changes.iter();
+                let changes: Vec<Change> = changes
+                    .map(|(key, value)| Change { key: key.to_vec(), value: value.map(<[u8]>::to_vec) })
+                    .collect();
+                let again = values_v1::to_bytes(values.before, &values.met, &changes, values.records);
+                assert_eq!(values_v1::from_bytes(&again), Ok(values));
+            }
+        }
+        11 => {
+            if let Ok(content) = value::from_bytes(bytes) {
+                assert_eq!(value::from_bytes(&value::to_bytes(&content)), Ok(content));
+            }
         }
         _ => {
             if let Ok(filter) = Filter::from_bytes(bytes) {
@@ -156,6 +172,7 @@ impl Visit for Seen {
         _ = record_v1::identity(&found.entry.body);
         _ = block::content(&found.entry.body);
         _ = block::records(&found.entry.body);
+        _ = values_v1::from_bytes(&found.entry.body);
         self.entries.push((found.generation, found.offset));
         self.count += 1;
         self.bytes += found.length as usize;

@@ -4,7 +4,8 @@
 //! stands a short **intake log**, a ring of zero-filled segments that one thread writes: everything
 //! that waits shares one write and one sync. A second thread **folds** the log's tail into redb in
 //! one large commit now and then. redb is the memory: blocks of records, what is settled, dead
-//! letters, hashes of the events that were seen, and who is who.
+//! letters, hashes of the events that were seen, who is who, and a table of values for what the box
+//! itself has to know.
 //!
 //! What must always hold:
 //! - The position up to which the log is folded is committed together with what was folded.
@@ -32,18 +33,24 @@ mod index;
 mod keyed;
 mod letters;
 mod log;
+mod lookup;
 mod marks;
 mod open;
 mod options;
+mod people;
 mod reading;
 mod receipts;
 mod settled;
 mod state;
 mod store;
 mod tail;
+#[cfg(any(test, feature = "test-util"))]
+pub mod testing;
 #[cfg(test)]
 mod tests;
+mod transact;
 mod unread;
+mod values;
 mod view;
 mod writer;
 
@@ -51,8 +58,10 @@ pub use dead::DeadLetter;
 pub use disk::{FolderDisk, note_index_panic};
 pub use error::{OpenError, ReadError, Refused};
 pub use health::Health;
+pub use lookup::Row;
 pub use options::{Options, SEGMENT_BYTES_MIN};
 pub use reading::{Backlog, Page, Query};
 pub use state::Counters;
 pub use store::{OnDurable, Store};
+pub use transact::{Change, KEY_MAX, OnContacts, TRANSACTION_MAX, Transaction, VALUE_MAX};
 pub use writer::Answer;

@@ -1,16 +1,18 @@
 //! What writer, folder and readers share: the tail's index, and what became of records.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use model::{ContactId, Record};
+use model::{ContactId, Kind, Record};
 
 use crate::dead::{self, DeadChange, DeadChanges, Letter};
 use crate::format::entry::Mark;
 use crate::hand::Hand;
 use crate::marks::Marks;
+use crate::people::People;
 use crate::settled::Settled;
 use crate::unread::Unread;
+use crate::values::Values;
 
 /// A durable record that isn't in redb yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +48,7 @@ pub struct Counters {
     /// Events recognised as seen before.
     pub duplicates: u64,
     /// Events taken, by kind in the order of [`model::Kind::ALL`].
-    pub records: [u64; 6],
+    pub records: [u64; Kind::ALL.len()],
     /// Folds into redb.
     pub folds: u64,
     /// Folds that failed and were tried again.
@@ -89,8 +91,8 @@ pub(crate) struct State {
     pub(crate) dead: DeadChanges,
     /// Changes whenever a dead letter is to be sent again.
     pub(crate) replays: u64,
-    /// Contacts to the older ones that they were joined with: all of them, since readers look here.
-    pub(crate) joined: HashMap<u128, u128>,
+    pub(crate) people: People,
+    pub(crate) values: Values,
     pub(crate) content_bytes: u64,
     pub(crate) records: u64,
     pub(crate) dropped: u64,
@@ -190,28 +192,15 @@ impl State {
 
     /// A record under the contact that its own was joined with since.
     pub(crate) fn shown(&self, mut record: Arc<Record>) -> Arc<Record> {
-        if self.joined.is_empty() {
+        if !self.people.have_joined() {
             return record;
         }
         let contact = record.contact_id.as_ref().and_then(ContactId::to_bits);
-        let root = contact.map(|contact| (contact, self.root(contact)));
+        let root = contact.map(|contact| (contact, self.people.root(contact)));
         if let Some((_, root)) = root.filter(|(contact, root)| contact != root) {
             Arc::make_mut(&mut record).contact_id = Some(ContactId::from_bits(root));
         }
         record
-    }
-
-    /// The contact that stands for `contact` since they were joined.
-    fn root(&self, contact: u128) -> u128 {
-        let mut root = contact;
-        // As many steps as there are joins at most, should damage ever have made a ring of them.
-        for _ in 0..self.joined.len() {
-            match self.joined.get(&root) {
-                Some(older) => root = *older,
-                None => break,
-            }
-        }
-        root
     }
 
     /// The first record that isn't folded, or what would be it.
@@ -221,7 +210,7 @@ impl State {
 
     /// Bytes that count against the budget.
     pub(crate) const fn live_bytes(&self) -> u64 {
-        self.content_bytes + self.tail_bytes
+        self.content_bytes + self.tail_bytes + self.values.bytes()
     }
 
     /// Forgets tail entries up to `sequence`, which are in redb now.

@@ -7,7 +7,6 @@ use std::thread::JoinHandle;
 
 use model::{Item, Sequence, WallTime};
 
-use crate::contacts::HashedAlias;
 use crate::disk::{Disk, Segment};
 use crate::error::{OpenError, Refused};
 use crate::format::entry::Mark;
@@ -19,7 +18,7 @@ use crate::marks;
 use crate::options::{GROUP_BYTES, Options};
 use crate::receipts::Receipts;
 use crate::state::{Call, State};
-use crate::writer::{Answer, Append, Job, Prepared};
+use crate::writer::{Answer, Append, Job, Prepared, Work};
 
 /// Told the newest durable record after each group.
 pub type OnDurable = Box<dyn Fn(Sequence) + Send + Sync>;
@@ -52,11 +51,11 @@ pub(crate) fn event_hash(key: &HashKey, source: &str, id: &str) -> Hash {
 
 /// The durable journal of a box.
 ///
-/// All calls may block on the disk, apart from [`Store::append`] and the marks.
+/// All calls may block on the disk, apart from [`Store::append`], [`Store::transact`], [`Store::meet`] and the marks.
 pub struct Store {
     pub(crate) shared: Arc<Shared>,
     jobs: SyncSender<Job>,
-    key: HashKey,
+    pub(crate) key: HashKey,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -110,17 +109,16 @@ impl Store {
             let Some(answer) = answers.pop() else { return };
             let append = Append { items, received_at, bytes, answer, refused: refused.clone() };
             if append.is_cut_off() {
-                Job::Append(append).refuse(Refused::Busy);
+                Work::Append(append).refuse(Refused::Busy);
             } else {
-                self.send(Job::Append(append));
+                self.send(Job::Work(Work::Append(append)));
             }
         }
     }
 
-    fn prepare(&self, mut item: Item) -> Prepared {
+    pub(crate) fn prepare(&self, mut item: Item) -> Prepared {
         let event = event_hash(&self.key, &item.source, &item.id);
-        let aliases = item.contact.iter().flat_map(|contact| &contact.aliases);
-        let aliases = aliases.map(|alias| HashedAlias::new(&self.key, alias)).collect();
+        let aliases = item.contact.as_ref().map_or_else(Vec::new, |contact| self.hashed(&contact.aliases));
         // A record has none, whether it comes from memory or from the disk.
         if let Some(contact) = &mut item.contact {
             contact.aliases = Vec::new();
@@ -128,7 +126,7 @@ impl Store {
         Prepared { item, event, aliases }
     }
 
-    fn send(&self, job: Job) {
+    pub(crate) fn send(&self, job: Job) {
         match self.jobs.try_send(job) {
             Ok(()) => {}
             Err(TrySendError::Full(job)) => job.refuse(Refused::Busy),
@@ -252,7 +250,7 @@ impl Drop for Store {
 }
 
 /// What an item takes in the log, roughly and rather too much.
-fn bytes_of(item: &Item) -> usize {
+pub(crate) fn bytes_of(item: &Item) -> usize {
     let contact = item.contact.iter().flat_map(|contact| {
         [
             &contact.phone,

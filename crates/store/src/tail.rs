@@ -8,6 +8,7 @@ use crate::error::ReadError;
 use crate::format::Unreadable;
 use crate::format::entry::{self, EntryKind};
 use crate::format::group::Salt;
+use crate::format::values_v1;
 use crate::log::Geometry;
 use crate::state::TailEntry;
 
@@ -36,7 +37,10 @@ pub(crate) fn read<'a>(
         EntryKind::Record if entry.sequence == at.sequence => Ok(Held::Record(entry.body)),
         // It begins with its own first record, which may have been settled and passed over.
         EntryKind::Block if entry.sequence <= at.sequence => Ok(Held::Block(entry.body)),
-        EntryKind::Record | EntryKind::Mark | EntryKind::Block => {
+        EntryKind::Values if entry.sequence <= at.sequence => {
+            values_v1::records(entry.body).map(Held::Block).map_err(ReadError::Damaged)
+        }
+        EntryKind::Record | EntryKind::Mark | EntryKind::Block | EntryKind::Values => {
             Err(ReadError::Damaged(Unreadable("another entry")))
         }
     }

@@ -18,6 +18,7 @@ use axum::Router;
 use axum::http::Request;
 use axum::response::IntoResponse as _;
 use axum::routing::{delete, get, post};
+use egress::Graph;
 use hyper::body::Incoming;
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
@@ -28,7 +29,7 @@ use tokio::sync::watch;
 
 use self::problem::Problem;
 use crate::app::secrets::ApiToken;
-use crate::app::sending::Sending;
+use crate::app::sending::{Routes, Sending};
 use crate::app::snapshot::Shown;
 
 /// What the handlers work with.
@@ -38,6 +39,8 @@ pub(crate) struct Side {
     pub(crate) token: ApiToken,
     pub(crate) numbers: Arc<Numbers>,
     pub(crate) sending: Sending,
+    /// For uploads: what calls are made with, and where to.
+    pub(crate) calls: (Graph, watch::Receiver<Arc<Routes>>),
     pub(crate) registry: Arc<Registry>,
     /// True once the box is to stop: nobody waits any more.
     pub(crate) stopped: watch::Receiver<bool>,

@@ -21,6 +21,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use egress::Journal as _;
 use ingress::{RequestLimits, Tls, Transport, Webhook};
 use model::WallTime;
 use prometheus_client::registry::Registry;
@@ -38,7 +39,7 @@ use self::delivery::DeliveryThread;
 use self::front::Front;
 use self::journal::StoreJournal;
 use self::secrets::Secrets;
-use self::sending::Sending;
+use self::sending::SendingThread;
 use self::snapshot::Shown;
 use crate::config::accepted::{self, Start};
 use crate::config::{self, Config, Loaded, Problems};
@@ -52,6 +53,7 @@ pub struct App {
     front: Front,
     api_address: SocketAddr,
     delivery: Option<DeliveryThread>,
+    sending: SendingThread,
     tasks: Vec<JoinHandle<()>>,
     stop: watch::Sender<bool>,
     broken: watch::Receiver<bool>,
@@ -110,6 +112,14 @@ impl App {
             &mut registry,
         )?;
 
+        let (sending, questions) = SendingThread::start(
+            config,
+            Arc::clone(&store),
+            journal.watch(),
+            Arc::clone(&numbers),
+            &mut registry,
+        )?;
+
         let shown = Arc::new(Shown {
             store: Arc::clone(&store),
             journal: Arc::clone(&journal),
@@ -118,6 +128,7 @@ impl App {
             endpoint: config.crm.endpoints.first().map(|endpoint| endpoint.name.clone()),
             refused: refused.as_ref().map(Problems::summary),
             tls: tls.clone(),
+            sending: sending.status(),
         });
         metrics::register(&mut registry, Arc::clone(&shown));
         let (broken_sender, broken) = watch::channel(false);
@@ -126,7 +137,8 @@ impl App {
             shown: Arc::clone(&shown),
             token: secrets.api_token(),
             numbers,
-            sending: Sending::new().0,
+            sending: questions,
+            calls: sending.calls(),
             registry: Arc::new(registry),
             stopped: stopped.clone(),
         };
@@ -144,7 +156,7 @@ impl App {
             tracing::warn!(%error, "this configuration couldn't be kept as the last one that works");
         }
         tracing::info!(webhook = %front.address(), api = %api_address, store = store.id(), "the gateway is up");
-        Ok(Self { loaded, store, secrets, front, api_address, delivery, tasks, stop, broken })
+        Ok(Self { loaded, store, secrets, front, api_address, delivery, sending, tasks, stop, broken })
     }
 
     /// Where Meta's webhooks are taken.
@@ -162,7 +174,10 @@ impl App {
     /// Reads secrets and certificates again; what can't be read stays as it was, and is said.
     pub fn reload(&self) {
         match self.loaded.reload_secrets(&config::system_env) {
-            Ok(config) => self.secrets.replace(&config),
+            Ok(config) => {
+                self.secrets.replace(&config);
+                self.sending.replace(&config);
+            }
             Err(problems) => {
                 tracing::error!(%problems, "the secrets couldn't be read again; the old ones stay");
             }
@@ -184,15 +199,17 @@ impl App {
         tracing::info!("draining");
         self.stop.send_replace(true);
         // All sides drain at the same time, so that one deadline holds for all.
-        let (delivery, front) = (self.delivery, self.front);
+        let (delivery, front, sending) = (self.delivery, self.front, self.sending);
         let delivery = tokio::task::spawn_blocking(move || delivery.map_or(Ok(()), DeliveryThread::stop));
         let front = tokio::task::spawn_blocking(move || front.join());
+        let sending = tokio::task::spawn_blocking(move || sending.stop());
         let mut panicked = false;
         for task in self.tasks {
             panicked |= task.await.is_err();
         }
         panicked |= delivery.await?.is_err();
         panicked |= front.await?.is_err();
+        panicked |= sending.await?.is_err();
         let store = Arc::clone(&self.store);
         tokio::task::spawn_blocking(move || store.close()).await?;
         tracing::info!("stopped");

@@ -31,6 +31,8 @@ pub struct Shown {
     pub refused: Option<String>,
     /// The public listener's certificate.
     pub tls: Option<Tls>,
+    /// How sending stands.
+    pub(crate) sending: watch::Receiver<super::sending::Status>,
 }
 
 /// One look at everything.
@@ -52,6 +54,8 @@ pub struct Snapshot {
     pub disk: Disk,
     /// How delivery is doing; `None` where the CRM pulls.
     pub delivery: Option<Delivery>,
+    /// How sending is doing.
+    pub sending: super::sending::Shown,
     /// When the public certificate ends, where there is one.
     pub certificate_expires: Option<String>,
     /// What a person should see to; empty when all is well.
@@ -139,6 +143,7 @@ impl Shown {
                 damage: health.counters.holes + health.counters.damaged,
             },
             delivery,
+            sending: self.sending.borrow().shown(),
             certificate_expires: self.tls.as_ref().map(|tls| tls.expires().rfc3339_seconds()),
         }
     }
@@ -215,6 +220,7 @@ impl Shown {
         if let Some(fault) = self.tls.as_ref().and_then(Tls::fault) {
             alarms.push(format!("the new certificate can't be used, the old one stays: {fault}"));
         }
+        alarms.extend(self.sending.borrow().alarms());
         alarms
     }
 }

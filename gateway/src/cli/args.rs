@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use reqwest::Url;
 
+use super::{Queue, Quota, SendMessage};
 use crate::config::units;
 
 /// Where a configuration is when nobody says otherwise.
@@ -66,6 +67,24 @@ pub enum Command {
     /// Look after what the CRM refused
     #[command(after_help = "Example:\n  wagate deadletters\n  wagate deadletters retry 00000000000000001234")]
     Deadletters(DeadLetters),
+    /// Send a message through a running gateway
+    ///
+    /// It is queued durably and goes as soon as it may: within the limits, and a free-form message only while the
+    /// customer's window is open. One of --text, --template, --reply, --media-id and --link says what.
+    #[command(
+        after_help = "Example:\n  wagate send --to +85261234567 --text \"It's ready.\" --wait 30s\n  wagate send --to +85261234567 --template order_ready --language en_US --param Ann\n  wagate send --to +85261234567 --reply thanks --field lead.first_name=Ann"
+    )]
+    Send(SendMessage),
+    /// Look after messages that aren't over
+    ///
+    /// Without an action: list them, the oldest first, with the reason where they wait.
+    #[command(
+        after_help = "Example:\n  wagate queue --uncertain\n  wagate queue show m-00000000000000000000000007\n  wagate queue resolve m-00000000000000000000000007 --as sent"
+    )]
+    Queue(Queue),
+    /// Show what of each limit is used, and what keeps numbers from sending
+    #[command(after_help = "Example:\n  wagate quota --json")]
+    Quota(Quota),
 }
 
 /// The configuration to go by.
@@ -150,6 +169,37 @@ pub struct SimulateWhatsapp {
     /// Where chance starts: the seed of an earlier run gives its message ids once more
     #[arg(long, value_name = "SEED")]
     pub seed: Option<u64>,
+    /// The way back.
+    #[command(flatten)]
+    pub graph: Box<SimulateGraph>,
+}
+
+/// The half of `wagate simulate whatsapp` that the gateway sends to.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Graph")]
+pub struct SimulateGraph {
+    /// Play the Graph API here, too, such as 127.0.0.1:8900: takes what the gateway sends (its endpoint
+    /// is http://ADDRESS/v24.0), sends statuses to --webhook, and tells at the end what was received;
+    /// goes on until Ctrl-C or --for
+    #[arg(long, value_name = "ADDRESS")]
+    pub graph: Option<SocketAddr>,
+    /// The token that the gateway has to bring (written like the secret); without it any token will do
+    #[arg(long, value_name = "SECRET", requires = "graph")]
+    pub graph_token: Option<String>,
+    /// Where it can be told to misbehave, by POST /behave, and asked what it received, by GET /observed;
+    /// nowhere by default
+    #[arg(long, value_name = "ADDRESS", requires = "graph")]
+    pub control: Option<SocketAddr>,
+    /// Misbehave from the start, any number of times: refuse,code=131056,share=30 (of 100 messages) or
+    /// next=5 (only so many); fail,code=131026 (taken, then a failed status);
+    /// no_answer,taken=true,ms=40000; half_answer; slow,ms=900; window,tells=at_once (131047 in the
+    /// answer), later or never; business_scoped; throttle,percent=95,regain_minutes=5;
+    /// statuses,batch=1000,duplicate=20,disorder=20,early=20,unread=50,lost=1
+    #[arg(long, value_name = "BEHAVIOUR", requires = "graph")]
+    pub behave: Vec<simulate::graph::Behaviour>,
+    /// Where the days of the report begin, such as Asia/Hong_Kong
+    #[arg(long, value_name = "ZONE", requires = "graph", default_value = "UTC")]
+    pub timezone: String,
 }
 
 /// How fast webhooks go out.

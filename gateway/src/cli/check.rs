@@ -5,21 +5,31 @@ use super::args::Check;
 use crate::config::{self, Problem, Severity};
 use crate::out;
 
-/// Reads the configuration and prints what is wrong with it. Touches nothing.
+/// Reads the configuration, and the rate card that it names, and prints what is wrong with them. Touches
+/// nothing.
 pub(super) fn run(args: &Check) -> anyhow::Result<Exit> {
-    let (exit, problems) = match config::load(&args.config.config, &config::system_env) {
+    let (exit, problems, card) = match config::load(&args.config.config, &config::system_env) {
         Ok(loaded) => {
             let not_yet = loaded.not_yet().into_iter().map(as_warning);
             let mut problems = loaded.warnings.clone();
             problems.list.extend(not_yet);
-            (Exit::Done, problems)
+            let exit = if loaded.rate_card.is_some() { Exit::Refused } else { Exit::Done };
+            (exit, problems, loaded.rate_card)
         }
-        Err(problems) => (Exit::Refused, problems),
+        Err(problems) => (Exit::Refused, problems, None),
     };
     if args.json {
-        out::json(&problems.json())?;
+        let mut answer = problems.json();
+        if let Some(card) = &card {
+            answer["ok"] = false.into();
+            answer["rate_card"] = card.json();
+        }
+        out::json(&answer)?;
     } else {
         out::answer(&problems.render(out::colour()))?;
+        if let Some(card) = &card {
+            out::answer(&format!("\n{}", card.render(out::colour())))?;
+        }
     }
     Ok(exit)
 }

@@ -1,7 +1,8 @@
 //! Asking a running gateway.
 
 use anyhow::{Context as _, bail};
-use reqwest::{Method, Url};
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Method, RequestBuilder, Url};
 use serde_json::Value;
 
 use super::{ApiArgs, Target};
@@ -43,16 +44,65 @@ impl Client {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        let request = self.http.request(method, url).bearer_auth(self.target.token.expose());
+        self.answer(self.http.request(method, url)).await
+    }
+
+    /// Asks with POST and a JSON body.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub(super) async fn post(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &Value,
+    ) -> anyhow::Result<Value> {
+        let mut request = self.http.request(Method::POST, self.target.url.join(path)?);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.header(CONTENT_TYPE, "application/json").body(body.to_string());
+        self.answer(request).await
+    }
+
+    async fn answer(&self, request: RequestBuilder) -> anyhow::Result<Value> {
+        let request = request.bearer_auth(self.target.token.expose());
         let unreachable = || format!("no gateway answers at {}: is it running?", self.target.url);
         let response = request.send().await.with_context(unreachable)?;
         let status = response.status();
         let body = response.bytes().await.with_context(unreachable)?;
         let value: Value = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body)? };
         if !status.is_success() {
-            let detail = value.get("detail").and_then(Value::as_str).unwrap_or("no reason was given");
-            bail!("the gateway says {}: {detail}", status.as_u16());
+            bail!("the gateway says {}: {}", status.as_u16(), complaint(&value));
         }
         Ok(value)
+    }
+}
+
+/// What a problem document says: its detail, and below it each member of the request that is wrong.
+fn complaint(problem: &Value) -> String {
+    let mut text = problem["detail"].as_str().unwrap_or("no reason was given").to_owned();
+    for error in problem["errors"].as_array().into_iter().flatten() {
+        let part = |name: &str| error[name].as_str().unwrap_or_default();
+        text += &format!("\n  {} {}", part("pointer"), part("detail"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_complaint_names_each_member_that_is_wrong() {
+        assert_eq!(complaint(&Value::Null), "no reason was given");
+        let problem = json!({ "detail": "the message can't be sent", "errors": [
+            { "pointer": "/to", "detail": "is no phone number" }, { "pointer": "/text/body", "detail": "is empty" }] });
+        assert_eq!(
+            complaint(&problem),
+            "the message can't be sent\n  /to is no phone number\n  /text/body is empty"
+        );
     }
 }

@@ -7,6 +7,7 @@ mod dead_letters;
 mod demo;
 mod records;
 mod run;
+mod sending;
 mod simulate;
 mod status;
 mod stop;
@@ -18,8 +19,9 @@ use clap::Parser;
 
 pub use args::{
     ApiArgs, Check, Cli, Command, ConfigArgs, DeadLetters, DeadLettersAction, Demo, Rate, Records, Simulate,
-    SimulateCrm, SimulateWhatsapp, Status,
+    SimulateCrm, SimulateGraph, SimulateWhatsapp, Status,
 };
+pub use sending::{Queue, QueueAction, Quota, SendMessage};
 pub use stop::Stops;
 pub use target::Target;
 
@@ -82,6 +84,9 @@ fn dispatch(command: &Command) -> anyhow::Result<Exit> {
         Command::Status(args) => status::run(args),
         Command::Records(args) => records::run(args),
         Command::Deadletters(args) => dead_letters::run(args),
+        Command::Send(args) => sending::send(args),
+        Command::Queue(args) => sending::queue(args),
+        Command::Quota(args) => sending::quota(args),
     }
 }
 

@@ -22,6 +22,9 @@ pub(super) fn run(args: &ConfigArgs) -> anyhow::Result<Exit> {
     for warning in &start.loaded.warnings.list {
         tracing::warn!("{}", start.loaded.warnings.line(warning));
     }
+    if let Some(problems) = &start.loaded.rate_card {
+        tracing::error!("the rate card can't be used, so nobody knows what messages cost: {problems}");
+    }
     // Of the API, alarms and signals; webhooks and deliveries have threads of their own.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

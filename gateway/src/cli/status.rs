@@ -63,6 +63,23 @@ fn describe(status: &Value) -> String {
     } else {
         line("delivery", "none configured: the CRM pulls".to_owned());
     }
+    if status["sending"].is_object() {
+        let count = |name: &str| text(&format!("/sending/{name}"));
+        line(
+            "sending",
+            format!(
+                "{} queued, {} held, {} on their way, {} uncertain",
+                count("queued"),
+                count("held"),
+                count("sending"),
+                count("uncertain")
+            ),
+        );
+        for stop in status.pointer("/sending/stopped").and_then(Value::as_array).into_iter().flatten() {
+            let part = |name: &str| stop[name].as_str().unwrap_or("-").to_owned();
+            line("STOPPED", format!("{}: {}; see `wagate quota`", part("number"), part("reason")));
+        }
+    }
     let bytes =
         |pointer: &str| status.pointer(pointer).and_then(Value::as_u64).map_or_else(|| "-".to_owned(), size);
     line("disk", format!("{} live, {} on disk", bytes("/disk/live_bytes"), bytes("/disk/file_bytes")));
@@ -77,7 +94,8 @@ fn describe(status: &Value) -> String {
     page
 }
 
-fn span(seconds: f64) -> String {
+/// A time as people say it.
+pub(super) fn span(seconds: f64) -> String {
     match seconds {
         s if s < 120.0 => format!("{s:.0} s"),
         s if s < 7_200.0 => format!("{:.0} min", s / 60.0),
@@ -90,4 +108,26 @@ fn size(bytes: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "a size for people")]
     let mib = bytes as f64 / f64::from(1 << 20);
     if mib < 1024.0 { format!("{mib:.1} MiB") } else { format!("{:.1} GiB", mib / 1024.0) }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn sending_is_shown_where_the_gateway_says_how_it_stands() {
+        let page = describe(&json!({ "ready": true }));
+        assert!(!page.contains("sending"), "{page}");
+        let page = describe(
+            &json!({ "ready": true, "sending": { "queued": 3, "held": 12, "sending": 1, "uncertain": 0,
+            "stopped": [{ "number": "106540352242922", "reason": "the token has expired" }] } }),
+        );
+        assert!(page.contains("\nsending       3 queued, 12 held, 1 on their way, 0 uncertain\n"), "{page}");
+        assert!(
+            page.contains("\nSTOPPED       106540352242922: the token has expired; see `wagate quota`\n"),
+            "{page}"
+        );
+    }
 }

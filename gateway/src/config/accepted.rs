@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::keys::{self, Fallback};
+use super::keys::{Fallback, Form};
 use super::{Env, Loaded, Problems, Source, load, parse, syntax};
 
 /// The name of the copy in the store.
@@ -107,7 +107,7 @@ fn places(refused: &Source) -> Vec<PathBuf> {
         .and_then(|store| store.get_ref().get("path"))
         .and_then(|path| path.get_ref().as_str())
         .map(|path| refused.base.join(path).join(IN_STORE));
-    let default = keys::find("store.path").and_then(|key| match key.default {
+    let default = Form::Configuration.find("store.path").and_then(|key| match key.default {
         Fallback::Is(text) => Some(Path::new(text.trim_matches('"')).join(IN_STORE)),
         Fallback::Required | Fallback::Otherwise(_) => None,
     });
@@ -121,7 +121,8 @@ fn read(place: &Path, file: &Path) -> Option<Source> {
     if kept.format != FORMAT || kept.file != file {
         return None;
     }
-    Some(Source { file: kept.file, base: kept.base, text: kept.text })
+    let form = Form::Configuration;
+    Some(Source { file: kept.file, base: kept.base, text: kept.text, form })
 }
 
 /// Replaces a file in one step that survives a power cut: the old content or the new, never a

@@ -3,9 +3,11 @@
 use std::io::Read;
 use std::path::Path;
 
+use super::keys::Form;
 use super::reader::Reader;
+use super::syntax::Parsed;
 use super::types::{ClientAuthMode, CrmKind, Tls};
-use super::{Config, Problem, Problems, Severity, Source, secret, sections, syntax, unknown};
+use super::{Config, Problem, Problems, Severity, Source, rate_card, secret, sections, syntax, unknown};
 
 /// Looks up a variable of the environment.
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -26,6 +28,9 @@ pub struct Loaded {
     pub config: Config,
     /// What a person should know about it; no mistakes among them.
     pub warnings: Problems,
+    /// What is wrong with the rate card that it names; the configuration then has none. Prices are known
+    /// by nobody else, so this stops no start: it is to be said loudly.
+    pub rate_card: Option<Problems>,
 }
 
 impl Loaded {
@@ -77,7 +82,7 @@ impl Loaded {
 /// # Errors
 /// With everything that is wrong with it.
 pub fn load(path: &Path, env: Env<'_>) -> Result<Loaded, Problems> {
-    match read(path) {
+    match read(path, Form::Configuration) {
         Ok(text) => {
             let mut source = Source::new(path, text);
             // So that it still holds when the text is kept and read again from another folder.
@@ -86,21 +91,18 @@ pub fn load(path: &Path, env: Env<'_>) -> Result<Loaded, Problems> {
             }
             parse(source, env)
         }
-        Err(message) => {
-            let key = String::new();
-            let problem = Problem { severity: Severity::Mistake, span: None, key, message, help: None };
-            Err(Problems::new(Source::new(path, String::new()), vec![problem]))
-        }
+        Err(message) => Err(Problems::of_file(Source::new(path, String::new()), message)),
     }
 }
 
-fn read(path: &Path) -> Result<String, String> {
+/// The text of a file, or why there is none.
+pub(super) fn read(path: &Path, form: Form) -> Result<String, String> {
     let cannot = |error: std::io::Error| format!("can't be read: {}", secret::reason(&error));
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(cannot)?;
     file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(cannot)?;
     if bytes.len() as u64 > MAX_FILE {
-        return Err("this file is larger than 1 MiB: that is no configuration".to_owned());
+        return Err(format!("this file is larger than 1 MiB: it isn't {}", form.noun()));
     }
     String::from_utf8(bytes).map_err(|error| {
         let line =
@@ -117,7 +119,17 @@ pub fn parse(source: Source, env: Env<'_>) -> Result<Loaded, Problems> {
     let (config, list) = examine(&source, env);
     let problems = Problems::new(source, list);
     match config {
-        Some(config) if !problems.refuse() => Ok(Loaded { config, warnings: problems }),
+        Some(mut config) if !problems.refuse() => {
+            let rate_card = match config.costs.rate_card.as_deref().map(rate_card::read) {
+                None => None,
+                Some(Ok(cards)) => {
+                    config.costs.cards = cards;
+                    None
+                }
+                Some(Err(problems)) => Some(problems),
+            };
+            Ok(Loaded { config, warnings: problems, rate_card })
+        }
         _ => Err(problems),
     }
 }
@@ -125,7 +137,7 @@ pub fn parse(source: Source, env: Env<'_>) -> Result<Loaded, Problems> {
 fn examine(source: &Source, env: Env<'_>) -> (Option<Config>, Vec<Problem>) {
     let mended = syntax::mend(source);
     let parsed = syntax::parse(source, &mended);
-    let misplaced = unknown::misplaced(&parsed.table);
+    let misplaced = unknown::misplaced(source.form, &parsed.table);
     let mut excused = misplaced.excused;
     if !parsed.problems.is_empty() {
         // What seems to be missing may stand in what couldn't be understood.
@@ -133,11 +145,21 @@ fn examine(source: &Source, env: Env<'_>) -> (Option<Config>, Vec<Problem>) {
     }
     let reader = Reader::new(source, env, excused);
     let config = sections::config(&reader.root(&parsed.table));
+    let list = together(source, parsed, misplaced.problems, reader.into_problems());
+    (config, list)
+}
+
+/// All problems, without those that follow from a line that can't be parsed.
+pub(super) fn together(
+    source: &Source,
+    parsed: Parsed<'_>,
+    misplaced: Vec<Problem>,
+    read: Vec<Problem>,
+) -> Vec<Problem> {
     let mut list = parsed.problems;
-    let others = misplaced.problems.into_iter().chain(reader.into_problems());
-    list.extend(others.filter(|problem| {
+    list.extend(misplaced.into_iter().chain(read).filter(|problem| {
         let line = problem.span.as_ref().map(|span| source.position(span.start).0);
         line.is_none_or(|line| !parsed.lines.contains(&line))
     }));
-    (config, list)
+    list
 }

@@ -4,7 +4,7 @@
 //! ([`reader`], [`sections`]), reads the secrets that it names, and gives back either a typed
 //! [`Config`] with the warnings beside it, or all [`Problems`]. The one list of keys with their
 //! types, ranges and defaults is [`keys::KEYS`]; start reading there. [`accepted`] keeps the last
-//! configuration that worked.
+//! configuration that worked. The rate card is a second file, read by the same means.
 //!
 //! What must always hold: no message, however broken the file, shows an inline secret; and no
 //! byte of a file makes the reader panic.
@@ -13,6 +13,7 @@ pub mod accepted;
 pub mod keys;
 mod load;
 mod problem;
+pub mod rate_card;
 mod reader;
 mod render;
 mod secret;
@@ -28,6 +29,6 @@ pub use load::{Env, Loaded, load, parse, system_env};
 pub use problem::{Problem, Problems, Severity, Source};
 pub use secret::Secret;
 pub use types::{
-    Acme, Api, ClientAuth, ClientAuthMode, Config, Crm, CrmEndpoint, CrmKind, CrmMode, Health, Limits, Log,
-    LogFormat, LogLevel, Number, Store, Tls, Webhook, WhatsApp, WhatsAppEndpoint,
+    Acme, Api, ClientAuth, ClientAuthMode, Clock, Config, Costs, Crm, CrmEndpoint, CrmKind, CrmMode, Health,
+    Limits, Log, LogFormat, LogLevel, Number, Store, Tls, Uncertain, Webhook, WhatsApp, WhatsAppEndpoint,
 };

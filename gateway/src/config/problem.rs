@@ -4,6 +4,8 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use super::keys::Form;
+
 /// How much a problem matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -38,6 +40,8 @@ pub struct Source {
     pub base: PathBuf,
     /// What stands in it.
     pub text: String,
+    /// What kind of file it is.
+    pub form: Form,
 }
 
 impl Source {
@@ -45,7 +49,13 @@ impl Source {
     #[must_use]
     pub fn new(file: &Path, text: String) -> Self {
         let base = file.parent().unwrap_or(Path::new("")).to_owned();
-        Self { file: file.to_owned(), base, text }
+        Self { file: file.to_owned(), base, text, form: Form::Configuration }
+    }
+
+    /// Takes `text` as the content of the rate card `file`.
+    #[must_use]
+    pub fn rate_card(file: &Path, text: String) -> Self {
+        Self { form: Form::RateCard, ..Self::new(file, text) }
     }
 
     /// Line and column of a byte of the text, both from 1; the column counts characters. What
@@ -88,6 +98,13 @@ pub struct Problems {
 }
 
 impl Problems {
+    /// One mistake that is about the file as a whole.
+    pub(super) fn of_file(source: Source, message: String) -> Self {
+        let key = String::new();
+        let problem = Problem { severity: Severity::Mistake, span: None, key, message, help: None };
+        Self::new(source, vec![problem])
+    }
+
     /// Sorts `list` by place; what is about the file as a whole comes last.
     pub(super) fn new(source: Source, mut list: Vec<Problem>) -> Self {
         let place = |problem: &Problem| problem.span.as_ref().map_or(usize::MAX, |span| span.start);

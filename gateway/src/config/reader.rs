@@ -6,7 +6,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::keys::{self, Fallback, Key};
+use super::keys::{Fallback, Key};
 use super::values::Fault;
 use super::{Env, Problem, Severity, Source};
 
@@ -144,7 +144,8 @@ impl<'r> Section<'r> {
     }
 
     fn key(&self, name: &str) -> &'static Key {
-        let key = keys::find(&join(&self.pattern, name)).expect("a test asks for every key of the list");
+        let key = self.reader.source.form.find(&join(&self.pattern, name));
+        let key = key.expect("a test asks for every key of the list");
         #[cfg(test)]
         self.reader.asked.borrow_mut().insert(key.path);
         key

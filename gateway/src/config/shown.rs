@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use toml::de::{DeArray, DeTable, DeValue};
 
-use super::keys::{self, Kind, Shape};
+use super::keys::{Form, Kind, Shape};
 use super::reader::join;
 use super::{Source, secret, syntax};
 
@@ -31,6 +31,7 @@ pub(super) struct Lines<'s> {
 
 /// Parts of the text by what may be done with them.
 struct Places<'s> {
+    form: Form,
     text: &'s str,
     /// Never shown.
     hidden: Vec<Range<usize>>,
@@ -52,7 +53,8 @@ impl<'s> Lines<'s> {
     pub(super) fn of(source: &'s Source) -> Self {
         let mended = syntax::mend(source);
         let parsed = syntax::parse(source, &mended);
-        let mut places = Places { text: &source.text, hidden: Vec::new(), known: Vec::new() };
+        let mut places =
+            Places { form: source.form, text: &source.text, hidden: Vec::new(), known: Vec::new() };
         places.table(&parsed.table, "", false);
         Self { source, places, broken: parsed.lines }
     }
@@ -72,7 +74,7 @@ impl<'s> Lines<'s> {
             .map(|(at, _)| at)
             .find(|at| broken || !self.places.known.iter().any(|range| range.contains(&(start + at))));
         let line = line[..comment.unwrap_or(line.len())].trim_end();
-        let plain = if broken { broken_prefix(line) } else { key_prefix(line) };
+        let plain = if broken { broken_prefix(self.source.form, line) } else { key_prefix(line) };
         let mut shown = String::new();
         let mut marks: Option<(usize, usize)> = None;
         for (count, (at, character)) in line.char_indices().enumerate() {
@@ -106,7 +108,7 @@ impl<'s> Lines<'s> {
 
 /// How much of a line that couldn't be parsed may be shown as it is: all of it if it's a header,
 /// or a known key with one word behind it, else what stands before the value.
-fn broken_prefix(line: &str) -> usize {
+fn broken_prefix(form: Form, line: &str) -> usize {
     if is_header(line) {
         return line.len();
     }
@@ -114,7 +116,7 @@ fn broken_prefix(line: &str) -> usize {
         return 0;
     };
     let last = name.trim().rsplit('.').next().unwrap_or_default();
-    let mut homes = keys::KEYS.iter().filter(|key| key.name() == last).peekable();
+    let mut homes = form.keys().iter().filter(|key| key.name() == last).peekable();
     let harmless = homes.peek().is_some() && homes.all(|key| !key.kind.is_secret());
     let value = value.trim();
     if harmless
@@ -142,10 +144,10 @@ fn is_header(line: &str) -> bool {
 }
 
 /// Whether the value of a known key holds no secret. Some write one into a URL all the same.
-fn may_be_shown(pattern: &str, value: &DeValue<'_>) -> bool {
+fn may_be_shown(form: Form, pattern: &str, value: &DeValue<'_>) -> bool {
     let url_with_more =
         |kind| kind == Kind::Url && value.as_str().is_some_and(|url| url.contains(['@', '?']));
-    keys::find(pattern).is_some_and(|key| !key.kind.is_secret() && !url_with_more(key.kind))
+    form.find(pattern).is_some_and(|key| !key.kind.is_secret() && !url_with_more(key.kind))
 }
 
 impl Places<'_> {
@@ -154,7 +156,7 @@ impl Places<'_> {
         for (key, value) in table.iter() {
             self.known.push(key.span());
             let inner = join(pattern, key.get_ref());
-            let shape = keys::shape(&inner).filter(|_| !all);
+            let shape = self.form.shape(&inner).filter(|_| !all);
             match (shape, value.get_ref()) {
                 (Some(Shape::Table), DeValue::Table(table)) => self.table(table, &inner, false),
                 (Some(Shape::Tables), DeValue::Array(entries)) => {
@@ -167,7 +169,9 @@ impl Places<'_> {
                         self.hidden.push(value.span());
                     }
                 }
-                (Some(Shape::Value), other) if may_be_shown(&inner, other) => self.known.push(value.span()),
+                (Some(Shape::Value), other) if may_be_shown(self.form, &inner, other) => {
+                    self.known.push(value.span())
+                }
                 (_, DeValue::Array(entries)) => self.array(entries, &inner, true),
                 (_, other) => self.hide(other, value.span()),
             }

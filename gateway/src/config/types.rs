@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
+use policy::sending::{Micros, RateCard};
 use reqwest::Url;
 use reqwest::header::HeaderName;
 
@@ -29,6 +30,10 @@ pub struct Config {
     pub whatsapp: WhatsApp,
     /// The way to the CRM.
     pub crm: Crm,
+    /// What messages cost.
+    pub costs: Costs,
+    /// When the machine's clock is believed.
+    pub clock: Clock,
     /// What the program says about itself.
     pub log: Log,
 }
@@ -166,6 +171,30 @@ pub struct WhatsApp {
     pub endpoints: Vec<WhatsAppEndpoint>,
     /// When an endpoint counts as ill.
     pub health: Health,
+    /// What becomes of messages that were posted without anybody knowing what came of it.
+    pub uncertain: Uncertain,
+}
+
+impl WhatsApp {
+    /// Whether some endpoint serves the number of this phone number id.
+    #[must_use]
+    pub fn serves(&self, phone_number_id: &str) -> bool {
+        let all_or_this = |endpoint: &WhatsAppEndpoint| {
+            endpoint.numbers.as_ref().is_none_or(|ids| ids.iter().any(|id| id == phone_number_id))
+        };
+        self.endpoints.iter().any(all_or_this)
+    }
+}
+
+/// `[whatsapp.uncertain]`: how long after its call an uncertain message is sent again; `None`: a person decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Uncertain {
+    /// Of priority `reply`.
+    pub reply: Option<Duration>,
+    /// Of priority `service`.
+    pub service: Option<Duration>,
+    /// Of priority `campaign`.
+    pub campaign: Option<Duration>,
 }
 
 /// One of `[[whatsapp.endpoints]]`
@@ -259,6 +288,24 @@ pub struct CrmEndpoint {
     pub name: String,
     /// Where records are posted to.
     pub url: Url,
+}
+
+/// `[costs]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Costs {
+    /// The file of the rate cards.
+    pub rate_card: Option<PathBuf>,
+    /// What stands in it; empty without such a file, and when it has mistakes.
+    pub cards: Vec<RateCard>,
+    /// At this prepaid balance or below people are told.
+    pub low_water: Option<Micros>,
+}
+
+/// `[clock]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Clock {
+    /// How far the machine's clock may be ahead of the last known time at a start to be believed.
+    pub believed_ahead: Duration,
 }
 
 /// `[log]`

@@ -2,7 +2,7 @@
 
 use toml::de::{DeTable, DeValue};
 
-use super::keys::{self, Shape};
+use super::keys::{Form, Shape};
 use super::reader::join;
 use super::{Problem, Severity};
 
@@ -14,16 +14,17 @@ const MISTYPED: f64 = 0.75;
 const LONGEST_KEY: usize = 60;
 
 /// What has no place in a file.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Misplaced {
+    form: Form,
     pub(super) problems: Vec<Problem>,
     /// Where something was meant to stand: nothing more needs to be said to be missing there.
     pub(super) excused: Vec<String>,
 }
 
 /// Goes through the whole file.
-pub(super) fn misplaced(root: &DeTable<'_>) -> Misplaced {
-    let mut found = Misplaced::default();
+pub(super) fn misplaced(form: Form, root: &DeTable<'_>) -> Misplaced {
+    let mut found = Misplaced { form, problems: Vec::new(), excused: Vec::new() };
     found.table(root, "", "");
     found
 }
@@ -34,7 +35,7 @@ impl Misplaced {
             let name = shown(key.get_ref());
             let path = join(path, &name);
             let inner = join(pattern, key.get_ref());
-            let (problem, span) = match (keys::shape(&inner), value.get_ref()) {
+            let (problem, span) = match (self.form.shape(&inner), value.get_ref()) {
                 (Some(Shape::Value), _) => continue,
                 (Some(Shape::Table), DeValue::Table(table)) => {
                     self.table(table, &path, &inner);
@@ -59,7 +60,7 @@ impl Misplaced {
                 }
                 (None, _) => {
                     let help = self.suggest(key.get_ref(), pattern);
-                    let place = if pattern.is_empty() { "a configuration" } else { "this table" };
+                    let place = if pattern.is_empty() { self.form.noun() } else { "this table" };
                     ((format!("`{name}` is not a key of {place}"), Some(help)), key.span())
                 }
             };
@@ -95,7 +96,7 @@ impl Misplaced {
     /// The nearest valid key: mistyped here, at home elsewhere, alike here, alike elsewhere, or
     /// else what is valid here.
     fn suggest(&mut self, name: &str, pattern: &str) -> String {
-        let here = keys::children(pattern);
+        let here = self.form.children(pattern);
         let best = here.iter().map(|word| (alike(name, word), *word)).max_by(|a, b| a.0.total_cmp(&b.0));
         let mut mean_here = |word: &str| {
             self.excused.push(join(pattern, word));
@@ -104,7 +105,7 @@ impl Misplaced {
         if let Some((_, word)) = best.filter(|(likeness, _)| *likeness >= MISTYPED) {
             return mean_here(word);
         }
-        let mut homes = homes(name);
+        let mut homes = homes(self.form, name);
         // A key that is at home further in was most likely meant there.
         if homes.iter().any(|home| home.starts_with(&join(pattern, ""))) {
             homes.retain(|home| home.starts_with(&join(pattern, "")));
@@ -115,7 +116,9 @@ impl Misplaced {
             return mean_here(word);
         }
         if homes.is_empty() {
-            homes = keys::KEYS
+            homes = self
+                .form
+                .keys()
                 .iter()
                 .filter(|key| alike(name, key.name()) >= MISTYPED)
                 .map(|key| key.path)
@@ -126,7 +129,7 @@ impl Misplaced {
             homes => {
                 // A key that belongs elsewhere is usually missed there.
                 self.excused.extend(homes.iter().map(|home| (*home).to_owned()));
-                let named: Vec<String> = homes.iter().take(3).map(|home| named(home)).collect();
+                let named: Vec<String> = homes.iter().take(3).map(|home| named(self.form, home)).collect();
                 format!("did you mean {}?", named.join(" or "))
             }
         }
@@ -134,9 +137,9 @@ impl Misplaced {
 }
 
 /// The keys and tables of this name in any table.
-fn homes(name: &str) -> Vec<&'static str> {
+fn homes(form: Form, name: &str) -> Vec<&'static str> {
     let mut homes: Vec<&'static str> = Vec::new();
-    for key in keys::KEYS {
+    for key in form.keys() {
         let mut end = 0;
         for part in key.path.split('.') {
             end += part.len();
@@ -151,12 +154,12 @@ fn homes(name: &str) -> Vec<&'static str> {
 }
 
 /// A key as one would say where it stands: `[webhook] verify_token`.
-fn named(path: &str) -> String {
+fn named(form: Form, path: &str) -> String {
     let header = |path: &str| match path.strip_suffix("[]") {
         Some(tables) => format!("[[{}]]", tables.replace("[]", "")),
         None => format!("[{}]", path.replace("[]", "")),
     };
-    match (keys::shape(path), path.rsplit_once('.')) {
+    match (form.shape(path), path.rsplit_once('.')) {
         (Some(Shape::Value), Some((table, name))) => format!("`{} {name}`", header(table)),
         (Some(Shape::Tables), _) => format!("`{}`", header(&format!("{path}[]"))),
         _ => format!("`{}`", header(path)),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use wagate::config::keys::KEYS;
+use wagate::config::keys::{CARD_KEYS, KEYS, Key};
 use wagate::config::{ClientAuthMode, Config, CrmKind, CrmMode, LogFormat, LogLevel, Severity, Tls};
 
 use crate::shop::Shop;
@@ -72,16 +72,16 @@ fn what_is_left_out_is_as_the_contract_shows_it() {
     let loaded = shop.parse(REQUIRED_ONLY).unwrap();
     let defaults = loaded.config.clone();
     let plain = |config: &Config| {
-        let Config { store, webhook, api, numbers, whatsapp, crm, log } = config;
+        let Config { store, webhook, api, numbers, whatsapp, crm, costs, clock, log } = config;
         let number = &numbers[0];
         format!(
-            "{store:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {log:?}",
+            "{store:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {costs:?} {clock:?} {log:?}",
             (webhook.listen, &webhook.path, &webhook.client_auth),
             api.listen,
             number.timezone.iana_name(),
             number.portfolio,
             number.limits,
-            whatsapp.health,
+            (whatsapp.health, whatsapp.uncertain),
             (&whatsapp.endpoints[0].name, &whatsapp.endpoints[0].path),
             (crm.kind, crm.mode),
             (crm.batch_every, crm.batch_size),
@@ -109,6 +109,15 @@ fn what_is_left_out_is_as_the_contract_shows_it() {
     assert_eq!((health.strikes, health.recover, health.timeout), (3, 3, Duration::from_secs(5)));
     assert_eq!((defaults.crm.kind, defaults.crm.mode), (CrmKind::Http, CrmMode::Realtime));
     assert_eq!((defaults.crm.batch_every, defaults.crm.batch_size), (Duration::from_secs(900), 100));
+    let uncertain = defaults.whatsapp.uncertain;
+    assert_eq!(
+        (uncertain.reply, uncertain.service, uncertain.campaign),
+        (None, None, None),
+        "a person decides"
+    );
+    assert_eq!((&defaults.costs.rate_card, defaults.costs.low_water), (&None, None));
+    let ahead = i64::try_from(defaults.clock.believed_ahead.as_millis()).unwrap();
+    assert_eq!(ahead, policy::sending::clock::BELIEVED_AHEAD_MS);
     assert_eq!((defaults.log.format, defaults.log.level), (LogFormat::Auto, LogLevel::Info));
     assert!(loaded.warnings.of(Severity::Warning).any(|warning| warning.key == "crm.signing_secret"));
 }
@@ -128,7 +137,9 @@ fn numbers_endpoints_and_whole_tables_may_be_absent() {
 fn the_reference_names_every_key_and_no_other() {
     let rows: BTreeSet<&str> =
         REFERENCE.lines().filter(|line| line.starts_with("| `") && !line.starts_with("| `\"")).collect();
-    let expected: Vec<String> = KEYS.iter().map(wagate::config::keys::Key::reference).collect();
+    // A card of `[[cards]]` has the keys of a card alone.
+    let of_card = CARD_KEYS.iter().filter(|key| !key.path.starts_with("cards[]."));
+    let expected: Vec<String> = KEYS.iter().chain(of_card).map(Key::reference).collect();
     let missing: Vec<&str> = expected.iter().map(String::as_str).filter(|row| !rows.contains(row)).collect();
     assert!(missing.is_empty(), "rows that configuration.md should have:\n{}", missing.join("\n"));
     let extra: Vec<&&str> = rows.iter().filter(|row| !expected.iter().any(|known| known == *row)).collect();

@@ -8,6 +8,8 @@ mod faulty;
 mod mutations;
 mod patience;
 mod program;
+mod rate_card;
 mod secrets;
 mod shop;
 mod stand_ins;
+mod way_out;

@@ -101,7 +101,7 @@ fn version_and_help_are_answers_and_a_wrong_command_is_not() {
         assert_eq!(output.status.code(), Some(0), "{arguments:?}");
         assert!(text(&output.stdout).contains(env!("CARGO_PKG_VERSION")), "{arguments:?}");
     }
-    for command in ["run", "check", "demo", "status", "records", "deadletters"] {
+    for command in ["run", "check", "demo", "status", "records", "deadletters", "send", "queue", "quota"] {
         let output = wagate(&[command, "--help"]);
         assert_eq!(output.status.code(), Some(0), "{command}");
         assert!(text(&output.stdout).contains(&format!("Example:\n  wagate {command}")), "{command}");
@@ -112,6 +112,9 @@ fn version_and_help_are_answers_and_a_wrong_command_is_not() {
         &["check", "--confg", "x"],
         &["demo", "--for", "20"],
         &["deadletters", "retry"],
+        &["send", "--to", "+85261234567"],
+        &["queue", "show", "../status"],
+        &["queue", "resolve", "m-00000000000000000000000007"],
         &["simulate"],
     ] {
         let output = wagate(arguments);
@@ -134,6 +137,12 @@ fn operators_commands_take_json_and_the_gateways_address_anywhere() {
         &["deadletters", "list", "--json"],
         &["deadletters", "retry", "7", "8", "--json"],
         &["deadletters", "delete", "7"],
+        &["send", "--json", "--to", "+85261234567", "--text", "Hello", "--key", "k"],
+        &["queue", "--json"],
+        &["queue", "show", "m-00000000000000000000000007", "--json"],
+        &["queue", "cancel", "m-00000000000000000000000007"],
+        &["queue", "resolve", "m-00000000000000000000000007", "--as", "failed", "--json"],
+        &["quota", "--json"],
     ] {
         let output = wagate(&[arguments, &gateway].concat());
         assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", text(&output.stderr));

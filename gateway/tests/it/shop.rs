@@ -49,6 +49,7 @@ impl Shop {
             file: PathBuf::from("wagate.toml"),
             base: self.path().to_owned(),
             text: text.to_owned(),
+            form: wagate::config::keys::Form::Configuration,
         };
         parse(source, env)
     }

@@ -128,12 +128,105 @@ fn whatsapp_fails_when_something_stays_unacknowledged() {
 }
 
 #[test]
+fn whatsapp_takes_what_the_gateway_sends_and_tells_its_statuses() {
+    let (url, requests) = gateway(|_| 200);
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let arguments = [
+        &["whatsapp", "--webhook", &url, "--app-secret", "env:SECRET", "--count", "1", "--rate", "max"][..],
+        &["--graph", &address, "--graph-token", "env:SECRET", "--timezone", "Asia/Hong_Kong"],
+        &[
+            "--behave",
+            "window,tells=never",
+            "--behave",
+            "statuses,sent_ms=0,early=100,duplicate=0,disorder=0",
+        ],
+    ];
+    let child = simulate(&arguments.concat());
+    // The customer's message: the doors are open by then.
+    assert!(String::from_utf8(requests.recv_timeout(LONG).unwrap().1).unwrap().contains("\"messages\":["));
+    let post = |token: &str| {
+        let body = r#"{"messaging_product":"whatsapp","to":"+12125550100","text":{"body":"Hi"},"biz_opaque_callback_data":"m-1"}"#;
+        let mut stream = TcpStream::connect(&address).unwrap();
+        let head = format!(
+            "POST /v24.0/106540352242922/messages HTTP/1.1\r\nhost: graph\r\nauthorization: Bearer {token}\r\n\
+             content-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        read(&mut stream).unwrap().0
+    };
+    assert!(post("wrong").starts_with("http/1.1 401"));
+    assert!(post("s3cret").starts_with("http/1.1 200"));
+    // It was told before the answer came.
+    let (_, told) = requests.recv_timeout(LONG).unwrap();
+    let told = String::from_utf8(told).unwrap();
+    assert!(told.contains("\"biz_opaque_callback_data\":\"m-1\"") && told.contains("\"sent\""), "{told}");
+    interrupt(&child);
+    let output = output(child);
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    for part in [
+        "Graph took 1 message of 1 posted, 0 read marks and 0 uploads, in 2 calls",
+        "1 call refused with 190",
+        "url = \"http://127.0.0.1:",
+        "from the store to +12125550100: [text] Hi  taken",
+        ": 1 message, 2 calls",
+        "1 webhook sent, 1 acknowledged",
+    ] {
+        assert!(said.contains(part), "{part:?} isn't in\n{said}");
+    }
+}
+
+#[test]
 fn what_cannot_be_meant_is_refused() {
     for (arguments, part) in [
         (["whatsapp", "--webhook", "gopher://x", "--app-secret", "x"].as_slice(), "must start with https://"),
         (&["whatsapp", "--webhook", "http://x", "--app-secret", "file:/nowhere"], "--app-secret: can't read"),
         (&["whatsapp", "--webhook", "http://x", "--app-secret", "x", "--rate", "0"], "a rate is a number"),
         (&["whatsapp", "--app-secret", "x"], "--webhook <URL>"),
+        (&["whatsapp", "--webhook", "http://x", "--app-secret", "x", "--behave", "ok"], "--graph <ADDRESS>"),
+        (
+            &[
+                "whatsapp",
+                "--webhook",
+                "http://x",
+                "--app-secret",
+                "x",
+                "--graph",
+                "127.0.0.1:0",
+                "--behave",
+                "sulk",
+            ],
+            "no behaviour is called",
+        ),
+        (
+            &[
+                "whatsapp",
+                "--webhook",
+                "http://x",
+                "--app-secret",
+                "x",
+                "--graph",
+                "127.0.0.1:0",
+                "--control",
+                "0.0.0.0:1",
+            ],
+            "a loopback address",
+        ),
+        (
+            &[
+                "whatsapp",
+                "--webhook",
+                "http://x",
+                "--app-secret",
+                "x",
+                "--graph",
+                "127.0.0.1:0",
+                "--timezone",
+                "Mars",
+            ],
+            "no time zone",
+        ),
         (&["crm", "--signing-secret", "whsec_?"], "base 64"),
         (&["crm", "--signing-secret", "a", "--signing-secret", "b", "--signing-secret", "c"], "one, or two"),
         (&["crm", "--control", "0.0.0.0:1"], "a loopback address"),

@@ -69,7 +69,7 @@ impl Clock {
     #[must_use]
     pub fn start(last_known_ms: Option<i64>, reading: Reading, believed_ahead_ms: i64) -> Self {
         let wall_ms = reading.wall_ms.clamp(0, LATEST_MS);
-        let now_ms = match last_known_ms {
+        let now_ms = match last_known_ms.map(|known| known.clamp(0, LATEST_MS)) {
             None => wall_ms,
             Some(known) if wall_ms.saturating_sub(known) <= believed_ahead_ms => wall_ms.max(known),
             Some(known) => known,
@@ -262,6 +262,31 @@ mod tests {
         }
         let gained = clock.now_ms(at(wall, HOUR)) - (T + HOUR);
         assert!(gained <= STEP_MS + HOUR / 100, "{gained}");
+    }
+
+    #[test]
+    fn a_wall_clock_that_stands_still_is_soon_left_behind() {
+        let mut clock = started(None, T);
+        let mut waited = 0;
+        for second in 1..=3_600 {
+            clock.now_ms(at(T, second * 1_000));
+            waited += i64::from(clock.is_trusted());
+        }
+        // Half a second is lost in each second of trust, up to the step that is believed.
+        assert!((60..=121).contains(&waited), "{waited}");
+        assert!(clock.now_ms(at(T, HOUR)) >= T + HOUR - STEP_MS - 1_000);
+    }
+
+    #[test]
+    fn what_was_written_down_wrongly_is_not_taken_on() {
+        for known in [i64::MIN, i64::MAX] {
+            let mut clock = Clock::start(Some(known), at(T, 0), BELIEVED_AHEAD_MS);
+            let first = clock.now_ms(at(T, 0));
+            assert!((0..=LATEST_MS).contains(&first), "{known}");
+            for wall in [i64::MIN, 0, i64::MAX] {
+                assert!(clock.now_ms(Reading { wall_ms: wall, mono_ms: u64::MAX }) >= first);
+            }
+        }
     }
 
     #[derive(Debug, Clone)]

@@ -3,16 +3,14 @@
 //! Statuses come late, twice and in any order, so the standing is the highest of all that was said:
 //!
 //! ```text
-//! queued, held, sending, uncertain, expired, cancelled, accepted  <  sent  <  failed  <  delivered  <  read
+//! queued, held, sending, uncertain, expired, cancelled, accepted  <  sent  <  delivered  <  read  <  failed
 //! ```
 //!
 //! - Any status shows that the message was sent, whatever the box believed: `uncertain` is settled by it, and
-//!   so is a message that a person had given up or taken back. Truth wins.
-//! - `failed` is final: a late `sent` doesn't undo it.
-//! - `delivered` and `failed` may both come: a customer has several devices. The customer has the message then; to
-//!   show it as failed would make somebody send it again. So the proof that it arrived stands above
-//!   `failed`, and it has to in both orders, else the standing would hang on the order of arrival. The
-//!   history keeps both.
+//!   so is a message that was taken back. Truth wins.
+//! - `failed` is final: no late `sent` or `delivered` undoes it, and it has to stand above them in both orders, else
+//!   the standing would hang on the order of arrival. A customer with several devices may get a message
+//!   that failed on one of them: the history keeps what else was said.
 
 use model::{Standing, StatusWord};
 
@@ -30,7 +28,7 @@ pub fn after_status(standing: Standing, word: StatusWord) -> Option<Standing> {
 
 /// The standing after Graph said 200; `None` when a status has said more already.
 ///
-/// A message that a person gave up meanwhile (`failed`) stays so until a status says otherwise.
+/// A message that failed by a status meanwhile stays so.
 #[must_use]
 pub fn after_accepted(standing: Standing) -> Option<Standing> {
     match standing {
@@ -69,9 +67,9 @@ const fn height(standing: Standing) -> u8 {
         | Standing::Cancelled
         | Standing::Accepted => 0,
         Standing::Sent => 1,
-        Standing::Failed => 2,
-        Standing::Delivered => 3,
-        Standing::Read => 4,
+        Standing::Delivered => 2,
+        Standing::Read => 3,
+        Standing::Failed => 4,
     }
 }
 
@@ -122,9 +120,9 @@ mod tests {
         for start in ALL {
             for (word, next) in WORDS.into_iter().zip([Sent, Delivered, Read, Failed]) {
                 let expected = match (start, next) {
-                    (Read, _)
-                    | (Delivered, Sent | Failed | Delivered)
-                    | (Failed, Sent | Failed)
+                    (Failed, _)
+                    | (Read, Sent | Delivered | Read)
+                    | (Delivered, Sent | Delivered)
                     | (Sent, Sent) => None,
                     _ => Some(next),
                 };

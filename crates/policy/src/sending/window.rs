@@ -17,10 +17,10 @@ pub const fn closes_at(last_inbound_ms: i64) -> i64 {
 
 /// Whether a free-form message may go now, given when the customer last wrote.
 ///
-/// A message out of the future counts as one of now.
+/// That a message out of the future keeps it open for no longer is up to [`after_inbound`].
 #[must_use]
 pub fn is_open(last_inbound_ms: Option<i64>, now_ms: i64) -> bool {
-    last_inbound_ms.is_some_and(|last| now_ms < closes_at(last.min(now_ms)).saturating_sub(MARGIN_MS))
+    last_inbound_ms.is_some_and(|last| now_ms < closes_at(last).saturating_sub(MARGIN_MS))
 }
 
 /// What to remember as the customer's last message when one of `inbound_ms` comes in: the latest so far, never

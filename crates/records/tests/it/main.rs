@@ -6,9 +6,12 @@
     reason = "a test fails by panicking, and says aloud what it skips"
 )]
 
+mod facts;
 mod golden;
 mod identities;
+mod made;
 mod mangled;
+mod outgoing;
 mod parts;
 mod public;
 mod support;

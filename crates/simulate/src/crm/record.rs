@@ -95,7 +95,7 @@ impl<'a> Record<'a> {
         let missing = match kind {
             Kind::MessageReceived | Kind::MessageSent | Kind::MessageEcho => self.data.message.is_none(),
             Kind::MessageStatus => self.data.status.is_none(),
-            Kind::AccountEvent | Kind::Unknown => false,
+            Kind::AccountEvent | Kind::Unknown | Kind::MessageUnread => false,
         };
         if missing {
             return wrong("data holds no message or status, which its type promises");

@@ -1,4 +1,4 @@
-//! A simulated Meta that sends webhooks; it plays no Graph.
+//! A simulated Meta that sends webhooks; the Graph that it answers by is [`crate::graph`].
 
 mod change;
 pub mod connection;

@@ -8,8 +8,9 @@ use bytes::Bytes;
 use super::change::Change;
 use super::contact::{CONTACTS_MAX, Contact};
 use super::text::push_escaped;
-use crate::Item;
+use crate::graph::Ears;
 use crate::random::{Random, mix};
+use crate::{Item, What};
 
 /// Bodies that are remembered to be sent once more.
 const REMEMBERED: usize = 64;
@@ -101,6 +102,7 @@ pub struct Payloads {
     made: u64,
     remembered: VecDeque<Body>,
     overtaken: Option<Body>,
+    heard_by: Option<Ears>,
 }
 
 /// A part of the whole that shares no contact and no id with the other parts.
@@ -130,6 +132,17 @@ impl Payloads {
         self.contacts.iter().map(|contact| &*contact.name)
     }
 
+    /// Tells the simulated Graph who the customers are, and whenever one writes, so that it opens the
+    /// service window.
+    #[must_use]
+    pub fn heard_by(mut self, graph: Ears) -> Self {
+        for contact in &self.contacts {
+            graph.know(contact.phone.as_deref(), &contact.user_id, &contact.name);
+        }
+        self.heard_by = Some(graph);
+        self
+    }
+
     fn lane(options: PayloadOptions, lane: Lane) -> Self {
         let contacts = (lane.number..options.contacts.clamp(1, CONTACTS_MAX))
             .step_by(lane.of as usize)
@@ -142,6 +155,7 @@ impl Payloads {
             made: 0,
             remembered: VecDeque::new(),
             overtaken: None,
+            heard_by: None,
             options,
         }
     }
@@ -188,7 +202,12 @@ impl Payloads {
             contact: &mut self.contacts[place],
             number,
         };
-        change.write()
+        let item = change.write();
+        if let (Some(graph), What::Message(_)) = (&self.heard_by, item.what) {
+            let contact = &self.contacts[place];
+            graph.heard(&self.options.phone_number_id, contact.phone.as_deref(), Some(&contact.user_id));
+        }
+        item
     }
 
     fn again(&mut self) -> Option<Body> {
@@ -236,7 +255,6 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::What;
 
     fn every_kind() -> PayloadOptions {
         PayloadOptions {

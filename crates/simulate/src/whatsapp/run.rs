@@ -14,6 +14,7 @@ use super::schedule::{Backoff, Pace, Retry};
 use super::sender::{Sender, SenderOptions};
 use super::supply::Supply;
 use crate::Event;
+use crate::graph::Ears;
 
 /// How often [`Line::Progress`] comes.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
@@ -41,6 +42,8 @@ pub struct WhatsappOptions {
     pub drain: Duration,
     /// What is in the webhooks.
     pub payloads: PayloadOptions,
+    /// The simulated Graph, which opens service windows for those who write.
+    pub heard_by: Option<Ears>,
 }
 
 /// Something for the command to print.
@@ -133,7 +136,10 @@ async fn next(events: &mut Option<tokio::sync::broadcast::Receiver<Event>>) -> R
 
 /// The webhooks dealt out to the connections; the count is met exactly.
 fn supplies(options: &WhatsappOptions) -> Vec<Supply> {
-    let lanes = Payloads::lanes(&options.payloads, options.connections);
+    let mut lanes = Payloads::lanes(&options.payloads, options.connections);
+    if let Some(graph) = &options.heard_by {
+        lanes = lanes.into_iter().map(|lane| lane.heard_by(graph.clone())).collect();
+    }
     let of = lanes.len() as u64;
     (0..)
         .zip(lanes)

@@ -100,8 +100,13 @@ impl<T> Schedule<T> {
         }
     }
 
+    /// When the next repetition is due.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.waiting.first_key_value().map(|((due, _), _)| *due)
+    }
+
     pub(crate) fn next(&mut self, now: Instant) -> Step<T> {
-        let due = self.waiting.first_key_value().map(|((due, _), _)| *due);
+        let due = self.due();
         if due.is_some_and(|due| due <= now)
             && let Some(((due, _), (webhook, attempts))) = self.waiting.pop_first()
         {

@@ -192,17 +192,29 @@ impl Lane {
                 break;
             }
             match self.schedule.next(now) {
-                Step::Fresh { from } => match self.supply.0.next() {
-                    Some(webhook) => {
-                        self.report.webhooks += 1;
-                        self.run.progress.webhooks.fetch_add(1, Ordering::Relaxed);
-                        self.send(webhook, 1, from).await;
+                Step::Fresh { from } => {
+                    let made = self.supply.is_made();
+                    let due = self.schedule.due();
+                    let next = tokio::select! {
+                        biased;
+                        next = self.supply.next() => next,
+                        // What failed before isn't held up by what hasn't come yet.
+                        () = until(due) => continue,
+                        _ = stop.changed(), if deadline.is_none() => continue,
+                    };
+                    match next {
+                        Some(webhook) => {
+                            self.report.webhooks += 1;
+                            self.run.progress.webhooks.fetch_add(1, Ordering::Relaxed);
+                            let from = if made { from } else { Instant::now() };
+                            self.send(webhook, 1, from).await;
+                        }
+                        None => {
+                            self.schedule.close();
+                            deadline = Some(now + self.run.options.drain);
+                        }
                     }
-                    None => {
-                        self.schedule.close();
-                        deadline = Some(now + self.run.options.drain);
-                    }
-                },
+                }
                 Step::Again { webhook, attempts, from } => self.send(webhook, attempts + 1, from).await,
                 Step::Wait(until) => {
                     let until = deadline.map_or(until, |deadline| until.min(deadline));
@@ -263,6 +275,9 @@ impl Lane {
             self.report.acknowledged.push(Acknowledged { items: Arc::clone(&webhook.body.items), at });
         }
         self.run.progress.acked.fetch_add(1, Ordering::Relaxed);
+        for waiting in &webhook.waited_for {
+            waiting.notify_one();
+        }
     }
 
     /// One request, over a new connection if need be. Gives the status.
@@ -293,5 +308,13 @@ impl Lane {
                 Err(failure)
             }
         }
+    }
+}
+
+/// Waits until then; for ever where there is no such time.
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time.into()).await,
+        None => std::future::pending().await,
     }
 }

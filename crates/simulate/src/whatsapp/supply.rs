@@ -1,7 +1,10 @@
 //! What a connection has to send.
 
+use std::sync::Arc;
+
 use hyper::header::HeaderValue;
 use model::signature::hub::AppSecret;
+use tokio::sync::{Notify, mpsc};
 
 use super::payload::{Body, Payloads};
 
@@ -12,6 +15,8 @@ pub struct Signed {
     pub body: Body,
     /// `X-Hub-Signature-256`.
     pub signature: HeaderValue,
+    /// Who waits for its acknowledgement.
+    pub(crate) waited_for: Vec<Arc<Notify>>,
 }
 
 impl Signed {
@@ -20,12 +25,17 @@ impl Signed {
     pub fn new(body: Body, secret: &AppSecret) -> Self {
         let signature =
             HeaderValue::try_from(secret.sign(&body.bytes)).expect("hexadecimal digits make a header value");
-        Self { body, signature }
+        Self { body, signature, waited_for: Vec::new() }
     }
 }
 
 /// What one connection sends, in order.
-pub struct Supply(pub(crate) Box<dyn Iterator<Item = Signed> + Send>);
+pub struct Supply(Source);
+
+enum Source {
+    Made(Box<dyn Iterator<Item = Signed> + Send>),
+    Arriving(mpsc::Receiver<Signed>),
+}
 
 impl Supply {
     /// Generates and signs on the way.
@@ -55,7 +65,26 @@ impl Supply {
         I: IntoIterator<Item = Signed>,
         I::IntoIter: Send + 'static,
     {
-        Self(Box::new(webhooks.into_iter()))
+        Self(Source::Made(Box::new(webhooks.into_iter())))
+    }
+
+    /// Webhooks as they come, until the other end is gone.
+    #[must_use]
+    pub const fn arriving(webhooks: mpsc::Receiver<Signed>) -> Self {
+        Self(Source::Arriving(webhooks))
+    }
+
+    /// Whether the next one is at hand without waiting.
+    pub(crate) const fn is_made(&self) -> bool {
+        matches!(self.0, Source::Made(_))
+    }
+
+    /// The next one; loses nothing when it's dropped.
+    pub(crate) async fn next(&mut self) -> Option<Signed> {
+        match &mut self.0 {
+            Source::Made(webhooks) => webhooks.next(),
+            Source::Arriving(webhooks) => webhooks.recv().await,
+        }
     }
 }
 

@@ -17,7 +17,8 @@ use wagate_simulate::crm::{Behaviour, Crm, CrmOptions, Keep, Line, Observed, Wro
 use crate::run;
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+pub(crate) const ANY_PORT: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
 fn signed_crm() -> Crm {
     let secret = SigningSecret::parse(SECRET).unwrap();
@@ -62,12 +63,12 @@ fn delivery(records: &Value) -> Request<Full<Bytes>> {
         .unwrap()
 }
 
-fn get(path: &str) -> Request<Full<Bytes>> {
+pub(crate) fn get(path: &str) -> Request<Full<Bytes>> {
     Request::get(path).header("host", "crm").body(Full::default()).unwrap()
 }
 
 /// One request over a connection of its own.
-async fn ask(to: SocketAddr, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, String> {
+pub(crate) async fn ask(to: SocketAddr, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, String> {
     let stream = TcpStream::connect(to).await.map_err(|error| format!("connect: {error}"))?;
     let (mut requests, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
     let driver = tokio::spawn(connection);

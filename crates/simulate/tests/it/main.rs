@@ -4,6 +4,8 @@
 
 mod crm;
 mod gateway;
+mod graph;
+mod graph_calls;
 mod sender;
 mod together;
 

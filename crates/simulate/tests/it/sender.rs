@@ -242,6 +242,7 @@ async fn command(gateway: &Gateway, count: Option<u64>, run_for: Option<Duration
         connections: 4,
         drain: Duration::from_secs(1),
         payloads: PayloadOptions::default(),
+        heard_by: None,
     };
     let mut lines = Vec::new();
     let report = run_whatsapp(options, std::future::pending(), |line| lines.push(line)).await.unwrap();

@@ -3,8 +3,9 @@
 //! A trait, so that the tests can pull the plug at every write.
 
 mod folder;
-#[cfg(test)]
-#[allow(clippy::cast_possible_truncation, reason = "test sizes are small")]
+#[cfg(any(test, feature = "test-util"))]
+#[allow(clippy::cast_possible_truncation, clippy::unwrap_used, reason = "for tests, with small sizes")]
+#[cfg_attr(not(test), allow(dead_code, reason = "others need a part of it"))]
 pub(crate) mod simulated;
 
 use std::fmt::Debug;

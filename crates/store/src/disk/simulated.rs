@@ -92,6 +92,13 @@ impl Inner {
         matches!(*self.fault.lock().unwrap(), Some((_, Fault::PowerCut)))
     }
 
+    /// Whether the write that just failed reached the disk all the same. Once the power is gone none does.
+    fn gets_through(&self) -> bool {
+        let operations = self.operations.load(Ordering::SeqCst);
+        let gone = matches!(*self.fault.lock().unwrap(), Some((at, Fault::PowerCut)) if operations > at + 1);
+        !gone && operations.is_multiple_of(2)
+    }
+
     /// Counts a sync of the log and says whether it fails.
     fn step_sync(&self) -> io::Result<()> {
         let now = self.syncs.fetch_add(1, Ordering::SeqCst);

@@ -1,9 +1,10 @@
-//! An entry of a group: one record, some records packed, or one change to what became of records.
+//! An entry of a group: one record, some records packed, one change to what became of records, or a
+//! transaction of the box's own.
 //!
 //! ```text
 //! 0   4  bytes of body
 //! 4   4  crc32 of the generation and of the bytes 8 to the end of the body
-//! 8   8  sequence of the record, or of the first that is packed; 0 for a mark
+//! 8   8  sequence of the record, or of the first of several; 0 where there is none
 //! 16  2  kind
 //! 18  2  zero
 //! 20  4  key that the body is sealed with
@@ -30,6 +31,8 @@ pub(crate) enum EntryKind {
     Mark = 2,
     /// The body is some records packed together, as in [`super::block`], which names its own key.
     Block = 3,
+    /// The body is a transaction as in [`super::values_v1`], its records included.
+    Values = 4,
 }
 
 /// A change to what became of records, or to the log itself. Variants are only ever appended.
@@ -89,7 +92,7 @@ pub(crate) fn write(
 ) -> u32 {
     let (key, body) = match kind {
         EntryKind::Block => (KeyId::PLAIN, Cow::Borrowed(body)),
-        EntryKind::Record | EntryKind::Mark => seal::seal(body),
+        EntryKind::Record | EntryKind::Mark | EntryKind::Values => seal::seal(body),
     };
     let start = out.len();
     // No body is near 4 GiB: a webhook has 4 MiB at most and a mark a few KiB.
@@ -129,6 +132,7 @@ pub(crate) fn read<'a>(salt: &Salt, generation: u64, bytes: &'a [u8]) -> Result<
         1 => EntryKind::Record,
         2 => EntryKind::Mark,
         3 => EntryKind::Block,
+        4 => EntryKind::Values,
         _ => return Err(Unreadable("kind of an entry")),
     };
     take::<2>(&mut rest)?;

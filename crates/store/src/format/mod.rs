@@ -9,6 +9,8 @@ pub(crate) mod filter;
 pub(crate) mod group;
 pub(crate) mod record_v1;
 pub(crate) mod seal;
+pub(crate) mod value;
+pub(crate) mod values_v1;
 
 /// Stored bytes that can't be read: another version, a wrong checksum, a wrong length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -35,7 +35,7 @@ struct RecordV1<'a> {
 
 /// Copies bytes at once. Serde takes a slice of bytes for a list of numbers, which postcard writes
 /// to the same bytes, one after another.
-fn whole<S: serde::Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn whole<S: serde::Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_bytes(bytes)
 }
 
@@ -55,7 +55,7 @@ struct ContactV1<'a> {
 }
 
 /// Appends to bytes as many at a time as there are; postcard's own way goes one by one.
-struct Whole(Vec<u8>);
+pub(super) struct Whole(pub(super) Vec<u8>);
 
 impl postcard::ser_flavors::Flavor for Whole {
     type Output = Vec<u8>;
@@ -203,6 +203,7 @@ const fn kind_number(kind: Kind) -> u8 {
         Kind::MessageEcho => 4,
         Kind::AccountEvent => 5,
         Kind::Unknown => 6,
+        Kind::MessageUnread => 7,
     }
 }
 

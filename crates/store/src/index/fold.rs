@@ -12,6 +12,7 @@ use super::Index;
 use super::blocks::{self, Content, Lost};
 use super::retention::{self, Allowance, Dropped};
 use super::schema::{self, Checkpoint};
+use super::values;
 use crate::contacts::{Contacts, ContactsFold};
 use crate::dead::{self, DeadChange};
 use crate::disk::Segment;
@@ -23,6 +24,7 @@ use crate::format::group::Salt;
 use crate::log::{Geometry, Position};
 use crate::settled::{CHUNK_BYTES, Settled};
 use crate::state::{State, TailEntry};
+use crate::values::Changes;
 
 /// What is to be folded, taken at one instant between two groups.
 pub(crate) struct Fold {
@@ -37,6 +39,7 @@ pub(crate) struct Fold {
     pub(crate) dead: Vec<(u64, DeadChange)>,
     pub(crate) duplicates: DuplicatesFold,
     pub(crate) contacts: ContactsFold,
+    pub(crate) values: Arc<Changes>,
 }
 
 /// What a fold is taken from.
@@ -68,6 +71,7 @@ impl Fold {
             dead: state.dead.iter().map(|(sequence, change)| (*sequence, change.clone())).collect(),
             duplicates: memory.duplicates.snapshot(close_day),
             contacts: memory.contacts.snapshot(),
+            values: state.values.take(),
         }
     }
 }
@@ -113,6 +117,7 @@ pub(crate) fn fold(
     write_settled(&transaction, fold)?;
     write_duplicates(&transaction, fold, &mut next)?;
     write_contacts(&transaction, fold)?;
+    values::write(&transaction, &fold.values, &mut next)?;
     next.position = fold.position;
     next.next_sequence = fold.next_sequence;
     next.seen_ms = fold.seen_ms;

@@ -5,6 +5,7 @@ pub(crate) mod compaction;
 pub(crate) mod fold;
 pub(crate) mod retention;
 pub(crate) mod schema;
+mod values;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};

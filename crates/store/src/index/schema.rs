@@ -13,7 +13,9 @@ use crate::log::{Geometry, Position};
 /// - 1: the first.
 /// - 2: the log may hold packed records ([`crate::format::entry::EntryKind::Block`]), which a
 ///   program that knows only the first would take for damage; a day may have several trees of events.
-pub(crate) const FORMAT: u32 = 2;
+/// - 3: the log may hold transactions ([`crate::format::entry::EntryKind::Values`]), and there is the
+///   table of values.
+pub(crate) const FORMAT: u32 = 3;
 
 /// Single values by name: `format`, `identity`, `checkpoint`.
 pub(crate) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
@@ -31,6 +33,9 @@ pub(crate) const ALIASES: TableDefinition<'_, Hash, u128> = TableDefinition::new
 pub(crate) const JOINED: TableDefinition<'_, u128, u128> = TableDefinition::new("joined");
 /// Number to a sorted run of hashed events that aren't in a tree yet.
 pub(crate) const RUNS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("runs");
+
+/// The box's own keys to values as in [`crate::format::value`].
+pub(crate) const VALUES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("values");
 
 const DUPLICATES: &str = "duplicates-";
 
@@ -96,7 +101,7 @@ pub(crate) struct Checkpoint {
     pub(crate) pending: u64,
     /// Everything up to here was dropped by age or for want of room.
     pub(crate) dropped: u64,
-    /// Bytes of blocks and dead letters.
+    /// Bytes of blocks and dead letters, and of values with their keys.
     pub(crate) content_bytes: u64,
     /// Records in the blocks.
     pub(crate) records: u64,

@@ -57,13 +57,11 @@ impl Group<'_> {
     fn put_plain(&mut self, drafts: &[Draft]) {
         for draft in drafts {
             let place = self.entry(draft.kind, draft.sequence, &draft.body);
-            if draft.kind == EntryKind::Record {
-                self.placed.push(Placed { sequence: draft.sequence, ..place });
-            }
+            self.placed.extend(draft.sequences().map(|sequence| Placed { sequence, ..place }));
         }
     }
 
-    /// Marks stay where they are among the records.
+    /// Marks and transactions stay where they are among the records.
     fn put_packed(&mut self, drafts: &[Draft], seen_ms: u64) {
         for run in drafts.chunk_by(|one, other| one.kind == other.kind) {
             if run[0].kind == EntryKind::Record {

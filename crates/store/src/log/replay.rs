@@ -36,6 +36,8 @@ pub(crate) struct Replayed {
 #[derive(Debug)]
 pub(crate) struct Found<'a> {
     pub(crate) entry: Entry<'a>,
+    /// Number of its group.
+    pub(crate) group: u64,
     pub(crate) generation: u64,
     pub(crate) offset: u64,
     pub(crate) length: u32,

@@ -1,6 +1,7 @@
 //! Writing the log.
 
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,17 +12,28 @@ use crate::format::entry::{self, EntryKind, Mark};
 use crate::format::group::{self, Salt};
 use crate::options::BLOCK;
 
-/// What is to be written: a record under its sequence, or a mark under 0.
+/// What is to be written: a record under its sequence, a mark under 0, or a transaction under the
+/// sequence of its first record, 0 where it has none.
 #[derive(Debug)]
 pub(crate) struct Draft {
     pub(crate) kind: EntryKind,
     pub(crate) sequence: u64,
+    /// How many records there are from that sequence on.
+    pub(crate) records: u64,
     pub(crate) body: Vec<u8>,
 }
 
 impl Draft {
+    pub(crate) const fn record(sequence: u64, body: Vec<u8>) -> Self {
+        Self { kind: EntryKind::Record, sequence, records: 1, body }
+    }
+
     pub(crate) fn mark(mark: &Mark) -> Self {
-        Self { kind: EntryKind::Mark, sequence: 0, body: mark.to_bytes() }
+        Self { kind: EntryKind::Mark, sequence: 0, records: 0, body: mark.to_bytes() }
+    }
+
+    pub(super) const fn sequences(&self) -> Range<u64> {
+        self.sequence..self.sequence + self.records
     }
 
     pub(super) const fn bytes(&self) -> u64 {
@@ -170,8 +182,7 @@ impl Ring {
         let sync = sync || (self.at.offset == 0 && extent > BLOCK);
         let outcome = self.put(sync);
         if let Err(error) = outcome {
-            let sequences =
-                || drafts.iter().filter(|draft| draft.kind == EntryKind::Record).map(|draft| draft.sequence);
+            let sequences = || drafts.iter().flat_map(Draft::sequences);
             self.sealed = Some(sequences().min().zip(sequences().max()));
             return Err(WriteError::Disk(error));
         }

@@ -6,7 +6,7 @@ use super::Position;
 use super::look::read;
 use super::replay::{Found, Replayed, Visit};
 use crate::disk::Segment;
-use crate::format::entry::{self, EntryKind};
+use crate::format::entry;
 use crate::format::group::{self, GroupHeader, Salt};
 use crate::options::BLOCK;
 
@@ -130,11 +130,12 @@ impl Scan<'_> {
             let (bytes, behind) = rest.split_at(length);
             match entry::read(self.salt, self.generation, bytes) {
                 Ok(entry) => {
-                    if entry.kind != EntryKind::Mark {
+                    if entry.sequence > 0 {
                         done.lost = 0;
                     }
                     visit.entry(&Found {
                         entry,
+                        group: header.number,
                         generation: self.generation,
                         offset: at,
                         length: u32::try_from(length).unwrap_or(u32::MAX),

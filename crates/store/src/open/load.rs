@@ -1,6 +1,5 @@
 //! What the index and the log's tail say when a store is opened.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use redb::ReadableTable as _;
@@ -10,12 +9,13 @@ use crate::disk::{Disk, Segment};
 use crate::duplicates::Duplicates;
 use crate::error::{OpenError, io_error, read_error};
 use crate::format::entry::{EntryKind, Mark};
-use crate::format::{block, record_v1};
+use crate::format::{block, record_v1, values_v1};
 use crate::index::Index;
 use crate::index::fold::Memory;
 use crate::index::schema::{self, Checkpoint, Identity};
 use crate::keyed::HashKey;
 use crate::log::replay::{self, Found, Replayed, Visit};
+use crate::people::People;
 use crate::settled::Settled;
 use crate::state::{State, TailEntry};
 use crate::store::event_hash;
@@ -31,7 +31,7 @@ impl Loaded {
     pub(super) fn read(index: &Index, checkpoint: &Checkpoint) -> Result<Self, OpenError> {
         let mut settled = Settled::new(checkpoint.floor);
         let mut duplicates = Duplicates::default();
-        let mut joined = HashMap::new();
+        let mut people = People::default();
         let transaction = index.begin_read().map_err(read_error)?;
         let mut load = || -> Result<(), redb::Error> {
             for entry in transaction.open_table(schema::SETTLED)?.iter()? {
@@ -40,7 +40,7 @@ impl Loaded {
             }
             for entry in transaction.open_table(schema::JOINED)?.iter()? {
                 let (from, to) = entry?;
-                joined.insert(from.value(), to.value());
+                people.join(from.value(), to.value());
             }
             for entry in transaction.open_table(schema::RUNS)?.iter()? {
                 duplicates.load(entry?.1.value());
@@ -53,7 +53,7 @@ impl Loaded {
             pending: checkpoint.pending,
             newest: checkpoint.next_sequence - 1,
             seen_ms: checkpoint.seen_ms,
-            joined,
+            people,
             ..State::default()
         };
         let mut loaded = Self { state, duplicates, contacts: Contacts::default() };
@@ -81,7 +81,7 @@ impl Loaded {
         disk: &dyn Disk,
     ) -> Result<Replayed, OpenError> {
         let key = HashKey::new(&identity.hash_key);
-        let mut visitor = Replay { loaded: self, key: &key, disk, damaged: 0 };
+        let mut visitor = Replay { loaded: self, key: &key, disk, damaged: 0, group: 0, transactions: 0 };
         let replayed =
             replay::replay(segments, checkpoint.geometry, &identity.salt, checkpoint.position, &mut visitor)
                 .map_err(io_error("the intake log can't be read"))?;
@@ -119,7 +119,7 @@ impl Replay<'_> {
         };
         self.loaded.duplicates.insert(event_hash(self.key, source, id));
         self.loaded.contacts.learn(&lesson);
-        state.joined.extend(lesson.joined.iter().map(|from| (*from, lesson.contact)));
+        state.people.learn(&lesson);
         let entry = TailEntry {
             sequence,
             generation: found.generation,
@@ -129,6 +129,39 @@ impl Replay<'_> {
         };
         state.add(entry, false);
     }
+
+    /// Takes in a transaction, whole or not at all. One that stands behind another of its group that
+    /// can't be read isn't taken: in a torn group that is the end of what was promised, and each
+    /// start must find the same.
+    fn values(&mut self, found: &Found<'_>) {
+        if self.group != found.group {
+            (self.group, self.transactions) = (found.group, 0);
+        }
+        let known = values_v1::from_bytes(&found.entry.body);
+        let Some(values) =
+            known.ok().filter(|it| it.records.is_empty() || block::content(it.records).is_ok())
+        else {
+            self.damaged += 1;
+            return;
+        };
+        if values.before != self.transactions {
+            return;
+        }
+        self.transactions += 1;
+        let Loaded { state, contacts, .. } = self.loaded;
+        for lesson in &values.met {
+            contacts.learn(lesson);
+            state.people.learn(lesson);
+        }
+        state.values.note_met(values.met.len());
+        for (key, value) in values.changes {
+            state.values.put((key.into(), value.map(Arc::from)));
+        }
+        if !values.records.is_empty() {
+            let read = block::each(values.records, |sequence, record| self.record(found, sequence, record));
+            self.damaged += u64::from(read.is_err());
+        }
+    }
 }
 
 struct Replay<'a> {
@@ -136,6 +169,9 @@ struct Replay<'a> {
     key: &'a HashKey,
     disk: &'a dyn Disk,
     damaged: u64,
+    /// The group of the last transaction, and how many of it were taken in.
+    group: u64,
+    transactions: u32,
 }
 
 impl Visit for Replay<'_> {
@@ -145,6 +181,7 @@ impl Visit for Replay<'_> {
                 Ok(mark) => self.loaded.state.apply(&mark),
                 Err(_) => self.damaged += 1,
             },
+            EntryKind::Values => self.values(found),
             EntryKind::Record => self.record(found, found.entry.sequence, &found.entry.body),
             EntryKind::Block => {
                 let read = block::each(&found.entry.body, |sequence, record| {

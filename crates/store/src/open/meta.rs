@@ -27,6 +27,7 @@ pub(super) fn fill(
     transaction.open_table(schema::ALIASES)?;
     transaction.open_table(schema::JOINED)?;
     transaction.open_table(schema::RUNS)?;
+    transaction.open_table(schema::VALUES)?;
     Ok(())
 }
 
@@ -85,6 +86,7 @@ pub(super) fn raise_format(index: &Index) -> Result<(), OpenError> {
         }
         let transaction = index.begin_write()?;
         transaction.open_table(schema::META)?.insert("format", now.as_slice())?;
+        transaction.open_table(schema::VALUES)?;
         transaction.commit()?;
         Ok(())
     };

@@ -131,6 +131,8 @@ impl Start {
         let folded = fold::fold(&self.index, &log, &fold, &self.checkpoint, keep).map_err(read_error)?;
         self.memory.state.folded(fold.next_sequence - 1);
         self.memory.state.dead.clear();
+        self.memory.state.values.folded();
+        self.memory.state.people.folded(&fold.contacts);
         self.memory.duplicates.folded(&fold.duplicates);
         self.memory.contacts.folded(&fold.contacts);
         self.memory.refresh(&self.index)?;
@@ -188,9 +190,9 @@ impl Start {
             proved: false,
             compaction: Compaction::default(),
         };
-        let (newest, seen_ms, tail_is_empty) = {
+        let (newest, seen_ms, folded) = {
             let state = shared.lock();
-            (state.newest, state.seen_ms, state.tail.is_empty())
+            (state.newest, state.seen_ms, state.tail.is_empty() && state.values.is_empty())
         };
         let writer = Writer {
             next_sequence: newest + 1,
@@ -213,7 +215,7 @@ impl Start {
             stalled: false,
             fold_waiters: Vec::new(),
             last_fold: Instant::now(),
-            oldest_unfolded: (!tail_is_empty).then(Instant::now),
+            oldest_unfolded: (!folded).then(Instant::now),
             marks_since: None,
             failures: 0,
             company: 0,

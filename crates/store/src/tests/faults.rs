@@ -71,7 +71,7 @@ fn check_duplicates(store: &Store, told: &Told) {
 }
 
 /// Bytes of content that the checkpoint says there are, and that there are.
-fn content(disk: &SimulatedDisk) -> (u64, u64) {
+pub(super) fn content(disk: &SimulatedDisk) -> (u64, u64) {
     let index = Index::new(1 << 20);
     index.reopen(disk).unwrap();
     let transaction = index.begin_read().unwrap();
@@ -79,6 +79,11 @@ fn content(disk: &SimulatedDisk) -> (u64, u64) {
     for table in [schema::BLOCKS, schema::DEAD] {
         let rows = transaction.open_table(table).unwrap();
         there += rows.iter().unwrap().map(|row| row.unwrap().1.value().len() as u64).sum::<u64>();
+    }
+    let values = transaction.open_table(schema::VALUES).unwrap();
+    for row in values.iter().unwrap() {
+        let (key, value) = row.unwrap();
+        there += (key.value().len() + value.value().len()) as u64;
     }
     (schema::checkpoint(&transaction).unwrap().content_bytes, there)
 }

@@ -3,6 +3,8 @@
 //! The files under `tests/fixtures/v1` are never edited. A line of them is an offset and up to 32
 //! bytes, both in hexadecimal; lines of zeros are left out, and the last line is the length.
 
+mod transactions;
+
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,6 +21,7 @@ use crate::format::entry::{self, EntryKind, Mark};
 use crate::format::filter::Filter;
 use crate::format::group::GroupHeader;
 use crate::format::record_v1::{self, Lesson};
+use crate::format::values_v1;
 use crate::index::Index;
 use crate::index::schema::{self, Checkpoint, Identity};
 use crate::keyed::HashKey;
@@ -153,7 +156,7 @@ fn records() {
         .into_iter()
         .map(|kind| record_v1::to_bytes(&Item { kind, ..bare() }, WallTime(0), &Lesson::default())[2])
         .collect();
-    assert_eq!(kinds, [1, 2, 3, 4, 5, 6], "the numbers of kinds have changed. {ADVICE}");
+    assert_eq!(kinds, [1, 2, 3, 4, 5, 6, 7], "the numbers of kinds have changed. {ADVICE}");
 }
 
 fn marks() -> [(&'static str, Mark); 5] {
@@ -182,7 +185,7 @@ fn every_mark() {
 fn write_log() -> (Vec<u8>, Vec<u8>) {
     let disk = SimulatedDisk::new();
     let mut ring = Ring::open(&disk, GEOMETRY, SALT, Position::START, Position::START).unwrap();
-    let draft = |sequence, body| Draft { kind: EntryKind::Record, sequence, body };
+    let draft = Draft::record;
     ring.write(vec![draft(1, full_bytes()), draft(2, bare_bytes())], 100, true).unwrap();
     let [(_, settled), (_, dead), ..] = marks();
     ring.write(vec![Draft::mark(&Mark::Settled(vec![1]))], 200, false).unwrap();
@@ -214,6 +217,10 @@ fn the_log() {
             let what = match found.entry.kind {
                 EntryKind::Mark => format!("{:?}", Mark::from_bytes(&found.entry.body).unwrap()),
                 EntryKind::Block => format!("{} packed", block::records(&found.entry.body).unwrap().len()),
+                EntryKind::Values => {
+                    let values = values_v1::from_bytes(&found.entry.body).unwrap();
+                    format!("{} changes", values.changes.len())
+                }
                 EntryKind::Record => record_v1::identity(&found.entry.body).unwrap().1.to_owned(),
             };
             let Found { entry, generation, offset, seen_ms, .. } = found;
@@ -247,7 +254,7 @@ fn the_log() {
 fn records_packed_in_the_log() {
     let disk = SimulatedDisk::new();
     let mut ring = Ring::open(&disk, GEOMETRY, SALT, Position::START, Position::START).unwrap();
-    let draft = |sequence| Draft { kind: EntryKind::Record, sequence, body: full_bytes() };
+    let draft = |sequence| Draft::record(sequence, full_bytes());
     let mut drafts = vec![Draft::mark(&Mark::Settled(vec![1]))];
     drafts.extend((2..14).map(draft));
     drafts.push(Draft::mark(&Mark::Retry { sequence: 1 }));
@@ -374,9 +381,9 @@ fn the_tables() {
     names.sort();
     assert_eq!(
         names,
-        ["aliases", "blocks", "dead", "joined", "meta", "retries", "runs", "settled"],
+        ["aliases", "blocks", "dead", "joined", "meta", "retries", "runs", "settled", "values"],
         "the tables have changed. {ADVICE}"
     );
     let meta = transaction.open_table(schema::META).unwrap();
-    assert_eq!(meta.get("format").unwrap().unwrap().value(), [2, 0, 0, 0], "{ADVICE}");
+    assert_eq!(meta.get("format").unwrap().unwrap().value(), [3, 0, 0, 0], "{ADVICE}");
 }

@@ -10,11 +10,15 @@ mod golden;
 mod hand;
 mod journal;
 mod lost;
+mod meeting;
 mod receipts;
 mod replay;
 mod restart;
 mod room;
+mod torn;
+mod transact;
 mod unread;
+mod values;
 mod wrapped;
 
 use std::collections::BTreeMap;

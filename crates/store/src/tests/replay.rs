@@ -107,7 +107,7 @@ proptest! {
                 (first..).zip(lengths).map(|(sequence, length)| (sequence, body(sequence, length))).collect();
             let drafts = records
                 .iter()
-                .map(|(sequence, body)| Draft { kind: EntryKind::Record, sequence: *sequence, body: body.clone() });
+                .map(|(sequence, body)| Draft::record(*sequence, body.clone()));
             let Ok(placed) = ring.write(drafts.collect(), 1, true) else { break };
             let (Placed { generation, offset, .. }, last) = (placed[0], placed[placed.len() - 1]);
             let start = offset as usize - group::HEADER;

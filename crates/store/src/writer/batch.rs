@@ -4,7 +4,7 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use super::folding::CROWDED_EVERY;
-use super::{Answer, Append, FOLD_IDLE, Job, Writer};
+use super::{Answer, FOLD_IDLE, Job, Work, Writer};
 use crate::options::GROUP_BYTES;
 
 /// A sync that takes longer than this makes waiting for company worth it …
@@ -29,7 +29,7 @@ const MARKS_WAIT: Duration = Duration::from_millis(100);
 /// The jobs of one group.
 #[derive(Default)]
 pub(super) struct Batch {
-    pub(super) appends: Vec<Append>,
+    pub(super) work: Vec<Work>,
     /// Answers that wait for a sync and have nothing of their own to write.
     pub(super) flushes: Vec<Answer>,
     pub(super) bytes: usize,
@@ -44,7 +44,7 @@ impl Writer {
         let Some(first) = first else { return batch };
         self.take(first, &mut batch);
         self.take_waiting(&mut batch);
-        if !batch.appends.is_empty() {
+        if !batch.work.is_empty() {
             // Asleep, not at the queue: there every webhook that comes would wake this thread.
             let window = window(self.ring.flush_time(), self.company);
             if !window.is_zero() && self.held.is_none() && !batch.close {
@@ -84,12 +84,12 @@ impl Writer {
 
     pub(super) fn take(&mut self, job: Job, batch: &mut Batch) {
         match job {
-            Job::Append(Append { bytes, .. }) if batch.bytes > 0 && batch.bytes + bytes > GROUP_BYTES => {
-                self.held = Some(job);
+            Job::Work(work) if batch.bytes > 0 && batch.bytes + work.bytes() > GROUP_BYTES => {
+                self.held = Some(Job::Work(work));
             }
-            Job::Append(append) => {
-                batch.bytes += append.bytes;
-                batch.appends.push(append);
+            Job::Work(work) => {
+                batch.bytes += work.bytes();
+                batch.work.push(work);
             }
             Job::Flush(answer) => batch.flushes.push(answer),
             Job::Fold(answer) => self.fold_waiters.push(answer),

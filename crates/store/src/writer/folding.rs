@@ -17,7 +17,16 @@ pub(super) const CROWDED_EVERY: Duration = Duration::from_secs(1);
 impl Writer {
     /// Waits a bounded time for a segment to be folded, where none is free.
     pub(super) fn wait_for_room(&mut self, bytes: u64) -> Result<(), Refused> {
-        if self.ring.has_room(bytes) {
+        self.wait_for_fold(&|writer| writer.ring.has_room(bytes))
+    }
+
+    /// Waits a bounded time for values to be folded, where there are too many in memory.
+    pub(super) fn wait_for_values(&mut self) -> Result<(), Refused> {
+        self.wait_for_fold(&|writer| !writer.shared.lock().values.is_full())
+    }
+
+    fn wait_for_fold(&mut self, is_enough: &dyn Fn(&Self) -> bool) -> Result<(), Refused> {
+        if is_enough(self) {
             return Ok(());
         }
         self.order_fold();
@@ -25,7 +34,7 @@ impl Writer {
         // Who comes after a wait that was in vain isn't kept waiting again.
         let wait = if self.stalled { Duration::ZERO } else { self.options.fold_wait };
         let deadline = Instant::now() + wait;
-        while !self.ring.has_room(bytes) {
+        while !is_enough(self) {
             self.order_fold();
             let left = deadline.saturating_duration_since(Instant::now());
             match self.done.recv_timeout(left) {
@@ -70,6 +79,8 @@ impl Writer {
         }
         let mut state = self.shared.lock();
         state.folded(fold.next_sequence - 1);
+        state.values.folded();
+        state.people.folded(&fold.contacts);
         for (sequence, change) in &fold.dead {
             if state.dead.get(sequence) == Some(change) {
                 state.dead.remove(sequence);
@@ -90,7 +101,7 @@ impl Writer {
                 "the budget is used up: delivered history went early"
             );
         }
-        let clean = state.tail.is_empty() && state.dead.is_empty();
+        let clean = state.tail.is_empty() && state.dead.is_empty() && state.values.is_empty();
         drop(state);
         self.oldest_unfolded = (!clean).then(Instant::now);
         // Who waits for a fold waits for one that began after the question.
@@ -110,11 +121,13 @@ impl Writer {
             let many = state.tail.len().max(state.dead.len()) >= self.options.fold_records;
             // Where nothing came and nothing was settled since the last fold, another makes no room.
             let floor = state.settled.floor();
+            let delivered = floor > state.dropped && self.last_fold_at != (floor, state.newest + 1);
+            // Values that were replaced or removed count until they are folded.
             self.crowded = state.live_bytes() >= retention::target(self.options.max_bytes)
-                && floor > state.dropped
-                && self.last_fold_at != (floor, state.newest + 1);
-            let refusing = state.live_bytes() >= self.options.max_bytes;
-            many || (self.crowded && (refusing || self.last_fold.elapsed() >= CROWDED_EVERY))
+                && (delivered || state.values.has_more());
+            let refusing = delivered && state.live_bytes() >= self.options.max_bytes;
+            many || state.values.is_due()
+                || (self.crowded && (refusing || self.last_fold.elapsed() >= CROWDED_EVERY))
         };
         let old = self.oldest_unfolded.is_some_and(|since| since.elapsed() >= self.options.fold_every);
         let long = self.ring.unfolded_bytes() >= self.options.fold_bytes;

@@ -7,22 +7,21 @@
 mod batch;
 mod folding;
 mod place;
+mod transact;
+mod work;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};
 
-use model::{Item, Record, WallTime};
-
 use self::batch::Batch;
-use self::place::Group;
-use crate::contacts::{Contacts, HashedAlias};
+use self::place::{Group, Taken};
+pub use self::work::Answer;
+pub(crate) use self::work::{Append, Job, Own, Prepared, Transact, Work};
+use crate::contacts::Contacts;
 use crate::duplicates::Duplicates;
 use crate::error::Refused;
 use crate::folder::{Done, Order};
-use crate::format::record_v1::Lesson;
-use crate::keyed::Hash;
 use crate::log::ring::{Draft, Placed, Ring, WriteError};
 use crate::options::Options;
 use crate::state::TailEntry;
@@ -32,60 +31,6 @@ use crate::store::Shared;
 const FOLD_IDLE: Duration = Duration::from_secs(24 * 3600);
 /// So many groups refused one after another, each in another segment, and the disk is given up.
 const FAILURES_MAX: u32 = 3;
-
-/// Called once with what became of a job.
-pub type Answer = Box<dyn FnOnce(Result<(), Refused>) + Send>;
-
-/// An item with its hashes, which the caller's thread has worked out.
-pub(crate) struct Prepared {
-    pub(crate) item: Item,
-    pub(crate) event: Hash,
-    pub(crate) aliases: Vec<HashedAlias>,
-}
-
-/// What a webhook holds, or a part of it.
-pub(crate) struct Append {
-    pub(crate) items: Vec<Prepared>,
-    pub(crate) received_at: WallTime,
-    pub(crate) bytes: usize,
-    pub(crate) answer: Answer,
-    /// Shared by the parts of a webhook: one was refused. Those behind it must be refused, too, or
-    /// they'd get their places before it when the webhook comes again.
-    pub(crate) refused: Option<Arc<AtomicBool>>,
-}
-
-impl Append {
-    /// Whether a part before this one was refused.
-    pub(crate) fn is_cut_off(&self) -> bool {
-        self.refused.as_ref().is_some_and(|refused| refused.load(Ordering::Acquire))
-    }
-}
-
-/// What the writer is asked to do.
-pub(crate) enum Job {
-    Append(Append),
-    /// There are marks in the shared state: durable with the next group, or soon.
-    Marks,
-    /// Answers when everything before it is durable.
-    Flush(Answer),
-    /// Answers when everything before it is in redb.
-    Fold(Answer),
-    /// Looks whether a fold is done.
-    Wake,
-    Close,
-}
-
-impl Job {
-    /// Answers who waits that nothing came of it.
-    pub(crate) fn refuse(self, refused: Refused) {
-        match self {
-            Self::Append(Append { answer, .. }) | Self::Flush(answer) | Self::Fold(answer) => {
-                answer(Err(refused));
-            }
-            Self::Marks | Self::Wake | Self::Close => {}
-        }
-    }
-}
 
 pub(crate) struct Writer {
     pub(crate) shared: Arc<Shared>,
@@ -115,7 +60,7 @@ pub(crate) struct Writer {
     pub(crate) oldest_unfolded: Option<Instant>,
     pub(crate) marks_since: Option<Instant>,
     pub(crate) failures: u32,
-    /// Webhooks in the last group.
+    /// Webhooks and transactions in the last group.
     pub(crate) company: usize,
     /// Comes by for marks without being called.
     pub(crate) lingers: bool,
@@ -148,31 +93,23 @@ impl Writer {
 
     /// Writes one group and answers everybody in it.
     fn commit(&mut self, batch: Batch) {
-        let Batch { appends, flushes, .. } = batch;
+        let Batch { work, flushes, .. } = batch;
         let mut group = Group::default();
         let mut answers = flushes;
         let sync_asked = !answers.is_empty();
+        let transacts = work.iter().any(|work| matches!(work, Work::Transact(_)));
+        let room = if transacts { self.wait_for_values() } else { Ok(()) };
         let (mut intake, marks) = {
             let mut state = self.shared.lock();
             (self.intake(&state), state.marks.take())
         };
-        self.company = appends.len();
+        self.company = work.len();
         self.lingers = true;
-        for append in appends {
-            if append.is_cut_off() {
-                Job::Append(append).refuse(Refused::Busy);
-                continue;
-            }
-            let Append { items, received_at, answer, .. } = append;
-            let taken = intake.and_then(|()| self.place(items, received_at, &mut group));
-            if taken == Err(Refused::Disk) {
-                // An index that can't be read isn't asked again for each of them.
-                intake = taken;
-            }
-            match taken {
-                Ok(()) => answers.push(answer),
-                Err(refused) => answer(Err(refused)),
-            }
+        for work in work {
+            answers.extend(match work {
+                Work::Append(append) => self.take_webhook(append, &mut intake, &mut group),
+                Work::Transact(transact) => self.take_transaction(*transact, &mut intake, room, &mut group),
+            });
         }
         if group.duplicates > 0 {
             self.shared.lock().counters.duplicates += group.duplicates;
@@ -183,8 +120,7 @@ impl Writer {
         if !marks.is_empty() {
             self.oldest_unfolded.get_or_insert_with(Instant::now);
         }
-        let records = !group.order.is_empty();
-        let sync = records || sync_asked;
+        let sync = !group.order.is_empty() || group.taken.own.transactions > 0 || sync_asked;
         let result = if group.drafts.is_empty() && !(sync && self.ring.is_unsynced()) {
             Ok(())
         } else {
@@ -200,8 +136,35 @@ impl Writer {
         }
     }
 
+    /// Gives a webhook its place in `group`, and back who is to be answered with it; `None` where it
+    /// was refused.
+    fn take_webhook(
+        &mut self,
+        append: Append,
+        intake: &mut Result<(), Refused>,
+        group: &mut Group,
+    ) -> Option<Answer> {
+        if append.is_cut_off() {
+            Work::Append(append).refuse(Refused::Busy);
+            return None;
+        }
+        let Append { items, received_at, answer, .. } = append;
+        let taken = intake.and_then(|()| self.place(items, received_at, group));
+        if taken == Err(Refused::Disk) {
+            // An index that can't be read isn't asked again for each of them.
+            *intake = taken;
+        }
+        match taken {
+            Ok(()) => Some(answer),
+            Err(refused) => {
+                answer(Err(refused));
+                None
+            }
+        }
+    }
+
     fn write(&mut self, group: Group, sync: bool) -> Result<(), Refused> {
-        let Group { drafts, records, order, learned, kinds, .. } = group;
+        let Group { drafts, order, taken, .. } = group;
         let bytes = drafts.iter().map(|draft| draft.body.len() as u64 + 64).sum();
         self.wait_for_room(bytes)?;
         let seen_ms = self.seen_ms();
@@ -211,10 +174,10 @@ impl Writer {
                 for event in order {
                     self.duplicates.insert(event);
                 }
-                for lesson in &learned {
+                for lesson in &taken.learned {
                     self.contacts.learn(lesson);
                 }
-                self.publish(&placed, records, kinds, &learned, seen_ms, sync);
+                self.publish(&placed, taken, seen_ms, sync);
                 Ok(())
             }
             Err(WriteError::NoRoom) => Err(self.no_room()),
@@ -225,20 +188,20 @@ impl Writer {
                 let mut state = self.shared.lock();
                 state.counters.write_failures += 1;
                 state.broken |= broken;
+                drop(state);
+                if taken.own.transactions > 0 {
+                    self.disown();
+                }
                 Err(Refused::Disk)
             }
         }
     }
 
-    fn publish(
-        &mut self,
-        placed: &[Placed],
-        records: Vec<Arc<Record>>,
-        kinds: [u64; 6],
-        learned: &[Lesson],
-        seen_ms: u64,
-        sync: bool,
-    ) {
+    fn publish(&mut self, placed: &[Placed], taken: Taken, seen_ms: u64, sync: bool) {
+        let Taken { records, kinds, learned, own } = taken;
+        if !placed.is_empty() || own.transactions > 0 {
+            self.oldest_unfolded.get_or_insert_with(Instant::now);
+        }
         let newest = {
             let mut state = self.shared.lock();
             for place in placed {
@@ -255,9 +218,10 @@ impl Writer {
                 state.hand.push(record);
             }
             state.seen_ms = seen_ms;
-            for lesson in learned {
-                state.joined.extend(lesson.joined.iter().map(|from| (*from, lesson.contact)));
+            for lesson in &learned {
+                state.people.learn(lesson);
             }
+            own.publish(&mut state);
             for (count, more) in state.counters.records.iter_mut().zip(kinds) {
                 *count += more;
             }
@@ -266,7 +230,6 @@ impl Writer {
             state.newest
         };
         if !placed.is_empty() {
-            self.oldest_unfolded.get_or_insert_with(Instant::now);
             (self.shared.on_durable)(model::Sequence(newest));
         }
     }

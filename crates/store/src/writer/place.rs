@@ -5,27 +5,74 @@ use std::sync::Arc;
 use model::{ContactId, Kind, Record, Sequence, WallTime};
 use ring::rand::SecureRandom as _;
 
+use super::transact::Written;
 use super::{Prepared, Writer};
-use crate::contacts::GroupLessons;
+use crate::contacts::{GroupLessons, HashedAlias};
 use crate::error::Refused;
-use crate::format::entry::EntryKind;
 use crate::format::record_v1::{self, Lesson};
 use crate::keyed::{Hash, HashSet};
 use crate::log::ring::Draft;
 use crate::state::State;
 
-/// Records of a group on their way to the disk.
+/// How many events were taken, by kind.
+type Kinds = [u64; Kind::ALL.len()];
+
+/// What a group holds on its way to the disk.
 #[derive(Default)]
 pub(super) struct Group {
     pub(super) drafts: Vec<Draft>,
-    /// The same records as they came, where they wait for delivery.
-    pub(super) records: Vec<Arc<Record>>,
     pub(super) events: HashSet,
     pub(super) order: Vec<Hash>,
-    pub(super) kinds: [u64; 6],
     pub(super) lessons: GroupLessons,
-    pub(super) learned: Vec<Lesson>,
     pub(super) duplicates: u64,
+    pub(super) taken: Taken,
+}
+
+/// What is to be shown once the group is durable.
+#[derive(Default)]
+pub(super) struct Taken {
+    /// The records as they came, where they wait for delivery.
+    pub(super) records: Vec<Arc<Record>>,
+    pub(super) kinds: Kinds,
+    pub(super) learned: Vec<Lesson>,
+    pub(super) own: Written,
+}
+
+/// How far a group was filled.
+pub(super) struct Filled {
+    drafts: usize,
+    order: usize,
+    learned: usize,
+    records: usize,
+    kinds: Kinds,
+}
+
+impl Group {
+    pub(super) const fn filled(&self) -> Filled {
+        Filled {
+            drafts: self.drafts.len(),
+            order: self.order.len(),
+            learned: self.taken.learned.len(),
+            records: self.taken.records.len(),
+            kinds: self.taken.kinds,
+        }
+    }
+
+    /// Takes back what came since.
+    pub(super) fn take_back(&mut self, before: &Filled) {
+        self.drafts.truncate(before.drafts);
+        for hash in self.order.drain(before.order..) {
+            self.events.remove(&hash);
+        }
+        self.taken.learned.truncate(before.learned);
+        self.taken.records.truncate(before.records);
+        self.taken.kinds = before.kinds;
+        // What comes later in the group must not build on what was taught about contacts.
+        self.lessons = GroupLessons::default();
+        for lesson in &self.taken.learned {
+            self.lessons.add(lesson);
+        }
+    }
 }
 
 impl Writer {
@@ -48,68 +95,44 @@ impl Writer {
         received_at: WallTime,
         group: &mut Group,
     ) -> Result<(), Refused> {
-        let before = (group.drafts.len(), group.order.len(), group.learned.len(), group.records.len());
-        let kinds = group.kinds;
+        let before = group.filled();
         for prepared in items {
-            if let Err(error) = self.place_one(prepared, received_at, group) {
-                let refused = if matches!(error, redb::Error::DatabaseClosed) {
-                    tracing::debug!("the index is being reopened: who needs it has to come again");
-                    Refused::Busy
-                } else {
-                    tracing::error!(%error, "the index can't be asked whether an event is new");
-                    Refused::Disk
-                };
-                group.drafts.truncate(before.0);
-                for hash in group.order.drain(before.1..) {
-                    group.events.remove(&hash);
+            match self.place_one(prepared, received_at, group) {
+                Ok(Some((sequence, body))) => group.drafts.push(Draft::record(sequence, body)),
+                Ok(None) => {}
+                Err(error) => {
+                    group.take_back(&before);
+                    return Err(refusal(&error));
                 }
-                group.learned.truncate(before.2);
-                group.records.truncate(before.3);
-                group.kinds = kinds;
-                // Later webhooks of the group must not build on what this one taught about contacts.
-                group.lessons = GroupLessons::default();
-                for lesson in &group.learned {
-                    group.lessons.add(lesson);
-                }
-                return Err(refused);
             }
         }
         Ok(())
     }
 
+    /// Gives a new event its sequence; `None` for one that was seen.
     pub(super) fn place_one(
         &mut self,
         prepared: Prepared,
         received_at: WallTime,
         group: &mut Group,
-    ) -> Result<(), redb::Error> {
+    ) -> Result<Option<(u64, Vec<u8>)>, redb::Error> {
         let Prepared { item, event, aliases } = prepared;
         if group.events.contains(&event) || self.seen(&event)? {
             group.duplicates += 1;
-            return Ok(());
+            return Ok(None);
         }
-        let lesson = if item.contact.is_some() {
-            let random = self.random.clone();
-            let fresh = || fresh_contact(&random, received_at);
-            match self.contacts.resolve(&aliases, &group.lessons, fresh) {
-                Ok(lesson) => lesson,
-                Err(_) => {
-                    self.refresh()?;
-                    self.contacts.resolve(&aliases, &group.lessons, fresh)?
-                }
-            }
-        } else {
-            Lesson::default()
+        let lesson = match item.contact {
+            Some(_) => self.who(&aliases, received_at, group)?,
+            None => Lesson::default(),
         };
         let sequence = self.next_sequence;
         self.next_sequence += 1;
         if let Some(kind) = Kind::ALL.iter().position(|kind| *kind == item.kind) {
-            group.kinds[kind] += 1;
+            group.taken.kinds[kind] += 1;
         }
         let body = record_v1::to_bytes(&item, received_at, &lesson);
-        group.drafts.push(Draft { kind: EntryKind::Record, sequence, body });
         if self.options.deliver {
-            group.records.push(Arc::new(Record {
+            group.taken.records.push(Arc::new(Record {
                 sequence: Sequence(sequence),
                 received_at,
                 contact_id: item.contact.as_ref().map(|_| ContactId::from_bits(lesson.contact)),
@@ -118,10 +141,28 @@ impl Writer {
             }));
         }
         group.lessons.add(&lesson);
-        group.learned.push(lesson);
+        group.taken.learned.push(lesson);
         group.events.insert(event);
         group.order.push(event);
-        Ok(())
+        Ok(Some((sequence, body)))
+    }
+
+    /// The contact that `aliases` name, a fresh one where nobody knows it, and what that teaches.
+    pub(super) fn who(
+        &mut self,
+        aliases: &[HashedAlias],
+        received_at: WallTime,
+        group: &Group,
+    ) -> Result<Lesson, redb::Error> {
+        let random = self.random.clone();
+        let fresh = || fresh_contact(&random, received_at);
+        match self.contacts.resolve(aliases, &group.lessons, fresh) {
+            Ok(lesson) => Ok(lesson),
+            Err(_) => {
+                self.refresh()?;
+                self.contacts.resolve(aliases, &group.lessons, fresh)
+            }
+        }
     }
 
     /// Whether an event was seen. When redb was opened again since, the readers are renewed.
@@ -141,6 +182,17 @@ impl Writer {
         })?;
         self.duplicates.refresh(&transaction)?;
         self.contacts.refresh(&transaction)
+    }
+}
+
+/// What an index that can't be asked means for who asked.
+pub(super) fn refusal(error: &redb::Error) -> Refused {
+    if matches!(error, redb::Error::DatabaseClosed) {
+        tracing::debug!("the index is being reopened: who needs it has to come again");
+        Refused::Busy
+    } else {
+        tracing::error!(%error, "the index can't be asked whether an event is new");
+        Refused::Disk
     }
 }
 

@@ -4,9 +4,23 @@
 //! turn, and a turn is one transaction: who asked is answered when it is durable, in the same sync as the webhooks
 //! of that moment.
 
+mod metrics;
+mod notes;
+mod routes;
+mod settings;
+mod status;
+mod table;
+mod thread;
+mod tokens;
+mod work;
+
 use outbox::{TableError, Turn};
 use store::Refused;
 use tokio::sync::{mpsc, oneshot};
+
+pub(crate) use self::routes::Routes;
+pub(crate) use self::status::{Shown, Status};
+pub(super) use self::thread::SendingThread;
 
 /// Questions that wait for the outbox; one more waits with its caller.
 const QUESTIONS_MAX: usize = 256;

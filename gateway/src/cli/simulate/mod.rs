@@ -1,6 +1,7 @@
 //! `wagate simulate`: the stand-ins on their own.
 
 mod crm;
+mod graph;
 mod whatsapp;
 
 pub(super) use crm::crm;

@@ -10,14 +10,14 @@ use simulate::whatsapp::{
 };
 use simulate::{Event, Item, What};
 
-use super::{Printer, refused, run_stoppable, secret};
+use super::{Printer, graph, refused, run_stoppable, secret};
 use crate::cli::{Exit, Rate, SimulateWhatsapp};
 use crate::demo::text::{count, cut, harmless, time};
 use crate::{clock, out};
 
 /// How long what got no 200 is sent again after the last new webhook.
-const DRAIN: Duration = Duration::from_secs(5);
-const ENDING: &str =
+pub(super) const DRAIN: Duration = Duration::from_secs(5);
+pub(super) const ENDING: &str =
     "ending: what got no 200 is sent again for some seconds; Ctrl-C once more leaves at once";
 /// Cells of a customer's words in a line.
 const TEXT: usize = 70;
@@ -28,6 +28,9 @@ pub(in super::super) fn whatsapp(args: &SimulateWhatsapp) -> anyhow::Result<Exit
         Ok(options) => options,
         Err(why) => return Ok(refused(&why)),
     };
+    if let Some(address) = args.graph.graph {
+        return graph::with_graph(args, address, options);
+    }
     let ended = run_stoppable(ENDING, async |stop| {
         let mut printer = Printer::new(stop.clone());
         printer.answer(&greeting(&options));
@@ -73,12 +76,19 @@ fn options(args: &SimulateWhatsapp) -> Result<WhatsappOptions, String> {
             phone_number_id: args.phone_number_id.clone(),
             starts_at: now.0.div_euclid(1_000),
             items_per_second,
+            // With a Graph the store's messages have statuses of their own.
+            statuses_percent: if args.graph.graph.is_some() {
+                0
+            } else {
+                PayloadOptions::default().statuses_percent
+            },
             ..PayloadOptions::default()
         },
+        heard_by: None,
     })
 }
 
-fn greeting(options: &WhatsappOptions) -> String {
+pub(super) fn greeting(options: &WhatsappOptions) -> String {
     let pace = match options.pace {
         Pace::PerSecond(rate) => format!("{rate} a second"),
         Pace::Saturate => "as fast as they are answered".to_owned(),
@@ -91,7 +101,7 @@ fn greeting(options: &WhatsappOptions) -> String {
     )
 }
 
-fn tell(printer: &mut Printer, line: Line) {
+pub(super) fn tell(printer: &mut Printer, line: Line) {
     match line {
         Line::Handshake(handshake) => printer.line(&format!("handshake done in {}", time(handshake.took))),
         Line::Event(Event::Answered { items, status, after }) => {
@@ -124,7 +134,7 @@ fn words(items: &[Item]) -> String {
     line
 }
 
-fn summary(report: &Report) -> String {
+pub(super) fn summary(report: &Report) -> String {
     let latency = report.latency.summary();
     let mut text = format!(
         "{} sent, {} acknowledged; {:.1} a second",
@@ -158,6 +168,6 @@ fn summary(report: &Report) -> String {
     text
 }
 
-fn push(text: &mut String, line: &str) {
+pub(super) fn push(text: &mut String, line: &str) {
     writeln!(text, "{line}").expect("writing to a string cannot fail");
 }

@@ -3,10 +3,11 @@
 use super::Fallback::{Is, Otherwise, Required};
 use super::Kind::{
     Choice, Flag, Integer, Listen, Path, Secret, Secrets, Shaped, Share, Size, Text, Texts, Time, Url,
+    WordOrTime,
 };
 use super::{Fallback, Key, Kind, MANY};
 
-const fn key(path: &'static str, kind: Kind, default: Fallback, meaning: &'static str) -> Key {
+pub(super) const fn key(path: &'static str, kind: Kind, default: Fallback, meaning: &'static str) -> Key {
     Key { path, kind, default, meaning }
 }
 
@@ -222,6 +223,24 @@ pub static KEYS: &[Key] = &[
         Is(r#""5s""#),
         "of a probe; a live send that is unanswered after `slow` is a strike, and is waited for 30 s",
     ),
+    key(
+        "whatsapp.uncertain.reply",
+        WordOrTime("ask", "1h", "30d"),
+        Is(r#""ask""#),
+        "a reply was posted and nobody knows what came of it: a person is asked, or it is sent again when nothing was heard of it for so long (the customer may get it twice)",
+    ),
+    key(
+        "whatsapp.uncertain.service",
+        WordOrTime("ask", "1h", "30d"),
+        Is(r#""ask""#),
+        "the same for messages of priority `service`",
+    ),
+    key(
+        "whatsapp.uncertain.campaign",
+        WordOrTime("ask", "1h", "30d"),
+        Is(r#""ask""#),
+        "the same for messages of priority `campaign`",
+    ),
     key("crm.kind", Choice(&["http", "tryton"]), Is(r#""http""#), "which program the CRM is"),
     key(
         "crm.mode",
@@ -272,6 +291,24 @@ pub static KEYS: &[Key] = &[
         Shaped("path of a URL"),
         Otherwise("the endpoint's own address"),
         "what is asked for with GET in a probe, on the endpoint's host",
+    ),
+    key(
+        "costs.rate_card",
+        Path,
+        Otherwise("none: no prices are known"),
+        "TOML file of what messages cost, see [rate-card.example.toml](rate-card.example.toml)",
+    ),
+    key(
+        "costs.low_water",
+        Shaped("amount in quotes, `\"50.00\"`"),
+        Otherwise("no alarm"),
+        "at this prepaid balance or below an alarm is raised; in the rate card's currency",
+    ),
+    key(
+        "clock.believed_ahead",
+        Time("1m", "3650d"),
+        Is(r#""7d""#),
+        "how far the machine's clock may be ahead of the last known time at a start to be believed; further ahead, sending goes on from the last known time until Meta's webhooks say what time it is",
     ),
     key(
         "log.format",

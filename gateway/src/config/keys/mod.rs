@@ -1,11 +1,23 @@
 //! Every key of the configuration: the one list that reading, suggesting and the reference in
 //! `docs/operating/configuration.md` go by.
 //!
-//! A path names tables by dots and the entries of an array of tables by `[]`.
+//! A path names tables by dots and the entries of an array of tables by `[]`. The rate card, a file that the
+//! configuration names, has a list of its own ([`Form`]).
 
+mod card;
 mod list;
 
+pub use card::CARD_KEYS;
 pub use list::KEYS;
+
+/// What a file is, and so which keys may stand in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// The configuration itself.
+    Configuration,
+    /// The rate card that it may name.
+    RateCard,
+}
 
 /// One key.
 #[derive(Debug)]
@@ -39,6 +51,8 @@ pub enum Kind {
     Size(&'static str, &'static str),
     /// A time of this range.
     Time(&'static str, &'static str),
+    /// This word, or a time of this range.
+    WordOrTime(&'static str, &'static str, &'static str),
     /// A file or folder; relative to the folder of the configuration file.
     Path,
     /// An IP address and a port.
@@ -67,11 +81,6 @@ pub enum Fallback {
 /// The most that a limit can be set to: a thousand million is more than any number can send.
 const MANY: u64 = 1_000_000_000;
 
-/// The key at `pattern`, if there is one.
-pub(super) fn find(pattern: &str) -> Option<&'static Key> {
-    KEYS.iter().find(|key| key.path == pattern)
-}
-
 /// What may stand at a place in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shape {
@@ -83,31 +92,55 @@ pub(super) enum Shape {
     Tables,
 }
 
-/// What may stand at `pattern`: the parents of keys are tables.
-pub(super) fn shape(pattern: &str) -> Option<Shape> {
-    KEYS.iter().find_map(|key| match key.path.strip_prefix(pattern)? {
-        "" => Some(Shape::Value),
-        rest if rest.starts_with('.') => Some(Shape::Table),
-        rest if rest.starts_with("[]") => Some(Shape::Tables),
-        _ => None,
-    })
-}
-
-/// The names that may stand in the table at `pattern` (the root is empty), each once.
-pub(super) fn children(pattern: &str) -> Vec<&'static str> {
-    let mut names: Vec<&'static str> = Vec::new();
-    for key in KEYS {
-        let rest = match pattern {
-            "" => Some(key.path),
-            _ => key.path.strip_prefix(pattern).and_then(|rest| rest.strip_prefix('.')),
-        };
-        if let Some(name) = rest.and_then(|rest| rest.split(['.', '[']).next())
-            && !names.contains(&name)
-        {
-            names.push(name);
+impl Form {
+    /// All keys that may stand in it.
+    #[must_use]
+    pub fn keys(self) -> &'static [Key] {
+        match self {
+            Self::Configuration => KEYS,
+            Self::RateCard => CARD_KEYS,
         }
     }
-    names
+
+    /// What it's called in messages.
+    pub(super) const fn noun(self) -> &'static str {
+        match self {
+            Self::Configuration => "a configuration",
+            Self::RateCard => "a rate card",
+        }
+    }
+
+    /// The key at `pattern`, if there is one.
+    pub(super) fn find(self, pattern: &str) -> Option<&'static Key> {
+        self.keys().iter().find(|key| key.path == pattern)
+    }
+
+    /// What may stand at `pattern`: the parents of keys are tables.
+    pub(super) fn shape(self, pattern: &str) -> Option<Shape> {
+        self.keys().iter().find_map(|key| match key.path.strip_prefix(pattern)? {
+            "" => Some(Shape::Value),
+            rest if rest.starts_with('.') => Some(Shape::Table),
+            rest if rest.starts_with("[]") => Some(Shape::Tables),
+            _ => None,
+        })
+    }
+
+    /// The names that may stand in the table at `pattern` (the root is empty), each once.
+    pub(super) fn children(self, pattern: &str) -> Vec<&'static str> {
+        let mut names: Vec<&'static str> = Vec::new();
+        for key in self.keys() {
+            let rest = match pattern {
+                "" => Some(key.path),
+                _ => key.path.strip_prefix(pattern).and_then(|rest| rest.strip_prefix('.')),
+            };
+            if let Some(name) = rest.and_then(|rest| rest.split(['.', '[']).next())
+                && !names.contains(&name)
+            {
+                names.push(name);
+            }
+        }
+        names
+    }
 }
 
 impl Key {
@@ -141,6 +174,7 @@ impl Kind {
             Self::Share => "0 to 1".to_owned(),
             Self::Size(low, high) => format!("size, {low} to {high}"),
             Self::Time(low, high) => format!("time, {low} to {high}"),
+            Self::WordOrTime(word, low, high) => format!("`\"{word}\"`, or a time, {low} to {high}"),
             Self::Path => "path".to_owned(),
             Self::Listen => "IP address and port".to_owned(),
             Self::Url => "URL".to_owned(),
@@ -184,11 +218,27 @@ mod tests {
     }
 
     #[test]
+    fn every_key_of_a_rate_card_is_asked_for_and_every_default_can_be_read() {
+        let mut asked = BTreeSet::new();
+        for text in ["[[markets]]\n[other]\n", "[[cards]]\n[[cards.markets]]\n[cards.other]\n"] {
+            let source = Source::rate_card(std::path::Path::new("card.toml"), text.to_owned());
+            let mended = syntax::mend(&source);
+            let parsed = syntax::parse(&source, &mended);
+            let reader = Reader::new(&source, &|_| None, Vec::new());
+            sections::cards(&reader.root(&parsed.table));
+            asked.extend(reader.asked.borrow().iter().copied());
+        }
+        let known: BTreeSet<&str> = CARD_KEYS.iter().map(|key| key.path).collect();
+        assert_eq!(asked, known);
+        assert_eq!(known.len(), CARD_KEYS.len(), "a key is in the list twice");
+    }
+
+    #[test]
     fn every_bound_can_be_read() {
         for key in KEYS {
             if let Kind::Size(low, high) = key.kind {
                 assert!(units::size(low).unwrap() < units::size(high).unwrap(), "{}", key.path);
-            } else if let Kind::Time(low, high) = key.kind {
+            } else if let Kind::Time(low, high) | Kind::WordOrTime(_, low, high) = key.kind {
                 assert!(units::duration(low).unwrap() < units::duration(high).unwrap(), "{}", key.path);
             }
         }
@@ -196,12 +246,15 @@ mod tests {
 
     #[test]
     fn a_place_is_a_key_a_table_or_several() {
-        assert_eq!(shape("store.path"), Some(Shape::Value));
-        assert_eq!(shape("numbers[].limits"), Some(Shape::Table));
-        assert_eq!(shape("whatsapp.endpoints"), Some(Shape::Tables));
-        assert_eq!(shape("whatsapp.endpoint"), None);
-        assert_eq!(shape("web"), None);
-        assert_eq!(children("crm.endpoints[]"), ["name", "url"]);
-        assert_eq!(children(""), ["store", "webhook", "api", "numbers", "whatsapp", "crm", "log"]);
+        let form = Form::Configuration;
+        assert_eq!(form.shape("store.path"), Some(Shape::Value));
+        assert_eq!(form.shape("numbers[].limits"), Some(Shape::Table));
+        assert_eq!(form.shape("whatsapp.endpoints"), Some(Shape::Tables));
+        assert_eq!(form.shape("whatsapp.endpoint"), None);
+        assert_eq!(form.shape("web"), None);
+        assert_eq!(form.children("crm.endpoints[]"), ["name", "url"]);
+        let tables = ["store", "webhook", "api", "numbers", "whatsapp", "crm", "costs", "clock", "log"];
+        assert_eq!(form.children(""), tables);
+        assert_eq!(Form::RateCard.shape("cards[].markets"), Some(Shape::Tables));
     }
 }

@@ -1,5 +1,6 @@
 //! One file per part of the configuration: which keys it has, and how they go together.
 
+mod cards;
 mod numbers;
 mod outward;
 mod plain;
@@ -11,6 +12,8 @@ use super::types::Config;
 use super::values::Fault;
 use super::{Secret, Severity, values};
 
+pub(super) use cards::cards;
+
 /// Reads everything. `None`: something is wrong, and has been noted.
 pub(super) fn config(root: &Section<'_>) -> Option<Config> {
     let store = plain::store(&root.section("store"));
@@ -18,7 +21,12 @@ pub(super) fn config(root: &Section<'_>) -> Option<Config> {
     let api = plain::api(&root.section("api"), webhook.as_ref().map(|webhook| webhook.listen));
     let numbers = numbers::numbers(root);
     let whatsapp = outward::whatsapp(&root.section("whatsapp"), numbers.as_deref());
+    if let (Some(numbers), Some(whatsapp)) = (&numbers, &whatsapp) {
+        numbers::together(root, numbers, whatsapp);
+    }
     let crm = outward::crm(&root.section("crm"));
+    let costs = plain::costs(&root.section("costs"));
+    let clock = plain::clock(&root.section("clock"));
     let log = plain::log(&root.section("log"));
     Some(Config {
         store: store?,
@@ -27,6 +35,8 @@ pub(super) fn config(root: &Section<'_>) -> Option<Config> {
         numbers: numbers?,
         whatsapp: whatsapp?,
         crm: crm?,
+        costs: costs?,
+        clock: clock?,
         log: log?,
     })
 }

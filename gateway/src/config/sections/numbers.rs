@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::reader::Section;
-use super::super::types::{Limits, Number};
+use super::super::types::{Limits, Number, WhatsApp};
 use super::super::values::{self, Fault};
 
 /// The country code of the default time zone's people, Hong Kong.
@@ -25,6 +25,36 @@ pub(super) fn numbers(root: &Section<'_>) -> Option<Vec<Number>> {
         numbers.push(number);
     }
     numbers.into_iter().collect()
+}
+
+/// Doubts about numbers that are only seen when everything is known.
+pub(super) fn together(root: &Section<'_>, numbers: &[Number], whatsapp: &WhatsApp) {
+    for (place, (section, number)) in root.sections("numbers").iter().zip(numbers).enumerate() {
+        let id = &number.phone_number_id;
+        if !whatsapp.endpoints.is_empty() && !whatsapp.serves(id) {
+            section.warn(
+                "phone_number_id",
+                Fault::new("none of [[whatsapp.endpoints]] serves this number: nothing can be sent from it")
+                    .help(format!(
+                        "add {id:?} to the `numbers` of an endpoint, or leave `numbers` out there"
+                    )),
+            );
+        }
+        let own = number.limits.unique_recipients_per_24h;
+        let other = numbers[..place].iter().position(|earlier| {
+            earlier.portfolio == number.portfolio && earlier.limits.unique_recipients_per_24h != own
+        });
+        if let Some(earlier) = other {
+            let theirs = numbers[earlier].limits.unique_recipients_per_24h;
+            section.section("limits").warn(
+                "unique_recipients_per_24h",
+                Fault::new(format!(
+                    "numbers[{earlier}] of the same portfolio has {theirs}, this one {own}: they share one count of recipients, and each number stops when that reaches its own limit"
+                ))
+                .help("give all numbers of a portfolio what Meta allows the portfolio"),
+            );
+        }
+    }
 }
 
 fn number(section: &Section<'_>) -> Option<Number> {
@@ -56,6 +86,13 @@ fn limits(section: &Section<'_>) -> Option<Limits> {
     let messages_per_second = section.read("messages_per_second", values::integer);
     let batch_above = section.read("batch_above", values::share);
     let batch_every = section.read("batch_every", values::time);
+    if batch_above == Some(0.0) {
+        section.warn(
+            "batch_above",
+            Fault::new("campaign messages always go out in batches: every limit is past 0")
+                .help("0.8 begins when 80 % of a limit are used"),
+        );
+    }
     Some(Limits {
         messages_per_day: messages_per_day?,
         api_calls_per_day: api_calls_per_day?,

@@ -4,7 +4,9 @@ use model::signature::standard_webhooks::SigningSecret;
 use reqwest::Url;
 
 use super::super::reader::Section;
-use super::super::types::{Crm, CrmEndpoint, CrmKind, CrmMode, Health, Number, WhatsApp, WhatsAppEndpoint};
+use super::super::types::{
+    Crm, CrmEndpoint, CrmKind, CrmMode, Health, Number, Uncertain, WhatsApp, WhatsAppEndpoint,
+};
 use super::super::values::{self, Fault};
 use super::{header_secret, secrets};
 
@@ -27,7 +29,14 @@ pub(super) fn whatsapp(section: &Section<'_>, numbers: Option<&[Number]>) -> Opt
         Some(WhatsAppEndpoint { name, url, header, token, path: path?, numbers: served })
     });
     let health = health(&section.section("health"));
-    Some(WhatsApp { endpoints: endpoints?, health: health? })
+    let uncertain = uncertain(&section.section("uncertain"));
+    Some(WhatsApp { endpoints: endpoints?, health: health?, uncertain: uncertain? })
+}
+
+fn uncertain(section: &Section<'_>) -> Option<Uncertain> {
+    let [reply, service, campaign] =
+        ["reply", "service", "campaign"].map(|name| section.read(name, values::word_or_time));
+    Some(Uncertain { reply: reply?, service: service?, campaign: campaign? })
 }
 
 pub(super) fn crm(section: &Section<'_>) -> Option<Crm> {

@@ -1,9 +1,9 @@
-//! `[store]`, `[api]` and `[log]`.
+//! `[store]`, `[api]`, `[costs]`, `[clock]` and `[log]`.
 
 use std::net::{IpAddr, SocketAddr};
 
 use super::super::reader::Section;
-use super::super::types::{Api, Log, LogFormat, LogLevel, Store};
+use super::super::types::{Api, Clock, Costs, Log, LogFormat, LogLevel, Store};
 use super::super::values::{self, Fault};
 use super::{header_secret, path};
 
@@ -61,6 +61,18 @@ fn collide(a: SocketAddr, b: SocketAddr) -> bool {
     a.port() != 0
         && a.port() == b.port()
         && (a.ip() == b.ip() || every(a.ip(), b.ip()) || every(b.ip(), a.ip()))
+}
+
+/// The file that `rate_card` names is read later, by [`super::super::rate_card`].
+pub(super) fn costs(section: &Section<'_>) -> Option<Costs> {
+    let rate_card = path(section, "rate_card");
+    let low_water = section.read("low_water", values::amount);
+    // What is there and can't be read has been noted; that it's missing is no mistake.
+    Some(Costs { rate_card, cards: Vec::new(), low_water })
+}
+
+pub(super) fn clock(section: &Section<'_>) -> Option<Clock> {
+    Some(Clock { believed_ahead: section.read("believed_ahead", values::time)? })
 }
 
 pub(super) fn log(section: &Section<'_>) -> Option<Log> {

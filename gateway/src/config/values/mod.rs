@@ -2,6 +2,7 @@
 
 mod addresses;
 mod calling_codes;
+mod money;
 mod people;
 
 use std::time::Duration;
@@ -13,6 +14,7 @@ use super::units;
 
 use super::unknown::nearest;
 pub(super) use addresses::{contact, fixed_url_path, header, host, listen, number_url_path, url};
+pub(super) use money::amount;
 pub(super) use people::{digits, phone, timezone};
 
 /// What is wrong with a value, and what would be right.
@@ -135,6 +137,22 @@ pub(super) fn time(key: &Key, value: &DeValue<'_>) -> Read<Duration> {
     let Kind::Time(low, high) = key.kind else { unreachable!("only asked for time keys") };
     let time = quantity(value, "time", "\"15m\"", &["ms", "s", "m", "h", "d"], units::duration)?;
     in_range(time, low, high, units::duration)
+}
+
+/// A time within the key's range; `None`: the word that may stand in its place.
+pub(super) fn word_or_time(key: &Key, value: &DeValue<'_>) -> Read<Option<Duration>> {
+    let Kind::WordOrTime(word, low, high) = key.kind else { unreachable!("only asked for such keys") };
+    match value.as_str() {
+        Some(text) if text == word => Ok(None),
+        Some(text) if !text.starts_with(|first: char| first.is_ascii_digit()) => {
+            Err(Fault::new(format!("{text:?} is neither \"{word}\" nor a time"))
+                .help(format!("\"{word}\", or a time such as \"6h\"")))
+        }
+        _ => {
+            let time = quantity(value, "time", "\"6h\"", &["h", "d"], units::duration)?;
+            in_range(time, low, high, units::duration).map(Some)
+        }
+    }
 }
 
 fn quantity<T>(

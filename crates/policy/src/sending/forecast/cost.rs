@@ -48,7 +48,7 @@ impl Prices<'_> {
             }),
             Self::Card { card, category, recipients, service_this_month } => {
                 let first = match category {
-                    // Free while the window is open, as free-form messages were for long.
+                    // Free while the window is open.
                     Category::Utility => campaign.pushes(),
                     Category::Marketing
                     | Category::Authentication

@@ -138,7 +138,7 @@ impl<'a> Ledger<'a> {
         }
         let gone = if near { self.day_ends_ms } else { now };
         for account in self.accounts.iter_mut().filter(|account| account.is_moving() && pushes > 0) {
-            // What follows goes later, but a batch of an earlier day may be stamped with the end of its day.
+            // In order of time: what went before in a batch stands there with the end of its day.
             let at = gone.saturating_add(DAY_MS).max(account.freed.back().map_or(i64::MIN, |(at, _)| *at));
             account.freed.push_back((at, pushes));
         }

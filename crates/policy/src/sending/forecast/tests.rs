@@ -122,6 +122,15 @@ fn a_campaign_has_a_price() {
     assert_eq!(cost(campaign(1_000, 3), &by(Category::Marketing, 5_000)), Some(69_000_000 + 2_200_000));
     let half_open = Campaign { open_windows: 500, ..campaign(1_000, 1) };
     assert_eq!(cost(half_open, &by(Category::Utility, 0)), Some(5_500_000));
+    // Two thirds of 0.01 + 2 x 0.02 are not a whole number.
+    let (two_of_three, one_known) = (Campaign { open_windows: 1, ..campaign(3, 1) }, [("852".to_owned(), 1)]);
+    let rounded = Prices::Card {
+        card: &card,
+        category: Category::Utility,
+        recipients: &one_known,
+        service_this_month: 0,
+    };
+    assert_eq!(cost(two_of_three, &rounded), Some(33_334));
     let one = Prices::One { currency: "EUR", template: Micros(50_000), service: Micros(1) };
     assert_eq!(cost(campaign(10, 3), &one), Some(500_020));
     let narrow = RateCard { other: None, ..card.clone() };

@@ -1,0 +1,448 @@
+//! The simulated Graph without its sockets: what it knows, and what it decides about each call.
+
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use super::behaviour::{Statuses, Tells};
+use super::message::{Message, Posted, read};
+use super::observed::{Book, Observed, Taking};
+use super::people::People;
+use super::posting::{Outcome, Posting};
+use super::refusal::Refusal;
+use super::rules::{Call, Fate, Manner, Rules};
+use super::statuses::{Planned, Told, plan};
+use super::template;
+use crate::Random;
+use crate::random::mix;
+
+/// What doesn't change while it runs.
+#[derive(Debug, Clone)]
+pub(crate) struct Constants {
+    /// The numbers that there are; with none, any.
+    pub(crate) numbers: Vec<String>,
+    /// Messages a second and number.
+    pub(crate) throughput: Option<u32>,
+    /// Whether the pair rate holds.
+    pub(crate) pair_rate: bool,
+    pub(crate) seed: u64,
+    pub(crate) statuses: Statuses,
+}
+
+/// An answer before it is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Say {
+    Yes(Value),
+    No(Refusal),
+    /// Nothing; the connection is closed after so many milliseconds.
+    Nothing(u32),
+}
+
+/// What comes of a call.
+#[derive(Debug)]
+pub(crate) struct Verdict {
+    pub(crate) say: Say,
+    pub(crate) manner: Manner,
+    /// The statuses to come, and what they have in common.
+    pub(crate) statuses: Option<(Arc<Told>, Vec<Planned>)>,
+    /// What to show of a message.
+    pub(crate) posting: Option<Posting>,
+}
+
+impl Verdict {
+    pub(crate) fn plain(say: Say) -> Self {
+        Self { say, manner: Manner::Plain, statuses: None, posting: None }
+    }
+}
+
+/// What is known, behind one lock.
+#[derive(Debug)]
+pub(crate) struct World {
+    constants: Constants,
+    pub(crate) rules: Rules,
+    pub(crate) book: Book,
+    pub(crate) people: People,
+    random: Random,
+    made: u64,
+    latest_ms: i64,
+}
+
+impl World {
+    pub(crate) fn new(constants: Constants, rules: Rules) -> Self {
+        Self {
+            random: Random::new(mix(constants.seed ^ 0x6A)),
+            constants,
+            rules,
+            book: Book::default(),
+            people: People::default(),
+            made: 0,
+            latest_ms: i64::MIN,
+        }
+    }
+
+    /// The time never goes back.
+    pub(crate) fn now(&mut self, now_ms: i64) -> i64 {
+        self.latest_ms = self.latest_ms.max(now_ms);
+        self.latest_ms
+    }
+
+    pub(crate) fn behave(&mut self, behaviours: &[super::Behaviour]) {
+        self.rules = Rules::new(behaviours, self.constants.statuses);
+    }
+
+    pub(crate) fn observed(&mut self, now_ms: i64) -> Observed {
+        let now_ms = self.now(now_ms);
+        self.book.observed(now_ms)
+    }
+
+    /// A customer wrote to that number.
+    pub(crate) fn heard(&mut self, number: &str, phone: Option<&str>, user_id: Option<&str>, now_ms: i64) {
+        let now_ms = self.now(now_ms);
+        let person = self.people.find(phone, user_id);
+        self.people.wrote(person, number, now_ms);
+    }
+
+    /// Notes a refusal and gives it.
+    pub(crate) fn refuse(&mut self, refusal: Refusal) -> Say {
+        self.book.refused(refusal.code.unwrap_or_else(|| i64::from(refusal.http)));
+        Say::No(refusal)
+    }
+
+    /// A number of the next answer or file.
+    pub(crate) fn next_number(&mut self) -> u64 {
+        self.made += 1;
+        self.made
+    }
+
+    /// Whether there is such a number.
+    pub(crate) fn know(&self, number: &str) -> Result<(), Refusal> {
+        if self.constants.numbers.is_empty() || self.constants.numbers.iter().any(|known| known == number) {
+            return Ok(());
+        }
+        let why = format!("Unsupported request. Object with ID '{number}' does not exist.");
+        Err(Refusal::because(100, why))
+    }
+
+    /// What befalls a call that isn't a message, and would be answered so.
+    pub(crate) fn other(&mut self, yes: impl FnOnce(&mut Self) -> Value) -> Verdict {
+        match self.rules.decide(Call::Other, &mut self.random) {
+            Fate::Refuse(refusal) => Verdict::plain(self.refuse(refusal)),
+            Fate::Ignore(ms) => Verdict::plain(Say::Nothing(ms)),
+            Fate::Take { manner, .. } => {
+                let say = Say::Yes(yes(self));
+                Verdict { manner, ..Verdict::plain(say) }
+            }
+        }
+    }
+
+    /// `POST /messages`, read whole. `day` tells the local day of a time.
+    pub(crate) fn post(&mut self, number: &str, body: &[u8], now_ms: i64, day: i64) -> Verdict {
+        match read(body) {
+            Err(refusal) => {
+                let now_ms = self.now(now_ms);
+                let (id, to) = named(body);
+                self.book.posted(number, now_ms, id.as_deref(), &to);
+                Verdict::plain(self.refuse(refusal))
+            }
+            Ok(Posted::Mark) => self.other(|world| {
+                world.book.sums.marks += 1;
+                json!({ "success": true })
+            }),
+            Ok(Posted::Message(message)) => {
+                let verdict = self.message(number, &message, now_ms, day);
+                let posting = Some(posting(number, message, &verdict));
+                Verdict { posting, ..verdict }
+            }
+        }
+    }
+
+    fn message(&mut self, number: &str, message: &Message, now_ms: i64, day: i64) -> Verdict {
+        let now_ms = self.now(now_ms);
+        let (phone, user_id) = if message.by_phone {
+            (Some(message.input.as_str()), None)
+        } else {
+            (None, Some(message.input.as_str()))
+        };
+        let person = self.people.find(phone, user_id);
+        let recipient = self.people.get(person).label();
+        self.book.posted(number, now_ms, message.outbox_id.as_deref(), &recipient);
+        self.book.sums.without_plus += u64::from(message.lacks_plus());
+
+        let (manner, mut fails) = match self.rules.decide(Call::Message, &mut self.random) {
+            Fate::Refuse(refusal) => return Verdict::plain(self.refuse(refusal)),
+            Fate::Ignore(ms) => {
+                self.book.sums.ignored += 1;
+                return Verdict::plain(Say::Nothing(ms));
+            }
+            Fate::Take { manner, fails } => (manner, fails),
+        };
+        let ties = self.people.get(person).ties(number);
+        let (open, template) = (ties.is_open(now_ms), message.template.is_some());
+        let too_late = !open && !template && self.rules.window != Tells::Never;
+        let second = self.book.in_this_second(number, now_ms);
+        let over = self.constants.throughput.is_some_and(|most| second >= u64::from(most));
+        let refused = match () {
+            () if over => Some(130_429),
+            () if self.constants.pair_rate && !ties.pair.has_room(now_ms) => Some(131_056),
+            () if too_late && self.rules.window == Tells::AtOnce => Some(131_047),
+            () => None,
+        };
+        if let Some(code) = refused {
+            return Verdict::plain(self.refuse(Refusal::of(code)));
+        }
+        if too_late {
+            fails = fails.or(Some(131_047));
+        }
+        let wamid = self.wamid(person);
+        self.book.accepted(Taking {
+            number,
+            day,
+            now_ms,
+            person,
+            outbox_id: message.outbox_id.as_deref(),
+            wamid: &wamid,
+            window_open: open,
+            template,
+            arrives: fails.is_none(),
+            burst: ties.pair.burst(now_ms),
+        });
+        self.people.written(person, number, now_ms);
+        if matches!(manner, Manner::Silent(_) | Manner::Half) {
+            self.book.sums.unanswered += 1;
+        }
+        let told = Arc::new(self.told(number, message, person, wamid, open, fails.map(Refusal::of)));
+        let planned = plan(&self.rules.statuses, &message.kind, fails.is_some(), &mut self.random);
+        let say = Say::Yes(answer(message, &told));
+        Verdict { say, manner, statuses: Some((told, planned)), posting: None }
+    }
+
+    fn told(
+        &self,
+        number: &str,
+        message: &Message,
+        person: usize,
+        wamid: String,
+        open: bool,
+        fails: Option<Refusal>,
+    ) -> Told {
+        let price = match &message.template {
+            Some(name) => match template::category(name) {
+                // In an open window these are free of charge.
+                "utility" if open => ("free_customer_service", "utility"),
+                category => ("regular", category),
+            },
+            None => ("free_customer_service", "service"),
+        };
+        let known = self.people.get(person);
+        Told {
+            number: number.to_owned(),
+            wamid,
+            outbox_id: message.outbox_id.clone(),
+            wa_id: known.phone.clone().filter(|_| !self.rules.business_scoped),
+            user_id: known.user_id.clone(),
+            name: known.name.clone(),
+            by_phone: message.by_phone,
+            person: u32::try_from(person).unwrap_or(u32::MAX),
+            price,
+            fails,
+        }
+    }
+
+    /// A message id in Meta's form: base 64 of a few tags, the person and 20 hexadecimal digits.
+    fn wamid(&mut self, person: usize) -> String {
+        let person = self.people.get(person);
+        let person = person.phone.as_deref().unwrap_or(&person.user_id).to_owned();
+        let mut bytes = vec![0x1d, 0x18, u8::try_from(person.len()).unwrap_or_default()];
+        bytes.extend_from_slice(person.as_bytes());
+        // Unique within a run since `mix` is a bijection, and between runs by chance.
+        let unique = mix(mix(self.constants.seed ^ 0x9A).wrapping_add(self.next_number()));
+        let tail =
+            format!("\u{15}\u{2}\0\u{11}\u{18}\u{14}{:04X}{unique:016X}\0", self.constants.seed & 0xFFFF);
+        bytes.extend_from_slice(tail.as_bytes());
+        let mut id = String::from("wamid.");
+        STANDARD.encode_string(bytes, &mut id);
+        id
+    }
+}
+
+fn posting(number: &str, message: Message, verdict: &Verdict) -> Posting {
+    let outcome = match (&verdict.say, &verdict.manner) {
+        (Say::Nothing(_), _) => Outcome::Ignored,
+        (Say::No(refusal), _) => Outcome::Refused(refusal.code.unwrap_or_else(|| i64::from(refusal.http))),
+        (Say::Yes(_), Manner::Silent(_) | Manner::Half) => Outcome::Unanswered,
+        (Say::Yes(_), Manner::Plain | Manner::After(_)) => Outcome::Accepted,
+    };
+    Posting {
+        number: number.to_owned(),
+        to: message.input,
+        kind: message.kind,
+        template: message.template,
+        words: message.words,
+        outbox_id: message.outbox_id,
+        outcome,
+    }
+}
+
+fn answer(message: &Message, told: &Told) -> Value {
+    let mut contact = json!({ "input": message.input, "user_id": told.user_id });
+    if let Some(wa_id) = &told.wa_id {
+        contact["wa_id"] = json!(wa_id);
+    }
+    let mut sent = json!({ "id": told.wamid });
+    if message.template.is_some() {
+        sent["message_status"] = json!("accepted");
+    }
+    json!({ "messaging_product": "whatsapp", "contacts": [contact], "messages": [sent] })
+}
+
+/// Outbox id and recipient of a body that is wrong otherwise.
+fn named(body: &[u8]) -> (Option<String>, String) {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let text = |key: &str| body[key].as_str().map(|text| text.chars().take(512).collect::<String>());
+    (text("biz_opaque_callback_data"), text("to").or_else(|| text("recipient")).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: i64 = 24 * 60 * 60 * 1_000;
+
+    fn world(behaviours: &[&str]) -> World {
+        let behaviours: Vec<_> = behaviours.iter().map(|text| text.parse().unwrap()).collect();
+        let constants = Constants {
+            numbers: vec!["1".to_owned()],
+            throughput: Some(80),
+            pair_rate: true,
+            seed: 1,
+            statuses: Statuses::PLAIN,
+        };
+        World::new(constants, Rules::new(&behaviours, Statuses::PLAIN))
+    }
+
+    fn text(to: &str, id: &str) -> Vec<u8> {
+        json!({ "messaging_product": "whatsapp", "to": to, "type": "text", "text": { "body": "Hi" },
+            "biz_opaque_callback_data": id })
+        .to_string()
+        .into_bytes()
+    }
+
+    fn template(to: &str, id: &str) -> Vec<u8> {
+        json!({ "messaging_product": "whatsapp", "to": to, "type": "template",
+            "template": { "name": "order", "language": { "code": "en" } }, "biz_opaque_callback_data": id })
+        .to_string()
+        .into_bytes()
+    }
+
+    /// The code of a refusal; 200 for an answer, 0 for none.
+    fn said(verdict: &Verdict) -> i64 {
+        match &verdict.say {
+            Say::Yes(_) => 200,
+            Say::No(refusal) => refusal.code.unwrap_or_else(|| i64::from(refusal.http)),
+            Say::Nothing(_) => 0,
+        }
+    }
+
+    fn fails(verdict: &Verdict) -> Option<i64> {
+        verdict.statuses.as_ref()?.0.fails.as_ref()?.code
+    }
+
+    #[test]
+    fn free_form_needs_an_open_window_and_a_template_does_not() {
+        let mut world = world(&[]);
+        let verdict = world.post("1", &text("+12125550100", "m-1"), 1_000, 0);
+        assert_eq!((said(&verdict), fails(&verdict)), (200, Some(131_047)));
+        assert_eq!(fails(&world.post("1", &template("+12125550100", "m-2"), 1_000, 0)), None);
+        world.heard("1", Some("12125550100"), Some("US.7"), 2_000);
+        let verdict = world.post("1", &text("+12125550100", "m-3"), 2_000 + DAY - 1, 0);
+        assert_eq!((said(&verdict), fails(&verdict)), (200, None));
+        assert_eq!(verdict.statuses.unwrap().0.user_id, "US.7");
+        assert_eq!(fails(&world.post("1", &text("+12125550100", "m-4"), 2_000 + DAY, 0)), Some(131_047));
+        let observed = world.observed(0);
+        let number = &observed.numbers["1"];
+        assert_eq!(
+            (number.free_form_outside_window, number.pushes, observed.unique_recipients_most),
+            (2, 1, 1)
+        );
+    }
+
+    #[test]
+    fn a_closed_window_may_be_told_at_once_or_never() {
+        let mut at_once = world(&["window,tells=at_once"]);
+        assert_eq!(said(&at_once.post("1", &text("+12125550100", "m-1"), 1_000, 0)), 131_047);
+        assert_eq!(at_once.observed(0).accepted, 0);
+        let mut never = world(&["window,tells=never"]);
+        assert_eq!(fails(&never.post("1", &text("+12125550100", "m-1"), 1_000, 0)), None);
+    }
+
+    #[test]
+    fn the_pair_rate_and_the_throughput_are_kept() {
+        let mut world = world(&["window,tells=never"]);
+        let codes: Vec<i64> =
+            (0..47).map(|time| said(&world.post("1", &text("+12125550100", "m"), time * 20, 0))).collect();
+        assert_eq!((codes.iter().filter(|code| **code == 200).count(), codes[45]), (45, 131_056));
+        let mut codes = Vec::new();
+        for number in 0..50 {
+            codes.push(said(&world.post("1", &text(&format!("+121255501{number:02}"), "n"), 1_000, 0)));
+        }
+        // Of the moving second ending at 1,000 ms 44 were taken before.
+        assert_eq!(codes.iter().filter(|code| **code == 200).count(), 80 - 44);
+        assert_eq!(codes.last(), Some(&130_429));
+        let number = &world.observed(0).numbers["1"];
+        assert_eq!((number.most_in_a_second, number.most_of_pair_burst), (80, 45));
+    }
+
+    #[test]
+    fn what_is_taken_and_what_is_answered_are_two_things() {
+        let mut world = world(&[
+            "no_answer,taken=true,ms=5,next=1",
+            "no_answer,taken=false,ms=6,next=1",
+            "half_answer,next=1",
+            "fail,code=131026,next=1",
+            "refuse,code=503,next=1",
+        ]);
+        let mut post = || world.post("1", &template("+12125550100", "m-1"), 1_000, 0);
+        let taken = post();
+        assert_eq!((taken.manner, taken.statuses.is_some()), (Manner::Silent(5), true));
+        let ignored = post();
+        assert_eq!((said(&ignored), ignored.statuses.is_some()), (0, false));
+        assert_eq!(post().manner, Manner::Half);
+        assert_eq!(fails(&post()), Some(131_026));
+        assert_eq!(said(&post()), 503);
+        let observed = world.observed(0);
+        assert_eq!((observed.posted, observed.accepted, observed.taken_twice), (5, 3, 1));
+        assert_eq!((observed.unanswered, observed.ignored, observed.refused[&503]), (2, 1, 1));
+    }
+
+    #[test]
+    fn a_username_hides_the_phone() {
+        let mut world = world(&["business_scoped"]);
+        let Say::Yes(answer) = world.post("1", &template("+12125550100", "m-1"), 1_000, 0).say else {
+            panic!("refused")
+        };
+        assert_eq!(answer["contacts"][0]["input"], "+12125550100");
+        assert!(answer["contacts"][0].get("wa_id").is_none());
+        assert!(answer["contacts"][0]["user_id"].as_str().unwrap().starts_with("US."));
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_ids_and_each_its_own() {
+        let ids = || {
+            let mut world = world(&[]);
+            (0..100)
+                .map(|time| match world.post("1", &template("+12125550100", "m"), time * 6_000, 0).say {
+                    Say::Yes(answer) => answer["messages"][0]["id"].as_str().unwrap().to_owned(),
+                    Say::No(_) | Say::Nothing(_) => panic!("refused"),
+                })
+                .collect::<Vec<_>>()
+        };
+        let mut one = ids();
+        assert_eq!(one, ids());
+        one.sort_unstable();
+        one.dedup();
+        assert_eq!(one.len(), 100);
+        assert!(one.iter().all(|id| id.len() <= 256));
+    }
+}

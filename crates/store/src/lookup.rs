@@ -1,0 +1,131 @@
+//! Reading the table of values, and who is who.
+
+use model::{Alias, ContactId};
+
+use crate::Store;
+use crate::contacts;
+use crate::error::ReadError;
+use crate::format::value;
+use crate::index::schema;
+use crate::values::{self, Changes, Overlay};
+
+/// What texts in keys are hashed under; 0 is that of events, and aliases have theirs.
+const VALUE_DOMAIN: u8 = 0x76;
+
+/// A key of the table of values, and what it stands for.
+pub type Row = (Vec<u8>, Vec<u8>);
+
+impl Store {
+    /// What a key stands for.
+    ///
+    /// # Errors
+    /// What the disk says; [`ReadError::Reopening`] passes by itself.
+    pub fn value(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
+        // Memory before redb: a fold that comes through in between would hide the value.
+        let known = self.shared.lock().values.get(key);
+        if let Some(known) = known {
+            return Ok(known.map(|value| value.to_vec()));
+        }
+        let table = self.shared.index.begin_read()?.open_table(schema::VALUES)?;
+        let row = table.get(key)?;
+        row.map(|row| Ok(value::from_bytes(row.value())?.into_owned())).transpose()
+    }
+
+    /// Keys from `from` up to `to`, which is not among them, with their values, ascending; at most
+    /// `limit`. All of them as they were at one instant.
+    ///
+    /// # Errors
+    /// As for [`Store::value`].
+    pub fn values(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<Row>, ReadError> {
+        if from >= to {
+            return Ok(Vec::new());
+        }
+        loop {
+            let overlay = self.shared.lock().values.overlay(from, to, limit);
+            let table = self.shared.index.begin_read()?.open_table(schema::VALUES)?;
+            // With another fold begun redb may hold what is newer than that.
+            if self.shared.lock().values.folds() == overlay.folds {
+                return merge(overlay, &table, from, to, limit);
+            }
+        }
+    }
+
+    /// 16 bytes that stand for a text in keys: of the box's own hash, so that no key tells what it was.
+    #[must_use]
+    pub fn hash(&self, text: &[u8]) -> [u8; 16] {
+        self.key.hash(VALUE_DOMAIN, &[text])
+    }
+
+    /// The contact that `aliases` name, if it is known; writes nothing.
+    ///
+    /// # Errors
+    /// As for [`Store::value`].
+    pub fn contact(&self, aliases: &[Alias]) -> Result<Option<ContactId>, ReadError> {
+        let aliases = self.hashed(aliases);
+        let mut known: Vec<Option<u128>> = {
+            let state = self.shared.lock();
+            aliases.iter().map(|alias| state.people.find(&alias.hash())).collect()
+        };
+        if known.contains(&None) {
+            let table = self.shared.index.begin_read()?.open_table(schema::ALIASES)?;
+            for (alias, known) in aliases.iter().zip(&mut known).filter(|(_, known)| known.is_none()) {
+                *known = table.get(alias.hash())?.map(|found| found.value());
+            }
+        }
+        let state = self.shared.lock();
+        for known in known.iter_mut().flatten() {
+            *known = state.people.root(*known);
+        }
+        Ok(contacts::choose(&aliases, &known).map(ContactId::from_bits))
+    }
+
+    /// Everything that is one person: the contact that stands for it first, then those that were
+    /// joined with it, the oldest first.
+    #[must_use]
+    pub fn family(&self, contact: &ContactId) -> Vec<ContactId> {
+        match contact.to_bits() {
+            Some(bits) => {
+                let family = self.shared.lock().people.family(bits);
+                family.into_iter().map(ContactId::from_bits).collect()
+            }
+            None => vec![contact.clone()],
+        }
+    }
+}
+
+/// Puts together what is in memory and what is in redb. Of several that know a key the newest counts.
+fn merge(
+    overlay: Overlay,
+    table: &impl redb::ReadableTable<&'static [u8], &'static [u8]>,
+    from: &[u8],
+    to: &[u8],
+    limit: usize,
+) -> Result<Vec<Row>, ReadError> {
+    let nothing = Changes::new();
+    let folding = overlay.folding.as_deref().unwrap_or(&nothing);
+    let mut current = overlay.current.into_iter().peekable();
+    let mut folding = values::range(folding, from, to).peekable();
+    let mut rows = table.range(from..to)?;
+    let mut row = rows.next().transpose()?;
+    let mut found = Vec::new();
+    while found.len() < limit {
+        let keys = [
+            current.peek().map(|(key, _)| &**key),
+            folding.peek().map(|(key, _)| &***key),
+            row.as_ref().map(|(key, _)| key.value()),
+        ];
+        let Some(key) = keys.into_iter().flatten().min().map(<[u8]>::to_vec) else { break };
+        let newest = current.next_if(|(other, _)| **other == *key).map(|(_, value)| value);
+        let folding = folding.next_if(|(other, _)| ***other == *key).map(|(_, value)| value.clone());
+        let stored = row.take_if(|(other, _)| other.value() == key);
+        if row.is_none() {
+            row = rows.next().transpose()?;
+        }
+        match (newest.or(folding), stored) {
+            (Some(Some(value)), _) => found.push((key, value.to_vec())),
+            (None, Some((_, bytes))) => found.push((key, value::from_bytes(bytes.value())?.into_owned())),
+            (Some(None), _) | (None, None) => {}
+        }
+    }
+    Ok(found)
+}

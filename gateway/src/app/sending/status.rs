@@ -1,0 +1,149 @@
+//! How sending is doing: for `/v1/status`, the metrics and the alarms.
+
+use model::{Refusal, WallTime};
+use outbox::{Balance, Quota, Way};
+use serde::Serialize;
+
+/// One look at the outbox.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Status {
+    /// Every number's way to WhatsApp.
+    pub(crate) ways: Vec<Way>,
+    /// Every limit.
+    pub(crate) quotas: Vec<Quota>,
+    /// The prepaid balance, if one was entered.
+    pub(crate) balance: Option<Balance>,
+    /// The clock is believed.
+    pub(crate) clock_trusted: bool,
+    /// The outbox's own time.
+    pub(crate) now_ms: i64,
+    /// What is known of the endpoints' tokens.
+    pub(crate) tokens: Vec<Token>,
+    /// Why the outbox can't work, if it can't.
+    pub(crate) trouble: Option<String>,
+}
+
+/// The age of an endpoint's token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Token {
+    /// The endpoint.
+    pub(crate) endpoint: String,
+    /// When it was issued, by Meta's word.
+    pub(crate) since: Option<String>,
+    /// When it ends; `None` where it doesn't, or nobody says.
+    pub(crate) expires: Option<String>,
+    /// Whole days since `since`.
+    pub(crate) age_days: i64,
+    /// Meta says that it is valid; `None` where nobody was asked.
+    pub(crate) valid: Option<bool>,
+    #[serde(skip)]
+    pub(crate) expires_ms: Option<i64>,
+}
+
+/// A token is to be replaced after so long (requirement B7), and in time before it ends.
+pub(crate) const TOKEN_REMINDER_DAYS: i64 = 30;
+
+/// What `/v1/status` shows.
+#[derive(Debug, Clone, Serialize)]
+pub struct Shown {
+    queued: u64,
+    held: u64,
+    sending: u64,
+    uncertain: u64,
+    stopped: Vec<Stopped>,
+    clock_trusted: bool,
+    now: String,
+    tokens: Vec<Token>,
+    reminders: Vec<String>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct Stopped {
+    number: String,
+    code: Option<i64>,
+    reason: String,
+    since: String,
+}
+
+impl Status {
+    pub(crate) fn shown(&self) -> Shown {
+        let sum = |count: fn(&Way) -> u64| self.ways.iter().map(count).sum();
+        let stopped = self.ways.iter().filter_map(|way| {
+            let stop = way.stopped.as_ref()?;
+            Some(Stopped {
+                number: way.number.clone(),
+                code: stop.code,
+                reason: stop.reason.clone(),
+                since: WallTime(stop.since_ms).rfc3339_seconds(),
+            })
+        });
+        Shown {
+            queued: sum(|way| way.counts.queued),
+            held: sum(|way| way.counts.held),
+            sending: sum(|way| way.counts.sending),
+            uncertain: sum(|way| way.counts.uncertain),
+            stopped: stopped.collect(),
+            clock_trusted: self.clock_trusted,
+            now: WallTime(self.now_ms).rfc3339_millis(),
+            tokens: self.tokens.clone(),
+            reminders: self.reminders(),
+        }
+    }
+
+    /// What a person should see to, the gravest first.
+    pub(crate) fn alarms(&self) -> Vec<String> {
+        let mut alarms = Vec::new();
+        if let Some(trouble) = &self.trouble {
+            alarms.push(format!("messages can't be sent: {trouble}"));
+        }
+        for way in &self.ways {
+            let number = &way.number;
+            if let Some(stop) = &way.stopped {
+                let code = stop.code.map_or_else(String::new, |code| format!(" (code {code})"));
+                let refusal = Refusal { code: stop.code, ..Refusal::default() };
+                let advice = policy::sending::advice(&refusal);
+                alarms.push(format!(
+                    "WhatsApp lets number {number} send nothing{code}: {}. {advice} The queue is kept.",
+                    stop.reason.trim_end_matches('.')
+                ));
+            }
+        }
+        let uncertain: u64 = self.ways.iter().map(|way| way.counts.uncertain).sum();
+        if uncertain > 0 {
+            alarms.push(
+                "messages were posted and nobody knows what came of them: see `wagate queue --uncertain`"
+                    .to_owned(),
+            );
+        }
+        if self.balance.is_some_and(|balance| balance.micros < balance.low_water_micros) {
+            alarms.push("the prepaid balance is below its low-water mark".to_owned());
+        }
+        for token in &self.tokens {
+            if token.valid == Some(false) {
+                alarms
+                    .push(format!("WhatsApp says that the token of endpoint {} isn't valid", token.endpoint));
+            }
+        }
+        alarms
+    }
+
+    /// What will need a person some day.
+    pub(crate) fn reminders(&self) -> Vec<String> {
+        let day_ms = 24 * 3_600_000;
+        let soon = self.now_ms.saturating_add(TOKEN_REMINDER_DAYS * day_ms);
+        let mut reminders = Vec::new();
+        for token in &self.tokens {
+            if let Some(expires) =
+                token.expires.as_ref().filter(|_| token.expires_ms.is_some_and(|at| at <= soon))
+            {
+                reminders
+                    .push(format!("the token of endpoint {} ends at {expires}: replace it", token.endpoint));
+            } else if token.age_days >= TOKEN_REMINDER_DAYS {
+                let days = token.age_days;
+                reminders
+                    .push(format!("the token of endpoint {} is {days} days old: rotate it", token.endpoint));
+            }
+        }
+        reminders
+    }
+}

@@ -1,0 +1,138 @@
+//! The thread that the outbox lives on.
+//!
+//! A thread and a runtime of its own: reading what may go next takes no time from who answers Meta.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use egress::{Graph, GraphSettings};
+use outbox::{CALLS_MAX, Outbox};
+use policy::sending::{Clock, Reading};
+use prometheus_client::registry::Registry;
+use records::Numbers;
+use store::Store;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
+
+use super::Sending;
+use super::metrics::Metrics;
+use super::notes::Notes;
+use super::routes::Routes;
+use super::status::Status;
+use super::table::StoreTable;
+use super::tokens::Tokens;
+use super::work::Work;
+use crate::app::product;
+use crate::clock;
+use crate::config::Config;
+
+/// Name look-ups, one at a time.
+const BLOCKING_THREADS: usize = 2;
+
+pub(in crate::app) struct SendingThread {
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
+    routes: watch::Sender<Arc<Routes>>,
+    status: watch::Receiver<Status>,
+    graph: Graph,
+}
+
+impl SendingThread {
+    /// Opens the outbox and starts its thread. Blocks on the disk.
+    pub(in crate::app) fn start(
+        config: &Config,
+        store: Arc<Store>,
+        tail: watch::Receiver<egress::Tail>,
+        known: Arc<Numbers>,
+        registry: &mut Registry,
+    ) -> anyhow::Result<(Self, Sending)> {
+        let (sending, asked) = Sending::new();
+        let table = StoreTable(Arc::clone(&store));
+        let began = Instant::now();
+        let reading = Reading { wall_ms: clock::now().0, mono_ms: 0 };
+        let ahead = i64::try_from(config.clock.believed_ahead.as_millis()).unwrap_or(i64::MAX);
+        let mut clock = Clock::start(Outbox::last_known_ms(&table)?, reading, ahead);
+        let (mut outbox, done) = Outbox::open(&table, config.sending()?, clock.now_ms(reading))?;
+        let transaction = store::Transaction {
+            changes: done
+                .changes
+                .iter()
+                .map(|(key, value)| store::Change { key: key.clone(), value: value.clone() })
+                .collect(),
+            items: Vec::new(),
+            essential: true,
+        };
+        if done.urgent {
+            // What was in flight is uncertain: nothing goes out before that is on disk.
+            store.transact_and_wait(transaction, clock::now()).context("the outbox can't be written")?;
+            outbox.commit(&done);
+        } else {
+            outbox.carry(done);
+        }
+        let routes = watch::Sender::new(Arc::new(Routes::new(config)?));
+        let numbers = config.numbers.len().max(1);
+        let graph = Graph::new(GraphSettings::new(product(), numbers * CALLS_MAX as usize))?;
+        let status = watch::Sender::new(Status::default());
+        let shown = status.subscribe();
+        let metrics = Metrics::default();
+        metrics.register(registry, status.subscribe());
+        let work = Work {
+            outbox,
+            table,
+            store,
+            clock,
+            began,
+            asked,
+            tail,
+            graph: graph.clone(),
+            routes: routes.subscribe(),
+            numbers: known,
+            notes: Notes::new(config),
+            status,
+            metrics,
+            random: ring::rand::SystemRandom::new(),
+            tokens: Tokens::default(),
+            answered: Vec::new(),
+            calls: JoinSet::new(),
+            carried_since: None,
+            shown_at: None,
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(BLOCKING_THREADS)
+            .build()
+            .context("no runtime for sending")?;
+        let (stop, stopped) = oneshot::channel::<()>();
+        let thread = std::thread::Builder::new().name("outbox".to_owned()).spawn(move || {
+            runtime.block_on(work.run(stopped));
+            runtime.shutdown_background();
+        });
+        let thread = thread.context("no thread for sending")?;
+        Ok((Self { stop, thread, routes, status: shown, graph }, sending))
+    }
+
+    pub(in crate::app) fn status(&self) -> watch::Receiver<Status> {
+        self.status.clone()
+    }
+
+    /// What calls are made with, for uploads.
+    pub(in crate::app) fn calls(&self) -> (Graph, watch::Receiver<Arc<Routes>>) {
+        (self.graph.clone(), self.routes.subscribe())
+    }
+
+    /// Takes over new tokens; what was stopped for the old ones is tried again.
+    pub(in crate::app) fn replace(&self, config: &Config) {
+        match Routes::new(config) {
+            Ok(routes) => _ = self.routes.send_replace(Arc::new(routes)),
+            Err(error) => tracing::error!(%error, "the new tokens can't be used; the old ones stay"),
+        }
+    }
+
+    /// Lets calls in flight end, and waits.
+    pub(in crate::app) fn stop(self) -> std::thread::Result<()> {
+        drop(self.stop);
+        self.thread.join()
+    }
+}
