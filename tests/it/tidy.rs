@@ -13,11 +13,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("wagate-store", &["wagate-model"]),
     // The shell around `policy::delivery`.
     ("wagate-egress", &["wagate-model", "wagate-policy"]),
+    // Queue, lanes and ledgers around `policy::sending`.
+    ("wagate-outbox", &["wagate-model", "wagate-policy"]),
     ("wagate-simulate", &["wagate-model"]),
 ];
 
 /// These hold no socket and run without a runtime, whatever they depend on.
-const WITHOUT_SOCKETS: &[&str] = &["wagate-model", "wagate-records", "wagate-policy", "wagate-store"];
+const WITHOUT_SOCKETS: &[&str] = &["wagate-model", "wagate-records", "wagate-policy", "wagate-store", "wagate-outbox"];
 /// What they would need for one.
 const SOCKETS: &[&str] = &["tokio", "hyper", "reqwest", "rustls", "axum", "mio", "socket2"];
 

@@ -74,7 +74,7 @@ pub enum Command {
     #[command(
         after_help = "Example:\n  wagate send --to +85261234567 --text \"It's ready.\" --wait 30s\n  wagate send --to +85261234567 --template order_ready --language en_US --param Ann\n  wagate send --to +85261234567 --reply thanks --field lead.first_name=Ann"
     )]
-    Send(SendMessage),
+    Send(Box<SendMessage>),
     /// Look after messages that aren't over
     ///
     /// Without an action: list them, the oldest first, with the reason where they wait.

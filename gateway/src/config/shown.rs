@@ -170,7 +170,7 @@ impl Places<'_> {
                     }
                 }
                 (Some(Shape::Value), other) if may_be_shown(self.form, &inner, other) => {
-                    self.known.push(value.span())
+                    self.known.push(value.span());
                 }
                 (_, DeValue::Array(entries)) => self.array(entries, &inner, true),
                 (_, other) => self.hide(other, value.span()),

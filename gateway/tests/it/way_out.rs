@@ -23,7 +23,7 @@ struct Asked {
 fn with_answers(answers: Vec<(u16, Value)>, arguments: &[&str]) -> (Output, Vec<Asked>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let (sender, asked) = mpsc::channel();
+    let (sender, asked) = mpsc::sync_channel(answers.len());
     let expected = answers.len();
     // Left alone when fewer questions come: the test then fails below instead of hanging here.
     std::thread::spawn(move || {
@@ -43,7 +43,7 @@ fn with_answers(answers: Vec<(u16, Value)>, arguments: &[&str]) -> (Output, Vec<
     (output, asked)
 }
 
-fn serve(listener: &TcpListener, status: u16, answer: &str, asked: &mpsc::Sender<Asked>) {
+fn serve(listener: &TcpListener, status: u16, answer: &str, asked: &mpsc::SyncSender<Asked>) {
     let (stream, _) = listener.accept().unwrap();
     let mut reader = BufReader::new(&stream);
     let mut lines = Vec::new();

@@ -71,7 +71,7 @@ mod tests {
         let words = line.split(' ').map(|word| word.replace('_', " "));
         let words = ["wagate", "send"].into_iter().map(str::to_owned).chain(words);
         match Cli::try_parse_from(words) {
-            Ok(Cli { command: Command::Send(args) }) => Ok(args),
+            Ok(Cli { command: Command::Send(args) }) => Ok(*args),
             Ok(_) => Err("another command".to_owned()),
             Err(error) => Err(error.to_string()),
         }

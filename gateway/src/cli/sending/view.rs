@@ -11,6 +11,9 @@ use crate::cli::status::span;
 /// longest priority, a phone number, an age.
 const COLUMNS: [(&str, usize); 5] = [("id", 28), ("status", 9), ("priority", 8), ("to", 16), ("age", 7)];
 
+/// Characters of what a message says that are shown.
+const SAID_MAX: usize = 200;
+
 /// The titles of the list.
 pub(super) fn titles() -> String {
     let mut line = String::new();
@@ -57,6 +60,7 @@ pub(super) fn page(message: &Value, now: WallTime) -> String {
     }
     for (title, name) in [
         ("to", "to"),
+        ("contact", "contact"),
         ("from", "from"),
         ("type", "type"),
         ("template", "template"),
@@ -68,6 +72,9 @@ pub(super) fn page(message: &Value, now: WallTime) -> String {
         if !message[name].is_null() {
             put(title, text(&message[name]));
         }
+    }
+    if let Some(said) = said(message) {
+        put("text", said);
     }
     if message["fallback_used"] == true {
         put("fallback", "the window had closed: the template went in its place".to_owned());
@@ -101,6 +108,13 @@ pub(super) fn page(message: &Value, now: WallTime) -> String {
     page
 }
 
+/// The beginning of what the message says, to know it again by.
+fn said(message: &Value) -> Option<String> {
+    let caption = || message["message"][message["type"].as_str()?]["caption"].as_str();
+    let said = message.pointer("/message/text/body").and_then(Value::as_str).or_else(caption)?;
+    Some(plain(said).chars().take(SAID_MAX).collect())
+}
+
 /// `{code, detail}`, or the code alone.
 pub(super) fn reason(reason: &Value) -> String {
     match (&reason["code"], reason["detail"].as_str()) {
@@ -121,10 +135,10 @@ pub(super) fn until(value: &Value, now: WallTime) -> Option<String> {
 
 /// What stands in an answer, on one line; `-` for nothing.
 pub(super) fn text(value: &Value) -> String {
-    match value {
-        Value::Null => "-".to_owned(),
-        Value::String(text) => plain(text),
-        other => other.to_string(),
+    match value.as_str() {
+        Some(text) => plain(text),
+        None if value.is_null() => "-".to_owned(),
+        None => value.to_string(),
     }
 }
 
@@ -134,10 +148,8 @@ fn plain(text: &str) -> String {
 }
 
 fn queued_at(message: &Value) -> &Value {
-    match &message["queued_at"] {
-        Value::Null => &message["history"][0]["at"],
-        at => at,
-    }
+    let at = &message["queued_at"];
+    if at.is_null() { &message["history"][0]["at"] } else { at }
 }
 
 fn time(value: &Value) -> Option<WallTime> {
@@ -159,7 +171,7 @@ mod tests {
     use super::*;
 
     /// 2026-11-21T13:00:00Z.
-    pub(in super::super) const NOW: WallTime = WallTime(1_795_266_000_000);
+    const NOW: WallTime = WallTime(1_795_266_000_000);
 
     fn held() -> Value {
         json!({
@@ -208,6 +220,18 @@ mod tests {
         for absent in ["wamid", "expires", "fallback", "parts", "\u{1b}"] {
             assert!(!page.contains(absent), "{absent} is in\n{page}");
         }
+    }
+
+    #[test]
+    fn a_message_is_known_again_by_what_it_says() {
+        let text = json!({ "type": "text", "message": { "text": { "body": "Ready\nat 5".repeat(100) } } });
+        let shown = said(&text).unwrap();
+        assert!(shown.starts_with("Ready at 5") && shown.len() == SAID_MAX);
+        let image =
+            json!({ "type": "image", "message": { "image": { "id": "7", "caption": "Your order" } } });
+        assert!(page(&image, NOW).contains("text          Your order\n"));
+        assert_eq!(said(&json!({ "type": "image", "message": { "image": { "id": "7" } } })), None);
+        assert_eq!(said(&json!({ "type": 5 })), None);
     }
 
     #[test]
