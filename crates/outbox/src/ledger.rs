@@ -236,6 +236,7 @@ impl Turn<'_> {
             let day = settings.zone.day(self.now).0;
             // One that may be of yesterday gives today nothing.
             if day == began {
+                self.urgent = true;
                 self.give_back_call(number, day)?;
             }
         }
