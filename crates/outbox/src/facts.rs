@@ -17,7 +17,7 @@ impl Turn<'_> {
     /// # Errors
     /// When the table can't be read.
     pub fn learn(&mut self, fact: Fact) -> Result<(), TableError> {
-        let at_ms = fact.at.map_or(self.now, |at| at.0);
+        let at_ms = fact.at.map_or(self.date, |at| at.0);
         match fact.says {
             Says::Nothing => {}
             Says::Inbound { wamid } => {
@@ -70,10 +70,10 @@ impl Turn<'_> {
                 self.for_channels(fact.number.as_deref(), |channel| channel.stopped = None)?;
             }
             Says::Account { usable: false, reason } => {
-                let now = self.now;
+                let (now, since_ms) = (self.now, self.date);
                 self.for_channels(fact.number.as_deref(), |channel| {
                     let trial_ms = now.saturating_add(TRIAL_EVERY_MS);
-                    let stop = Stop { code: None, reason: reason.clone(), since_ms: now, trial_ms };
+                    let stop = Stop { code: None, reason: reason.clone(), since_ms, trial_ms };
                     channel.stopped.get_or_insert(stop);
                 })?;
             }
@@ -105,13 +105,13 @@ impl Turn<'_> {
     fn wrote(&mut self, number: &str, contact: u128, at_ms: i64, wamid: String) -> Result<(), TableError> {
         let key = keys::window(number, contact);
         // A message of the day after tomorrow opens no longer window than one of now.
-        let at_ms = at_ms.min(self.now);
+        let at_ms = at_ms.min(self.date);
         let known: Option<Window> = self.view.get(&key)?;
         if known.as_ref().is_none_or(|known| known.last_ms < at_ms || known.denied && known.last_ms == at_ms)
         {
             self.view.put(key, &Window { last_ms: at_ms, wamid, denied: false });
         }
-        if at_ms.saturating_add(SERVICE_WINDOW_MS) <= self.now {
+        if at_ms.saturating_add(SERVICE_WINDOW_MS) <= self.date {
             return Ok(());
         }
         for one in self.view.family(contact) {
@@ -147,7 +147,7 @@ impl Turn<'_> {
     pub(crate) fn stop_marketing(&mut self, contact: u128, stopped: bool) -> Result<(), TableError> {
         for one in self.view.family(contact) {
             let mut person = self.person(one)?;
-            person.stopped_ms = stopped.then_some(person.stopped_ms.unwrap_or(self.now));
+            person.stopped_ms = stopped.then_some(person.stopped_ms.unwrap_or(self.date));
             self.view.put(keys::person(one), &person);
         }
         Ok(())
@@ -169,7 +169,7 @@ impl Turn<'_> {
             self.charge(message, &pricing)?;
         }
         if word == StatusWord::Delivered {
-            state.delivered_ms.get_or_insert(self.now);
+            state.delivered_ms.get_or_insert(self.date);
         }
         if word == StatusWord::Read {
             self.was_read(message)?;

@@ -36,7 +36,7 @@ impl Turn<'_> {
     }
 
     pub(crate) fn is_open(&self, window: Option<&Window>) -> bool {
-        window.is_some_and(|window| !window.denied && window::is_open(Some(window.last_ms), self.now))
+        window.is_some_and(|window| !window.denied && window::is_open(Some(window.last_ms), self.date))
     }
 
     pub(crate) fn judge(

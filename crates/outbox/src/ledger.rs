@@ -1,14 +1,12 @@
 //! Units: taken with the intent, given back only for what surely wasn't sent.
 
 use crate::keys;
-use crate::settings::{CALLS_MAX, HOUR_MS, MOVING_DAY_MS, Number, TURN_MAX};
+use crate::settings::{CALLS_MAX, MOVING_DAY_MS, Number, TURN_MAX};
 use crate::table::TableError;
 use crate::turn::Turn;
 use crate::values::{Kind, Message, Person, Push, State, Units};
 use crate::why::Why;
 
-/// So long after a push its recipient is surely counted by Meta, and another push to them counts nobody new.
-const COUNTED_MS: i64 = 24 * HOUR_MS - 60_000;
 /// Days that used units are kept for, to be looked at.
 const UNITS_KEPT_DAYS: i32 = 60;
 
@@ -117,8 +115,7 @@ impl Turn<'_> {
         let used = self.recipients(&number.portfolio)?;
         let most = self.recipients_max(number)?;
         Ok(match self.counted_recipient(&number.portfolio, contact)? {
-            // Still counted by Meta when this one gets there.
-            Some(at) if at.saturating_add(COUNTED_MS) > self.now => true,
+            // Not past a limit that was lowered: what was counted for this one may never have arrived.
             Some(_) => used <= most,
             None => used < most,
         })
@@ -207,10 +204,10 @@ impl Turn<'_> {
         if self.way(number).in_flight >= CALLS_MAX {
             return Ok(Err((Why::Throttled, None)));
         }
-        let day = settings.zone.day(self.now).0;
+        let day = self.day(settings);
         let most = if probe { settings.calls_per_day } else { settings.calls_for_messages() };
         if self.units(number, day)?.calls >= most {
-            return Ok(Err((Why::ApiCallsPerDay, Some(settings.zone.ends_at(self.now)))));
+            return Ok(Err((Why::ApiCallsPerDay, Some(settings.zone.ends_at(self.date)))));
         }
         self.change_units(number, day, |units| units.calls += 1)?;
         let way = self.way(number);
@@ -233,7 +230,7 @@ impl Turn<'_> {
         way.others = way.others.saturating_sub(1);
         let began = way.others_day;
         if unsent && let Some(settings) = self.settings.numbers.get(number) {
-            let day = settings.zone.day(self.now).0;
+            let day = self.day(settings);
             // One that may be of yesterday gives today nothing.
             if day == began {
                 self.urgent = true;

@@ -56,8 +56,7 @@ impl Turn<'_> {
             _ if state.standing != Standing::Sending => self.posted(place, &message, Busy::No)?,
             Outcome::Unknown { .. } => self.becomes_uncertain(place, &message, &mut state)?,
             Outcome::NotSent { .. } => {
-                let day =
-                    self.settings.numbers.get(&message.number).map(|number| number.zone.day(self.now).0);
+                let day = self.settings.numbers.get(&message.number).map(|number| self.day(number));
                 if let Some(day) = state.unit_day.or(day) {
                     self.give_back_call(&message.number, day)?;
                 }
@@ -134,10 +133,10 @@ impl Turn<'_> {
         state: &mut State,
         (wa_id, user_id): (Option<String>, Option<String>),
     ) {
-        let accepted_ms = *state.accepted_ms.get_or_insert(self.now);
+        let accepted_ms = *state.accepted_ms.get_or_insert(self.date);
         let Some(to) = message.to.clone().filter(|_| !state.told) else { return };
         state.told = true;
-        self.look_at(place, accepted_ms.saturating_add(UNREAD_AFTER_MS));
+        self.look_at(place, self.now.saturating_add(UNREAD_AFTER_MS));
         let fallback = message.fallback.as_ref().filter(|_| state.fell_back);
         self.notes.push(Note::Sent(Box::new(Sent {
             id: message.id(place),
@@ -247,7 +246,7 @@ impl Turn<'_> {
                 let stop = Stop {
                     code: refusal.code,
                     reason: refusal.details.clone(),
-                    since_ms: self.now,
+                    since_ms: self.date,
                     trial_ms: self.now.saturating_add(trial),
                 };
                 self.change_channel(&message.number, |channel| match &mut channel.stopped {

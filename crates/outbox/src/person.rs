@@ -159,6 +159,7 @@ impl Turn<'_> {
                 });
             }
         }
+        let pushed_ms = pushed_ms.map(|at| self.dated(at));
         Ok(Known { opted_in, stopped_ms, pushed_ms, unread_ms, windows })
     }
 }

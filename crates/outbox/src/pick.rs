@@ -88,16 +88,16 @@ impl Turn<'_> {
         if channel.slow_until_ms > self.now {
             return Ok(Some((Why::Throttled, Some(channel.slow_until_ms))));
         }
-        let units = self.units(name, number.zone.day(self.now).0)?;
+        let units = self.units(name, self.day(number))?;
         if units.calls >= number.calls_for_messages() {
-            return Ok(Some((Why::ApiCallsPerDay, Some(number.zone.ends_at(self.now)))));
+            return Ok(Some((Why::ApiCallsPerDay, Some(self.day_ends(number)))));
         }
         Ok(None)
     }
 
     /// Used and limit of each limit of a number.
     pub(crate) fn used(&self, name: &str, number: &Number) -> Result<[(u64, u64); 3], TableError> {
-        let units: Units = self.units(name, number.zone.day(self.now).0)?;
+        let units: Units = self.units(name, self.day(number))?;
         Ok([
             (units.messages, number.messages_per_day),
             (units.calls, number.calls_per_day),
@@ -107,7 +107,7 @@ impl Turn<'_> {
 
     /// The first message that may be tried.
     fn next_head(&mut self, name: &str, number: &Number, channel: Channel) -> Result<Next, TableError> {
-        let day = number.zone.day(self.now).0;
+        let day = self.day(number);
         let units = self.units(name, day)?;
         let left = number.messages_per_day.saturating_sub(units.messages);
         let mut skipped = false;
@@ -134,7 +134,7 @@ impl Turn<'_> {
         }
         if left == 0 {
             // Also for those who are held: to let them in would only change where they wait.
-            self.wake_at(number.zone.ends_at(self.now));
+            self.wake_at(self.day_ends(number));
             return Ok(Next::NotNow);
         }
         Ok(if skipped { Next::NotNow } else { Next::Nothing })
@@ -156,7 +156,7 @@ impl Turn<'_> {
         }
         let remaining = used.iter().map(|(used, limit)| limit.saturating_sub(*used)).min().unwrap_or(0);
         let Batch { next_ms, left } = channel.batch;
-        let resets = number.zone.ends_at(self.now);
+        let resets = self.day_ends(number);
         let batch =
             Batches { next_at_ms: next_ms, left }.at(self.now, remaining, resets, number.batch_every_ms);
         let batch = Batch { next_ms: batch.next_at_ms, left: batch.left };
@@ -255,7 +255,7 @@ impl Turn<'_> {
         number: &Number,
     ) -> Result<(), TableError> {
         let kind = kind(message, state);
-        self.take_units(message, state, number.zone.day(self.now).0)?;
+        self.take_units(message, state, self.day(number))?;
         if push {
             state.push = Some(self.take_push(message, number)?);
         }

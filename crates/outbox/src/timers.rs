@@ -135,7 +135,7 @@ impl Turn<'_> {
 
     fn note_unread(&mut self, place: u64, message: &Message, state: &mut State) -> Result<(), TableError> {
         let Some(accepted_ms) = state.accepted_ms else { return Ok(()) };
-        let due = accepted_ms.saturating_add(UNREAD_AFTER_MS) <= self.now;
+        let due = accepted_ms.saturating_add(UNREAD_AFTER_MS) <= self.date;
         // What was never sent, as far as anybody knows, can't be called unread.
         let arrived = matches!(state.standing, Standing::Sent | Standing::Delivered);
         let (Some(wamid), Some(to)) = (&state.wamid, &message.to) else { return Ok(()) };
@@ -152,7 +152,7 @@ impl Turn<'_> {
             delivered_ms: state.delivered_ms,
         });
         let mut person = self.person(message.contact)?;
-        person.unread_ms.get_or_insert(self.now);
+        person.unread_ms.get_or_insert(self.date);
         self.view.put(keys::person(message.contact), &person);
         state.told_unread = true;
         self.save(place, state);

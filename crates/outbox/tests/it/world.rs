@@ -76,6 +76,8 @@ pub(crate) struct World {
     pub(crate) journal: Vec<Fact>,
     /// Answers whose turn couldn't be made durable.
     unheard: Vec<(usize, Called)>,
+    /// By how much now went ahead without that it was seen to pass, and not written down yet.
+    leapt: i64,
     wake: Option<i64>,
     pub(crate) mood: Mood,
     fate: Option<Fate>,
@@ -153,6 +155,7 @@ impl World {
             counter: 0,
             journal: Vec::new(),
             unheard: Vec::new(),
+            leapt: 0,
             wake: None,
             mood: Mood::Mixed,
             fate: None,
@@ -392,7 +395,9 @@ impl World {
                         fact.at = Some(WallTime(at.div_euclid(1_000) * 1_000));
                     }
                     let (signed, reading) = (fact.at.unwrap().0, self.reading());
+                    let before = self.clock.now_ms(reading);
                     self.clock.heard(signed, reading);
+                    self.leapt += self.clock.now_ms(reading) - before;
                     self.journal.push(fact);
                 }
             }
@@ -413,6 +418,7 @@ impl World {
         let mut queued = Vec::new();
         let mut said = Vec::new();
         let mut turn = self.outbox.turn(&self.disk, now);
+        turn.leapt(self.leapt);
         for (_, called) in &unheard {
             turn.called(called.clone()).unwrap();
         }
@@ -457,6 +463,7 @@ impl World {
         if !carried {
             self.disk.apply(&done.changes);
         }
+        self.leapt = 0;
         let acknowledged = fate != Some(Fate::Kept);
         self.written(&done, &unheard, &news, now)?;
         for (ask, said) in asks.iter().zip(said) {
@@ -666,6 +673,7 @@ impl World {
         self.crashes += 1;
         self.events.retain(|_, event| matches!(event, Event::Happens(_)));
         self.unheard.clear();
+        self.leapt = 0;
         self.in_flight.clear();
         self.open_probes.clear();
         self.fate = None;
