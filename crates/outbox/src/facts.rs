@@ -1,13 +1,13 @@
 //! What the journal says: customers who write, statuses, and what Meta makes known.
 
 use model::{Fact, Pricing, Refusal, Says, Sequence, Standing, StatusWord};
-use policy::sending::{Class, SERVICE_WINDOW_MS, after_status, class};
+use policy::sending::{Class, SERVICE_WINDOW_MS, StopScope, after_status, class};
 
 use crate::keys;
 use crate::settings::{TRIAL_EVERY_MS, TURN_MAX};
 use crate::table::TableError;
 use crate::turn::Turn;
-use crate::values::{Busy, Channel, Kind, Message, State, Stop, Window};
+use crate::values::{Channel, Kind, Message, State, Stop, Window};
 use crate::why::Why;
 
 impl Turn<'_> {
@@ -17,6 +17,9 @@ impl Turn<'_> {
     /// # Errors
     /// When the table can't be read.
     pub fn learn(&mut self, fact: Fact) -> Result<(), TableError> {
+        if fact.sequence != Sequence::START && fact.sequence <= self.known {
+            return Ok(());
+        }
         let at_ms = fact.at.map_or(self.date, |at| at.0);
         match fact.says {
             Says::Nothing => {}
@@ -40,12 +43,15 @@ impl Turn<'_> {
                     }
                     (None, None) => None,
                 };
-                if let Some((place, message, mut state)) = known {
+                if let Some((place, message, before)) = known {
+                    let mut state = before.clone();
                     if let Some(wamid) = &wamid {
                         self.is_known_as(place, &mut state, wamid);
                     }
                     self.take_status(place, &message, &mut state, word, refusal, pricing)?;
-                    self.save(place, &state);
+                    if state != before {
+                        self.save(place, &state);
+                    }
                 } else if let Some(wamid) = wamid
                     && outbox_id.is_none()
                     && fact.number.as_ref().is_some_and(|number| self.way(number).in_flight > 0)
@@ -182,14 +188,13 @@ impl Turn<'_> {
                 // It waited to be sent once more, and had gone the first time. The unit of that time was used.
                 self.unhold(place, message);
                 self.leave_lane(place, message)?;
+                if state.again {
+                    self.give_back_message(message, state)?;
+                }
                 state.unit_day = None;
             }
             Standing::Uncertain => {
-                let mut lane = self.lane(message)?;
-                if matches!(lane.busy, Busy::Until(_)) {
-                    lane.busy = Busy::No;
-                    self.settle_lane(&message.number, message.contact, lane)?;
-                }
+                self.release(place, message)?;
             }
             Standing::Accepted
             | Standing::Sent
@@ -219,6 +224,10 @@ impl Turn<'_> {
         match class(&refusal) {
             Class::Template => self.deny_window(message)?,
             Class::OptOut => self.stop_marketing(message.contact, true)?,
+            Class::Stop(scope @ (StopScope::Channel | StopScope::PauseNumber)) if refusal.code.is_some() => {
+                // All that follow would be taken, and fail for good like this one.
+                self.stop_channel(&message.number, &refusal, scope)?;
+            }
             Class::Replay
             | Class::Ambiguous
             | Class::Wait { .. }
@@ -232,9 +241,11 @@ impl Turn<'_> {
     }
 
     fn was_read(&mut self, message: &Message) -> Result<(), TableError> {
-        let mut person = self.person(message.contact)?;
-        if person.unread_ms.take().is_some() {
-            self.view.put(keys::person(message.contact), &person);
+        for one in self.view.family(message.contact) {
+            let mut person = self.person(one)?;
+            if person.unread_ms.take().is_some() {
+                self.view.put(keys::person(one), &person);
+            }
         }
         Ok(())
     }

@@ -30,7 +30,7 @@ impl Turn<'_> {
         let mut newest: Option<Window> = None;
         for one in self.view.family(contact) {
             let window: Option<Window> = self.view.get(&keys::window(number, one))?;
-            newest = window.into_iter().chain(newest).max_by_key(|window| window.last_ms);
+            newest = window.into_iter().chain(newest).max_by_key(|window| (window.last_ms, !window.denied));
         }
         Ok(newest)
     }

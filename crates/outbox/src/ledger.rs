@@ -28,6 +28,7 @@ impl Turn<'_> {
             self.change_units(&message.number, day, |units| units.messages += 1)?;
             state.unit_day = Some(day);
         }
+        state.call_day = Some(day);
         self.change_units(&message.number, day, |units| units.calls += 1)
     }
 
@@ -126,9 +127,12 @@ impl Turn<'_> {
         let contact = message.contact;
         let before: Option<i64> = self.view.get(&keys::recipient(&number.portfolio, contact))?;
         let mut person = self.person(contact)?;
-        let push = Push { at_ms: self.now, recipient_before_ms: before, person_before_ms: person.pushed_ms };
-        self.set_recipient(&number.portfolio, contact, Some(self.now))?;
-        person.pushed_ms = Some(self.now);
+        // No two pushes have the same time: what is given back is found by it.
+        let last = before.max(person.pushed_ms).map_or(i64::MIN, |last| last.saturating_add(1));
+        let at_ms = self.now.max(last);
+        let push = Push { at_ms, recipient_before_ms: before, person_before_ms: person.pushed_ms };
+        self.set_recipient(&number.portfolio, contact, Some(at_ms))?;
+        person.pushed_ms = Some(at_ms);
         self.view.put(keys::person(contact), &person);
         Ok(push)
     }

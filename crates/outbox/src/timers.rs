@@ -80,9 +80,9 @@ impl Turn<'_> {
     fn look_into_lane(&mut self, number: &str, contact: u128) -> Result<(), TableError> {
         let Some(mut lane) = self.view.get::<Lane>(&keys::lane(number, contact))? else { return Ok(()) };
         match lane.busy {
-            Busy::Until(at) if at <= self.now => lane.busy = Busy::No,
+            Busy::Until { at, .. } if at <= self.now => lane.busy = Busy::No,
             // Another timer is set for it.
-            Busy::Until(_) | Busy::Posting(_) => return Ok(()),
+            Busy::Until { .. } | Busy::Posting(_) => return Ok(()),
             Busy::No => {}
         }
         self.settle_lane(number, contact, lane)
@@ -119,6 +119,9 @@ impl Turn<'_> {
                 if due.is_some_and(|due| due <= self.now) {
                     self.send_again(place, &message, &mut state, Why::SentAgain)?;
                     self.save(place, &state);
+                } else if let Some(due) = due {
+                    // The configuration says a longer time by now.
+                    self.look_at(place, due);
                 }
             }
             Standing::Accepted | Standing::Sent | Standing::Delivered => {

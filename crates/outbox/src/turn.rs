@@ -107,7 +107,8 @@ pub struct Turn<'a> {
     pub(crate) urgent: bool,
     next: u64,
     open: u64,
-    cursor: Sequence,
+    /// The journal was known up to here before the turn.
+    pub(crate) known: Sequence,
 }
 
 impl<'a> Turn<'a> {
@@ -125,7 +126,7 @@ impl<'a> Turn<'a> {
             urgent: false,
             next: outbox.memory.next,
             open: outbox.memory.open,
-            cursor: outbox.memory.cursor,
+            known: outbox.memory.cursor,
         }
     }
 
@@ -145,7 +146,7 @@ impl<'a> Turn<'a> {
         if self.memory.open != self.open {
             self.view.put(keys::single("open"), &self.memory.open);
         }
-        if self.memory.cursor != self.cursor {
+        if self.memory.cursor != self.known {
             self.view.put(keys::single("cursor"), &self.memory.cursor.0);
         }
         if self.view.bytes() > 0 {
@@ -313,6 +314,16 @@ impl<'a> Turn<'a> {
         self.settle_lane(&message.number, message.contact, lane)
     }
 
+    /// What a lane waits for on behalf of a message is over.
+    pub(crate) fn release(&mut self, place: u64, message: &Message) -> Result<(), TableError> {
+        let mut lane = self.lane(message)?;
+        if matches!(lane.busy, Busy::Until { on, .. } if on == place) {
+            lane.busy = Busy::No;
+            self.settle_lane(&message.number, message.contact, lane)?;
+        }
+        Ok(())
+    }
+
     /// Saves a lane, with its first message entered among the heads exactly if it may go on.
     pub(crate) fn settle_lane(
         &mut self,
@@ -339,7 +350,7 @@ impl<'a> Turn<'a> {
         }
         lane.head = head;
         match lane.busy {
-            Busy::Until(at) => self.look_at_lane(number, contact, at),
+            Busy::Until { at, .. } => self.look_at_lane(number, contact, at),
             Busy::No if first.is_none() && lane.pair_ms > self.now => {
                 // The pair rate has to be remembered until then, and no longer.
                 self.look_at_lane(number, contact, lane.pair_ms);
