@@ -124,7 +124,7 @@ impl Scan<'_> {
             ("the uncertain mark", keys::uncertain(place), standing == Standing::Uncertain),
             ("its place in the lane", keys::in_lane(number, contact, class, place), waits),
             ("the held mark", keys::held(number, contact, place), freed_by_writing),
-            ("the crowded mark", keys::crowded_out(number, place), crowded),
+            ("the crowded mark", keys::crowded_out(number, class, place), crowded),
             ("the answer of its call", keys::idempotency(&message.key), true),
         ] {
             let is = self.has(&key);
@@ -223,7 +223,7 @@ impl Scan<'_> {
                 self.raw.contains_key(key.as_bytes())
             };
             let fine = lane.is_some_and(|lane| match lane.busy {
-                Busy::Until(at) => timer(at),
+                Busy::Until { at, .. } => timer(at),
                 Busy::No => lane.head.is_some() || timer(lane.pair_ms),
                 Busy::Posting(place) => self.has(&keys::posting(place)),
             });

@@ -3,6 +3,7 @@
 use model::{OutboxId, Standing};
 
 use crate::keys;
+use crate::settings::TURN_MAX;
 use crate::table::TableError;
 use crate::turn::Turn;
 use crate::values::{Channel, Consent, Message, Person, State};
@@ -66,6 +67,7 @@ impl Turn<'_> {
             return Ok(Err(Unchanged::Certain(state.standing)));
         }
         self.urgent = true;
+        self.release(id.place, &message)?;
         match word {
             Resolution::Sent => {
                 self.stand(id.place, &message, &mut state, Standing::Accepted, Some(Why::Person))?;
@@ -89,6 +91,7 @@ impl Turn<'_> {
         state: &mut State,
         why: Why,
     ) -> Result<(), TableError> {
+        state.again = true;
         state.unit_day = None;
         state.push = None;
         state.uncertain_ms = None;
@@ -115,11 +118,22 @@ impl Turn<'_> {
             }
             self.view.put(keys::person(one), &person);
         }
-        // A push that was held for want of it may go now.
+        if consent.is_none() {
+            return Ok(());
+        }
+        // A push that was held for want of it may go now; past so many each comes by its own time.
         let names: Vec<String> = self.settings.numbers.keys().cloned().collect();
         for number in names {
             for one in self.view.family(contact) {
-                self.look_at_held(&number, one, self.now);
+                let prefix = keys::held_for(&number, one);
+                for (key, _) in self.view.list(&prefix, &prefix, TURN_MAX)? {
+                    let Some(place) = keys::place_of(&key) else { continue };
+                    let Some((message, mut state)) = self.load(place)? else { continue };
+                    if state.why == Some(Why::PushLimit) {
+                        self.let_go(place, &message, &mut state)?;
+                        self.save(place, &state);
+                    }
+                }
             }
         }
         Ok(())
@@ -159,6 +173,7 @@ impl Turn<'_> {
                 });
             }
         }
+        let pushed_ms = pushed_ms.map(|at| self.dated(at));
         Ok(Known { opted_in, stopped_ms, pushed_ms, unread_ms, windows })
     }
 }
