@@ -14,8 +14,12 @@ const DAY: i64 = 86_400;
 const YEAR: i64 = 31_557_600;
 const A_DAY: u64 = 20;
 /// Jumps in seconds from the true time, with what is sent after each.
-const JUMPS: [(&str, i64, usize); 4] =
-    [("a day ahead", DAY, 4), ("ten years ahead", 10 * YEAR, 4), ("six years back", -6 * YEAR, 4), ("to 1970", -1_795_000_000, 4)];
+const JUMPS: [(&str, i64, usize); 4] = [
+    ("a day ahead", DAY, 4),
+    ("ten years ahead", 10 * YEAR, 4),
+    ("six years back", -6 * YEAR, 4),
+    ("to 1970", -1_795_000_000, 4),
+];
 
 async fn taken(graph: &Graph, wanted: u64) {
     eventually("messages go", async || (graph.observed().accepted == wanted).then_some(())).await;
@@ -68,7 +72,11 @@ fn a_jump_of_the_clock_frees_no_unit_and_opens_no_window() {
             assert_eq!(api.used("unique_recipients_per_24h").await, sent, "{name}: a jump freed recipients");
             for (id, why) in [(&too_late, "window_closed"), (&second, "push_limit")] {
                 let message = api.message(id).await;
-                assert_eq!((&message["status"], &message["reason"]["code"]), (&"held".into(), &why.into()), "{name}");
+                assert_eq!(
+                    (&message["status"], &message["reason"]["code"]),
+                    (&"held".into(), &why.into()),
+                    "{name}"
+                );
             }
             println!("sending: {name}: {sent} sent");
         }

@@ -29,9 +29,8 @@ fn calls_in_flight_and_messages_a_second_stay_within_their_limits() {
 
 fn site(crm: &simulate::crm::Crm, per_second: u32) -> Site {
     let mut site = Site::new(crm);
-    site.number_keys = format!(
-        "[numbers.limits]\nmessages_per_second = {per_second}\nunique_recipients_per_24h = 1000"
-    );
+    site.number_keys =
+        format!("[numbers.limits]\nmessages_per_second = {per_second}\nunique_recipients_per_24h = 1000");
     site
 }
 
@@ -121,6 +120,6 @@ async fn a_customer_gets_a_burst_and_then_one_every_six_seconds() {
     println!("pace: the burst took {} ms", times[BURST - 1] - times[0]);
     assert!(times[BURST - 1] - times[0] < 6_000, "a burst isn't held back");
     assert!(graph.settle(Duration::from_secs(10)).await);
-    assert_order(&graph, NUMBER, &customer);
+    assert_order(&graph, &customer, &[]);
     appliance.stop().await;
 }

@@ -30,7 +30,10 @@ fn what_has_no_window_is_held_or_becomes_its_template() {
         // Held, until the customer writes.
         let held = api.queue("held", &text(&ann, "one")).await;
         let message = api.held(&held, "window_closed").await;
-        assert!(message["reason"]["detail"].as_str().is_some_and(|said| said.contains("24 hours")), "{message:#}");
+        assert!(
+            message["reason"]["detail"].as_str().is_some_and(|said| said.contains("24 hours")),
+            "{message:#}"
+        );
         let behind = api.queue("behind", &text(&ann, "two")).await;
         api.held(&behind, "window_closed").await;
         let back = api.queue("back", &text(&ann, "three")).await;
@@ -43,8 +46,15 @@ fn what_has_no_window_is_held_or_becomes_its_template() {
         poster.wrote(&graph, &ann).await;
         let message = api.until(&held, "read").await;
         api.until(&behind, "read").await;
-        assert_eq!(steps(&message), ["queued", "held", "queued", "sending", "accepted", "sent", "delivered", "read"]);
-        assert_eq!((&message["attempts"], &message["fallback_used"]), (&1.into(), &false.into()), "{message:#}");
+        assert_eq!(
+            steps(&message),
+            ["queued", "held", "queued", "sending", "accepted", "sent", "delivered", "read"]
+        );
+        assert_eq!(
+            (&message["attempts"], &message["fallback_used"]),
+            (&1.into(), &false.into()),
+            "{message:#}"
+        );
         assert_eq!(message["wamid"], letter(&graph, &held).unwrap().wamids[0]);
         assert_eq!(message["history"][1]["reason"]["code"], "window_closed");
         assert!(message["window_closes_at"].is_string(), "{message:#}");
@@ -59,7 +69,11 @@ fn what_has_no_window_is_held_or_becomes_its_template() {
         body["fallback"].as_object_mut().unwrap().remove("to");
         let fell = api.queue("fell", &body).await;
         let message = api.until(&fell, "read").await;
-        assert_eq!((&message["fallback_used"], &message["attempts"]), (&true.into(), &1.into()), "{message:#}");
+        assert_eq!(
+            (&message["fallback_used"], &message["attempts"]),
+            (&true.into(), &1.into()),
+            "{message:#}"
+        );
         poster.wrote(&graph, &dan).await;
         body["to"] = json!(dan);
         let open = api.queue("open", &body).await;
@@ -97,7 +111,11 @@ fn whatsapps_word_on_a_window_is_believed() {
         assert_eq!(message["fallback_used"], true, "{message:#}");
         let message = api.held(&without, "window_closed").await;
         // Asked once more before it was believed.
-        assert_eq!((&message["attempts"], &message["error"]["code"]), (&2.into(), &131_047.into()), "{message:#}");
+        assert_eq!(
+            (&message["attempts"], &message["error"]["code"]),
+            (&2.into(), &131_047.into()),
+            "{message:#}"
+        );
         assert_eq!(graph.observed().refused[&131_047], 4);
         let next = api.queue("next", &text(&ann, "behind it")).await;
         api.held(&next, "window_closed").await;
@@ -137,8 +155,10 @@ fn a_person_says_what_became_of_an_uncertain_message() {
             ids.push((id, word, api.queue(&format!("behind-{word}"), &opted(&api, customer).await).await));
         }
         assert_eq!(api.list("uncertain").await.len(), 3);
-        let alarms = api.alarms().await;
-        assert!(alarms.iter().any(|alarm| alarm.contains("nobody knows")), "{alarms:?}");
+        eventually("the alarm is raised", async || {
+            api.alarms().await.iter().any(|alarm| alarm.contains("nobody knows")).then_some(())
+        })
+        .await;
         assert_eq!(graph.observed().posted, 3, "the recipient of an uncertain message waits");
         assert_eq!(api.used("messages_per_day").await, 3, "an uncertain one keeps its unit");
         let mut taken = 0;
@@ -161,7 +181,10 @@ fn a_person_says_what_became_of_an_uncertain_message() {
             assert_eq!(graph.observed().accepted, taken);
             assert_eq!(api.resolve(id, word).await.0, 409, "it isn't uncertain any more");
         }
-        assert_eq!(api.post("/v1/messages/m-1/resolve", None, &json!({ "as": "sent" })).await.unwrap().0, 404);
+        assert_eq!(
+            api.post("/v1/messages/m-1/resolve", None, &json!({ "as": "sent" })).await.unwrap().0,
+            404
+        );
         assert_eq!(api.resolve(&ids[0].0, "perhaps").await.0, 422);
         assert_eq!(api.list("uncertain").await.len(), 0);
         // Three and one more for the one that was sent again, three behind them.
