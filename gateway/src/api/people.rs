@@ -291,7 +291,7 @@ pub(super) async fn opt_in(
 ) -> Result<Response, Problem> {
     let name = Name::read(&name).ok_or_else(missing)?;
     let said: OptIn = body::json(body).await?;
-    let now_ms = side.sending.ask(|turn| Ok(turn.now_ms())).await?;
+    let now_ms = side.sending.ask(|turn| Ok(turn.date_ms())).await?;
     let consent = said.consent(now_ms)?;
     // Consent may well come before the first message. Thousands of them may come at once, so that the journal
     // isn't looked through for each.
