@@ -14,7 +14,6 @@ use std::sync::{Arc, RwLock};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
-use egress::{Graph, GraphSettings};
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 use model::{Fact, Outcome, Says, Sequence, WallTime};
@@ -27,7 +26,7 @@ use tokio::sync::watch;
 use super::{Side, Uploads};
 use crate::app::fake;
 use crate::app::sending::fake::{Fake, called};
-use crate::app::sending::{Routes, Sending, fake as outbox_fake};
+use crate::app::sending::{Calls, Routes, Sending, fake as outbox_fake};
 use crate::config::Secret;
 
 /// 2026-11-20T12:00:00Z.
@@ -102,14 +101,13 @@ impl World {
         let (sending, outbox) = outbox_fake::start(settings, NOW);
         let shown = fake::shown(folder.path());
         let store = Arc::clone(&shown.store);
-        let graph = Graph::new(GraphSettings::new("wagate/test".to_owned(), 1)).unwrap();
         let phones = numbers.iter().map(|id| ((*id).to_owned(), "+85291234567".to_owned()));
         let side = Side {
             shown,
             token: Arc::new(RwLock::new(Secret::new("right".to_owned()))),
             numbers: Arc::new(phones.collect()),
             sending: sending.clone(),
-            uploads: Uploads::new((graph, watch::Sender::new(Arc::new(routes)).subscribe())),
+            uploads: Uploads::new((Calls::new(1), watch::Sender::new(Arc::new(routes)).subscribe())),
             registry: Arc::default(),
             stopped: watch::Sender::new(false).subscribe(),
         };
