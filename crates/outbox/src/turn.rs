@@ -130,6 +130,18 @@ impl<'a> Turn<'a> {
         }
     }
 
+    /// The turn's now, in milliseconds since 1970.
+    #[must_use]
+    pub const fn now_ms(&self) -> i64 {
+        self.now
+    }
+
+    /// What the configuration says.
+    #[must_use]
+    pub const fn settings(&self) -> &Settings {
+        self.settings
+    }
+
     /// What the turn comes to.
     ///
     /// # Errors
