@@ -303,7 +303,7 @@ pub(super) async fn opt_in(
         }
     };
     let contact = person.id.to_bits().unwrap_or_default();
-    side.sending.ask(move |turn| turn.consent(contact, consent)).await?;
+    side.sending.ask(move |turn| turn.consent(contact, consent.as_ref())).await?;
     Ok(axum::Json(render(&side, &person).await?).into_response())
 }
 
