@@ -435,7 +435,7 @@ impl World {
                 Ask::Resolve(id, word) => turn.resolve(*id, *word).unwrap().is_ok(),
                 Ask::Consent(contact, agreed) => {
                     let consent = Consent { at_ms: now, proof: "said so".to_owned() };
-                    turn.consent(*contact, agreed.then_some(consent)).unwrap();
+                    turn.consent(*contact, agreed.then_some(&consent)).unwrap();
                     true
                 }
                 Ask::Resume => {
