@@ -147,7 +147,7 @@ fn a_person_says_what_became_of_an_uncertain_message() {
         let mut appliance = Appliance::start(&site).await;
         appliance.secret_words = secrets();
         let api = appliance.api.clone();
-        behave(&graph, &["no_answer,taken=false,next=3"]);
+        behave(&graph, &["refuse,code=131000,next=3"]);
         let mut ids = Vec::new();
         for (customer, word) in ["sent", "failed", "resend"].into_iter().enumerate() {
             let id = api.queue(word, &template(&phone(customer))).await;
