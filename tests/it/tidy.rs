@@ -19,7 +19,8 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 /// These hold no socket and run without a runtime, whatever they depend on.
-const WITHOUT_SOCKETS: &[&str] = &["wagate-model", "wagate-records", "wagate-policy", "wagate-store", "wagate-outbox"];
+const WITHOUT_SOCKETS: &[&str] =
+    &["wagate-model", "wagate-records", "wagate-policy", "wagate-store", "wagate-outbox"];
 /// What they would need for one.
 const SOCKETS: &[&str] = &["tokio", "hyper", "reqwest", "rustls", "axum", "mio", "socket2"];
 
