@@ -92,24 +92,8 @@ impl Turn<'_> {
     /// When the table can't be read; inside, why nothing was queued.
     pub fn enqueue(&mut self, call: Enqueue) -> Result<Result<Queued, Unqueued>, TableError> {
         self.urgent = true;
-        if let Some(answered) = self.view.get::<Answered>(&keys::idempotency(&call.key))? {
-            if answered.body != call.body {
-                return Ok(Err(Unqueued::KeyUsed));
-            }
-            let parts: Vec<OutboxId> = answered
-                .parts
-                .iter()
-                .map(|(place, chance)| OutboxId { place: *place, chance: *chance })
-                .collect();
-            let Some(id) = parts.first().copied() else { return Ok(Err(Unqueued::KeyUsed)) };
-            return Ok(Ok(Queued {
-                id,
-                parts,
-                standing: answered.standing,
-                window_closes_ms: answered.window_closes_ms,
-                not_before_ms: answered.not_before_ms,
-                repeated: true,
-            }));
+        if let Some(answered) = self.answered(&call.key, &call.body)? {
+            return Ok(answered);
         }
         if let Some(refused) = self.why_not(&call)? {
             return Ok(Err(refused));
@@ -165,6 +149,32 @@ impl Turn<'_> {
         };
         self.view.put(keys::idempotency(&call.key), &answered);
         Ok(Ok(queued))
+    }
+
+    /// What a call with this key was answered, if there was one.
+    ///
+    /// # Errors
+    /// When the table can't be read; inside, [`Unqueued::KeyUsed`] for a call with another body.
+    pub fn answered(
+        &self,
+        key: &[u8; 16],
+        body: &[u8; 16],
+    ) -> Result<Option<Result<Queued, Unqueued>>, TableError> {
+        let Some(answered) = self.view.get::<Answered>(&keys::idempotency(key))? else { return Ok(None) };
+        if answered.body != *body {
+            return Ok(Some(Err(Unqueued::KeyUsed)));
+        }
+        let ids = answered.parts.iter().map(|(place, chance)| OutboxId { place: *place, chance: *chance });
+        let parts: Vec<OutboxId> = ids.collect();
+        let Some(id) = parts.first().copied() else { return Ok(Some(Err(Unqueued::KeyUsed))) };
+        Ok(Some(Ok(Queued {
+            id,
+            parts,
+            standing: answered.standing,
+            window_closes_ms: answered.window_closes_ms,
+            not_before_ms: answered.not_before_ms,
+            repeated: true,
+        })))
     }
 
     fn why_not(&self, call: &Enqueue) -> Result<Option<Unqueued>, TableError> {
@@ -246,7 +256,8 @@ impl Turn<'_> {
             return Ok((Standing::Held, Some(why), until));
         }
         let units = self.units(&message.number, number.zone.day(self.now).0)?;
-        let paid = state.unit_day == Some(number.zone.day(self.now).0);
+        let paid =
+            state.unit_day == Some(number.zone.day(self.now).0) && units.messages <= number.messages_per_day;
         if message.kind != Kind::ReadMark && !paid && units.messages >= number.messages_per_day {
             return Ok((Standing::Held, Some(Why::MessagesPerDay), Some(number.zone.ends_at(self.now))));
         }

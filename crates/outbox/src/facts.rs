@@ -1,10 +1,10 @@
 //! What the journal says: customers who write, statuses, and what Meta makes known.
 
 use model::{Fact, Pricing, Refusal, Says, Sequence, Standing, StatusWord};
-use policy::sending::{Class, after_status, class};
+use policy::sending::{Class, SERVICE_WINDOW_MS, after_status, class};
 
 use crate::keys;
-use crate::settings::{MOVING_DAY_MS, TRIAL_EVERY_MS, TURN_MAX};
+use crate::settings::{TRIAL_EVERY_MS, TURN_MAX};
 use crate::table::TableError;
 use crate::turn::Turn;
 use crate::values::{Busy, Channel, Kind, Message, State, Stop, Window};
@@ -111,7 +111,7 @@ impl Turn<'_> {
         {
             self.view.put(key, &Window { last_ms: at_ms, wamid, denied: false });
         }
-        if at_ms.saturating_add(MOVING_DAY_MS) <= self.now {
+        if at_ms.saturating_add(SERVICE_WINDOW_MS) <= self.now {
             return Ok(());
         }
         for one in self.view.family(contact) {
@@ -133,8 +133,7 @@ impl Turn<'_> {
             let Some(place) = keys::place_of(key) else { continue };
             self.view.remove(&keys::Key::from_bytes(key));
             let Some((message, mut state)) = self.load(place)? else { continue };
-            // Marketing that WhatsApp withholds is withheld in a window, too.
-            if state.standing == Standing::Held && state.why != Some(Why::Withheld) {
+            if state.standing == Standing::Held {
                 self.let_go(place, &message, &mut state)?;
                 self.save(place, &state);
             }

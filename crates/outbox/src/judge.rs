@@ -76,8 +76,7 @@ impl Turn<'_> {
         {
             return Ok(Verdict::StepOut(Why::PushLimit, Some(again)));
         }
-        let counted = self.counted_recipient(&number.portfolio, message.contact)?;
-        if counted.is_none() && self.recipients(&number.portfolio)? >= self.recipients_max(number)? {
+        if !self.has_room(number, message.contact)? {
             return Ok(Verdict::StepOut(Why::UniqueRecipients, None));
         }
         Ok(Verdict::Go { push: true })

@@ -76,6 +76,11 @@ impl Key {
         self
     }
 
+    pub(crate) fn bytes(mut self, bytes: &[u8]) -> Self {
+        self.0.extend(bytes);
+        self
+    }
+
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }

@@ -1,12 +1,14 @@
 //! Units: taken with the intent, given back only for what surely wasn't sent.
 
 use crate::keys;
-use crate::settings::{CALLS_MAX, MOVING_DAY_MS, Number, TURN_MAX};
+use crate::settings::{CALLS_MAX, HOUR_MS, MOVING_DAY_MS, Number, TURN_MAX};
 use crate::table::TableError;
 use crate::turn::Turn;
 use crate::values::{Kind, Message, Person, Push, State, Units};
 use crate::why::Why;
 
+/// So long after a push its recipient is surely counted by Meta, and another push to them counts nobody new.
+const COUNTED_MS: i64 = 24 * HOUR_MS - 60_000;
 /// Days that used units are kept for, to be looked at.
 const UNITS_KEPT_DAYS: i32 = 60;
 
@@ -101,10 +103,25 @@ impl Turn<'_> {
         Ok(self.view.get(&keys::recipient_count(portfolio))?.unwrap_or(0))
     }
 
-    /// The limit of unique recipients: the configuration's, or what Meta says if that is less.
+    /// The limit of unique recipients: the least that the configuration says of the numbers which share it, or
+    /// what Meta says if that is less.
     pub(crate) fn recipients_max(&self, number: &Number) -> Result<u64, TableError> {
         let told: Option<u64> = self.view.get(&keys::single("recipients"))?;
-        Ok(told.map_or(number.recipients_per_day, |told| told.min(number.recipients_per_day)))
+        let shared = self.settings.numbers.values().filter(|other| other.portfolio == number.portfolio);
+        let most = shared.map(|other| other.recipients_per_day).min().unwrap_or(0);
+        Ok(told.map_or(most, |told| told.min(most)))
+    }
+
+    /// Whether a push to this recipient keeps the limit of unique recipients.
+    pub(crate) fn has_room(&self, number: &Number, contact: u128) -> Result<bool, TableError> {
+        let used = self.recipients(&number.portfolio)?;
+        let most = self.recipients_max(number)?;
+        Ok(match self.counted_recipient(&number.portfolio, contact)? {
+            // Still counted by Meta when this one gets there.
+            Some(at) if at.saturating_add(COUNTED_MS) > self.now => true,
+            Some(_) => used <= most,
+            None => used < most,
+        })
     }
 
     /// Counts a push, and remembers how it was before.
@@ -196,7 +213,12 @@ impl Turn<'_> {
             return Ok(Err((Why::ApiCallsPerDay, Some(settings.zone.ends_at(self.now)))));
         }
         self.change_units(number, day, |units| units.calls += 1)?;
-        self.way(number).in_flight += 1;
+        let way = self.way(number);
+        way.in_flight += 1;
+        if way.others == 0 {
+            way.others_day = day;
+        }
+        way.others += 1;
         self.urgent = true;
         Ok(Ok(()))
     }
@@ -208,9 +230,14 @@ impl Turn<'_> {
     pub fn end_call(&mut self, number: &str, unsent: bool) -> Result<(), TableError> {
         let way = self.way(number);
         way.in_flight = way.in_flight.saturating_sub(1);
+        way.others = way.others.saturating_sub(1);
+        let began = way.others_day;
         if unsent && let Some(settings) = self.settings.numbers.get(number) {
             let day = settings.zone.day(self.now).0;
-            self.give_back_call(number, day)?;
+            // One that may be of yesterday gives today nothing.
+            if day == began {
+                self.give_back_call(number, day)?;
+            }
         }
         Ok(())
     }

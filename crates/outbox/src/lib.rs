@@ -15,6 +15,7 @@
 //! It knows no socket and no clock: the table and `now` are handed in, calls are handed out. The decisions as such
 //! are in `policy::sending`. Start reading at [`Outbox`], then `turn`, `pick`, `outcome` and `facts`.
 
+mod audit;
 mod charges;
 mod enqueue;
 mod facts;
@@ -35,6 +36,8 @@ mod turn;
 mod values;
 mod why;
 
+#[doc(hidden)]
+pub use audit::{Audit, audit};
 pub use charges::Balance;
 pub use enqueue::{Draft, Enqueue, Queued, Unqueued};
 pub use outbox::{Done, Outbox};

@@ -38,6 +38,9 @@ pub(crate) struct Memory {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Way {
     pub(crate) in_flight: u32,
+    /// Those of them that post no message, and the day that the first of these began on.
+    pub(crate) others: u32,
+    pub(crate) others_day: i32,
     /// Below these places there are no heads, by class: so that what has gone isn't looked through.
     pub(crate) from: [u64; 4],
 }
@@ -66,16 +69,16 @@ impl Outbox {
     /// # Errors
     /// When the table can't be read.
     pub fn open(table: &dyn Table, settings: Settings, now_ms: i64) -> Result<(Self, Done), TableError> {
-        let mut outbox = Self {
-            paces: Paces::new(&settings, now_ms),
-            settings,
-            memory: Memory::default(),
-            carried: Vec::new(),
+        let view = crate::table::View::new(table);
+        let memory = Memory {
+            next: view.get(&keys::single("next"))?.unwrap_or(1),
+            open: view.get(&keys::single("open"))?.unwrap_or(0),
+            cursor: Sequence(view.get(&keys::single("cursor"))?.unwrap_or(0)),
+            ways: BTreeMap::new(),
         };
+        let paces = Paces::new(&settings, now_ms);
+        let mut outbox = Self { paces, settings, memory, carried: Vec::new() };
         let mut turn = Turn::new(&outbox, table, now_ms);
-        turn.memory.next = turn.view.get(&keys::single("next"))?.unwrap_or(1);
-        turn.memory.open = turn.view.get(&keys::single("open"))?.unwrap_or(0);
-        turn.memory.cursor = Sequence(turn.view.get(&keys::single("cursor"))?.unwrap_or(0));
         let posting = turn.view.list(&keys::Key::new(b'f'), &keys::Key::new(b'f'), usize::MAX)?;
         for place in posting.iter().filter_map(|(key, _)| keys::place_of(key)) {
             turn.interrupted(place)?;

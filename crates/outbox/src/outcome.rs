@@ -68,6 +68,12 @@ impl Turn<'_> {
                 self.refused(place, &message, &mut state, &refusal, called.chance)?;
             }
         }
+        if matches!(state.standing, Standing::Queued | Standing::Held)
+            && state.expires_ms.is_some_and(|at| at <= self.now)
+        {
+            // Its timer was due while nobody could give it up.
+            self.look_at(place, self.now);
+        }
         self.save(place, &state);
         Ok(())
     }

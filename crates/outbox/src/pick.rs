@@ -125,7 +125,9 @@ impl Turn<'_> {
                     return Ok(Next::Head(place));
                 }
                 skipped = true;
-                if self.load(place)?.is_some_and(|(_, state)| state.unit_day == Some(day)) {
+                // Not past a limit that is lower than it was when the unit was taken.
+                let within = units.messages <= number.messages_per_day;
+                if within && self.load(place)?.is_some_and(|(_, state)| state.unit_day == Some(day)) {
                     return Ok(Next::Head(place));
                 }
             }
@@ -309,8 +311,11 @@ impl Turn<'_> {
         if why == Why::UniqueRecipients {
             self.view.mark(keys::crowded_out(&message.number, place));
         }
-        // Who writes opens their window, which ends most of what a message is held for.
-        self.view.mark(keys::held(&message.number, message.contact, place));
+        if why != Why::Withheld {
+            // Who writes opens their window, which ends most of what a message is held for; but marketing that
+            // WhatsApp withholds is withheld in a window, too.
+            self.view.mark(keys::held(&message.number, message.contact, place));
+        }
         if let Some(until) = until {
             self.look_at(place, until);
         }

@@ -160,7 +160,12 @@ impl Turn<'_> {
     }
 
     fn forget_if_old(&mut self, place: u64, message: &Message, state: &State) -> Result<(), TableError> {
-        if !state.over_ms.is_some_and(|over| over.saturating_add(self.settings.history_ms) <= self.now) {
+        let Some(forget_ms) = state.over_ms.map(|over| over.saturating_add(self.settings.history_ms)) else {
+            return Ok(());
+        };
+        if forget_ms > self.now {
+            // Another look, or the history has grown longer by the configuration.
+            self.look_at(place, forget_ms);
             return Ok(());
         }
         self.view.remove(&keys::message(place));

@@ -125,6 +125,18 @@ impl<'a> Turn<'a> {
         }
     }
 
+    /// The turn's now, in milliseconds since 1970.
+    #[must_use]
+    pub const fn now_ms(&self) -> i64 {
+        self.now
+    }
+
+    /// What the configuration says.
+    #[must_use]
+    pub const fn settings(&self) -> &Settings {
+        self.settings
+    }
+
     /// What the turn comes to.
     ///
     /// # Errors
@@ -336,7 +348,7 @@ pub(crate) const fn is_open(standing: Standing) -> bool {
 }
 
 impl Counts {
-    const fn of(&mut self, standing: Standing) -> Option<&mut u64> {
+    pub(crate) const fn of(&mut self, standing: Standing) -> Option<&mut u64> {
         match standing {
             Standing::Queued => Some(&mut self.queued),
             Standing::Held => Some(&mut self.held),

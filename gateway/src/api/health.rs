@@ -48,7 +48,7 @@ pub(super) async fn schema() -> Response {
     typed(records::SCHEMA, "application/schema+json")
 }
 
-fn typed(body: impl Into<Body>, content_type: &'static str) -> Response {
+pub(super) fn typed(body: impl Into<Body>, content_type: &'static str) -> Response {
     let mut response = Response::new(body.into());
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response

@@ -4,12 +4,25 @@
 //! `/healthz`.
 
 mod auth;
+mod body;
+mod costs;
 mod dead_letters;
+mod forecast;
 mod health;
+mod media;
+mod message_view;
+mod messages;
+mod openapi;
 mod page;
+mod people;
 mod problem;
 mod query;
+mod queue;
+mod quick_replies;
+mod quota;
 mod records;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -17,8 +30,7 @@ use ::records::Numbers;
 use axum::Router;
 use axum::http::Request;
 use axum::response::IntoResponse as _;
-use axum::routing::{delete, get, post};
-use egress::Graph;
+use axum::routing::{MethodRouter, delete, get, post, put};
 use hyper::body::Incoming;
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
@@ -27,9 +39,10 @@ use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+pub(crate) use self::media::Uploads;
 use self::problem::Problem;
 use crate::app::secrets::ApiToken;
-use crate::app::sending::{Routes, Sending};
+use crate::app::sending::Sending;
 use crate::app::snapshot::Shown;
 
 /// What the handlers work with.
@@ -39,8 +52,7 @@ pub(crate) struct Side {
     pub(crate) token: ApiToken,
     pub(crate) numbers: Arc<Numbers>,
     pub(crate) sending: Sending,
-    /// For uploads: what calls are made with, and where to.
-    pub(crate) calls: (Graph, watch::Receiver<Arc<Routes>>),
+    pub(crate) uploads: Uploads,
     pub(crate) registry: Arc<Registry>,
     /// True once the box is to stop: nobody waits any more.
     pub(crate) stopped: watch::Receiver<bool>,
@@ -68,16 +80,41 @@ pub(crate) async fn serve(
     ingress::serve(listener, Transport::Plain, limits, metrics, answer, stop).await;
 }
 
+/// Every route that asks for the token.
+fn routes() -> Vec<(&'static str, MethodRouter<Side>)> {
+    vec![
+        ("/v1/messages", post(messages::queue).get(queue::list)),
+        ("/v1/messages/{id}", get(queue::show).delete(queue::cancel)),
+        ("/v1/messages/{id}/resolve", post(queue::resolve)),
+        ("/v1/quota", get(quota::show)),
+        ("/v1/forecast", post(forecast::show)),
+        ("/v1/contacts/{name}", get(people::show)),
+        ("/v1/contacts/{name}/opt-in", put(people::opt_in)),
+        ("/v1/media", post(media::upload)),
+        ("/v1/quick-replies", get(quick_replies::list)),
+        (
+            "/v1/quick-replies/{name}",
+            get(quick_replies::show).put(quick_replies::put).delete(quick_replies::delete),
+        ),
+        ("/v1/quick-replies/{name}/preview", post(quick_replies::preview)),
+        ("/v1/costs", get(costs::list)),
+        ("/v1/balance", get(costs::balance).put(costs::enter)),
+        ("/v1/records", get(records::list)),
+        ("/v1/deadletters", get(dead_letters::list)),
+        ("/v1/deadletters/{id}", delete(dead_letters::delete)),
+        ("/v1/deadletters/{id}/retry", post(dead_letters::retry)),
+        ("/v1/schema", get(health::schema)),
+        ("/v1/openapi.json", get(openapi::show)),
+        ("/v1/status", get(health::status)),
+        ("/readyz", get(health::ready)),
+        ("/metrics", get(health::metrics)),
+    ]
+}
+
 fn router(side: Side) -> Router {
-    let guarded = Router::new()
-        .route("/v1/records", get(records::list))
-        .route("/v1/deadletters", get(dead_letters::list))
-        .route("/v1/deadletters/{id}", delete(dead_letters::delete))
-        .route("/v1/deadletters/{id}/retry", post(dead_letters::retry))
-        .route("/v1/schema", get(health::schema))
-        .route("/v1/status", get(health::status))
-        .route("/readyz", get(health::ready))
-        .route("/metrics", get(health::metrics))
+    let guarded = routes()
+        .into_iter()
+        .fold(Router::new(), |router, (path, methods)| router.route(path, methods))
         .fallback(|| async { Problem::not_found("there is no such route").into_response() })
         .method_not_allowed_fallback(|| async { Problem::method_not_allowed().into_response() })
         .layer(axum::middleware::from_fn_with_state(side.clone(), auth::check));

@@ -3,8 +3,11 @@
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Map, Value};
+use records::outgoing::Fault;
+use serde_json::{Map, Value, json};
 use store::{ReadError, Refused};
+
+use crate::app::sending::SendingError;
 
 /// An `application/problem+json` answer.
 ///
@@ -50,10 +53,37 @@ impl Problem {
         self
     }
 
-    fn later(detail: impl Into<String>) -> Self {
-        let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, detail);
-        problem.0.header = Some((header::RETRY_AFTER, HeaderValue::from_static("1")));
-        problem
+    pub(crate) fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, detail)
+    }
+
+    /// What is wrong with a body that is JSON, member by member.
+    pub(crate) fn faults(faults: Vec<Fault>) -> Self {
+        let detail = match faults.as_slice() {
+            [Fault { pointer, detail }] if pointer.is_empty() => format!("the body {detail}"),
+            [Fault { pointer, detail }] => format!("{pointer} {detail}"),
+            several => format!("{} things are wrong with the body; see errors", several.len()),
+        };
+        let errors: Vec<Value> = faults
+            .into_iter()
+            .map(|Fault { pointer, detail }| json!({ "pointer": pointer, "detail": detail }))
+            .collect();
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail).with("errors", errors)
+    }
+
+    /// One thing that is wrong with a body.
+    pub(crate) fn fault(pointer: &str, detail: impl Into<String>) -> Self {
+        Self::faults(vec![Fault { pointer: pointer.to_owned(), detail: detail.into() }])
+    }
+
+    /// With `Retry-After`, in seconds.
+    pub(crate) fn retry_after(mut self, seconds: u64) -> Self {
+        self.0.header = Some((header::RETRY_AFTER, HeaderValue::from(seconds)));
+        self
+    }
+
+    pub(crate) fn later(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(1)
     }
 }
 
@@ -76,6 +106,12 @@ impl From<ReadError> for Problem {
 impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
         Self::later(refused.to_string())
+    }
+}
+
+impl From<SendingError> for Problem {
+    fn from(error: SendingError) -> Self {
+        Self::later(error.to_string())
     }
 }
 

@@ -8,6 +8,8 @@ mod admit;
 mod alarms;
 mod answers;
 mod delivery;
+#[cfg(test)]
+pub(crate) mod fake;
 mod front;
 mod journal;
 mod metrics;
@@ -138,7 +140,7 @@ impl App {
             token: secrets.api_token(),
             numbers,
             sending: questions,
-            calls: sending.calls(),
+            uploads: api::Uploads::new(sending.calls()),
             registry: Arc::new(registry),
             stopped: stopped.clone(),
         };

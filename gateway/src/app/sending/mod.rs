@@ -4,6 +4,8 @@
 //! turn, and a turn is one transaction: who asked is answered when it is durable, in the same sync as the webhooks
 //! of that moment.
 
+#[cfg(test)]
+pub(crate) mod fake;
 mod metrics;
 mod notes;
 mod routes;

@@ -23,6 +23,11 @@ impl Routes {
         Ok(Self(routes))
     }
 
+    #[cfg(test)]
+    pub(crate) fn single(number: &str, endpoint: GraphEndpoint) -> Self {
+        Self(BTreeMap::from([(number.to_owned(), vec![endpoint])]))
+    }
+
     /// The endpoint that a number's next call goes to.
     pub(crate) fn of(&self, number: &str) -> Option<&GraphEndpoint> {
         self.0.get(number)?.first()

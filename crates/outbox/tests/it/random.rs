@@ -1,0 +1,102 @@
+//! Thousands of random histories.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use model::Says;
+
+use crate::graph::{Mood, fact};
+use crate::history::{Op, random, shrink};
+use crate::world::{Ask, Checked, DAY, NUMBERS, World};
+
+/// How long the histories go on, on a machine of any speed.
+const FOR: Duration = Duration::from_secs(20);
+const MOST: u64 = 4_000;
+
+/// What has failed once is tried each time.
+const SEEDS: &[u64] = &[];
+
+pub(crate) fn history(seed: u64, ops: &[Op]) -> Checked {
+    let run = || {
+        let mut world = World::new(seed);
+        for op in ops {
+            world.run(op)?;
+        }
+        quiet(&mut world)
+    };
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        Err(text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default())
+    })
+}
+
+/// Everything is well for long enough: all that can go goes.
+fn quiet(world: &mut World) -> Checked {
+    world.crash(0, 0, 0)?;
+    world.mood = Mood::Well;
+    world.happens(0, fact(None, None, Says::UniqueLimit(None)));
+    world.happens(0, fact(None, None, Says::Account { usable: true, reason: String::new() }));
+    for number in NUMBERS {
+        world.happens(0, fact(Some(number), None, Says::Throughput(80)));
+    }
+    world.turn(vec![Ask::Resume])?;
+    world.audit_every = 40;
+    world.pass(36 * DAY)?;
+    let history_ms = world.outbox.settings().history_ms;
+    crate::checks::end(world, history_ms < 60 * DAY)
+}
+
+fn fails(seed: u64, ops: &[Op]) -> bool {
+    history(seed, ops).is_err()
+}
+
+fn report(seed: u64, fault: &str) -> ! {
+    let ops = shrink(random(seed), |ops| fails(seed, ops));
+    println!("THE LAST ONE");
+    let again = history(seed, &ops).err().unwrap_or_default();
+    panic!("WAGATE_SEED={seed}: {fault}\nshorter: {again}\n{ops:#?}");
+}
+
+#[test]
+fn nothing_is_exceeded_lost_or_sent_twice_in_any_history() {
+    std::panic::set_hook(Box::new(|_| {}));
+    let given: Option<u64> = std::env::var("WAGATE_SEED").ok().and_then(|seed| seed.parse().ok());
+    let began = Instant::now();
+    let seeds = SEEDS.iter().copied().chain(1..=MOST);
+    let mut count = 0;
+    for seed in given.map_or_else(|| seeds.collect::<Vec<u64>>(), |seed| vec![seed]) {
+        if let Err(fault) = history(seed, &random(seed)) {
+            _ = std::panic::take_hook();
+            report(seed, &fault);
+        }
+        count += 1;
+        if began.elapsed() > FOR {
+            break;
+        }
+    }
+    _ = std::panic::take_hook();
+    println!("{count} histories in {:?}", began.elapsed());
+}
+
+#[test]
+#[ignore = "for people: what fails in how many histories"]
+fn faults() {
+    std::panic::set_hook(Box::new(|_| {}));
+    let mut kinds = std::collections::BTreeMap::<String, (u64, u64)>::new();
+    let began = Instant::now();
+    let most = std::env::var("WAGATE_SEEDS").ok().and_then(|seed| seed.parse().ok()).unwrap_or(300);
+    for seed in 1..=most {
+        if let Err(fault) = history(seed, &random(seed)) {
+            let words = fault.split(' ').map(|word| if word.contains("m-") { "ID" } else { word });
+            let text = words.collect::<Vec<_>>().join(" ");
+            let kind: String = text.chars().filter(|char| !char.is_ascii_digit()).take(200).collect();
+            let known = kinds.entry(kind).or_insert((0, seed));
+            known.0 += 1;
+        }
+    }
+    _ = std::panic::take_hook();
+    for (kind, (count, seed)) in &kinds {
+        println!("{count} (seed {seed}): {kind}");
+    }
+    println!("{most} histories in {:?}", began.elapsed());
+}

@@ -1,0 +1,188 @@
+//! The store side as its callers see it: real routes and a real store, over an outbox that makes no calls.
+//! Every answer is held against the OpenAPI document.
+
+mod people;
+mod queue;
+mod refusals;
+mod rest;
+mod routes;
+mod uploads;
+
+use std::sync::{Arc, RwLock};
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Method, Request, StatusCode};
+use egress::{Graph, GraphSettings};
+use hyper::service::Service as _;
+use hyper_util::service::TowerToHyperService;
+use model::{Fact, Outcome, Says, Sequence, WallTime};
+use outbox::{Number, Settings};
+use policy::sending::{RateCard, Zone};
+use serde_json::{Value, json};
+use store::Store;
+use tokio::sync::watch;
+
+use super::{Side, Uploads};
+use crate::app::fake;
+use crate::app::sending::fake::{Fake, called};
+use crate::app::sending::{Routes, Sending, fake as outbox_fake};
+use crate::config::Secret;
+
+/// 2026-11-20T12:00:00Z.
+const NOW: i64 = 1_795_176_000_000;
+const HOUR: i64 = 3_600_000;
+/// Two numbers of one store.
+const SHOP: &str = "106540352242922";
+const CAFE: &str = "106540352242923";
+const CUSTOMER: &str = "+85261234567";
+
+struct World {
+    service: TowerToHyperService<Router>,
+    sending: Sending,
+    outbox: Fake,
+    store: Arc<Store>,
+    _folder: tempfile::TempDir,
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    json: Value,
+}
+
+impl Answer {
+    /// The pointers of what is wrong with a body.
+    fn pointers(&self) -> Vec<&str> {
+        let errors = self.json["errors"].as_array();
+        errors.into_iter().flatten().filter_map(|error| error["pointer"].as_str()).collect()
+    }
+
+    fn id(&self) -> String {
+        self.json["id"].as_str().unwrap_or_else(|| panic!("no id in {}", self.json)).to_owned()
+    }
+}
+
+fn number() -> Number {
+    Number {
+        zone: Zone::new("Asia/Hong_Kong").unwrap(),
+        portfolio: "default".to_owned(),
+        messages_per_day: 1_000,
+        calls_per_day: 10_000,
+        recipients_per_day: 250,
+        per_second: 80,
+        batch_above: 0.8,
+        batch_every_ms: HOUR / 4,
+        has_route: true,
+    }
+}
+
+fn card() -> RateCard {
+    let market = json!({ "marketing": "0.07", "utility": "0.01", "authentication": "0.01" });
+    let card = json!({ "valid_from": "2026-10-01", "currency": "USD", "other": market });
+    serde_json::from_value(card).unwrap()
+}
+
+impl World {
+    fn new(numbers: &[&str]) -> Self {
+        Self::with(numbers, Routes::default())
+    }
+
+    fn with(numbers: &[&str], routes: Routes) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Settings {
+            numbers: numbers.iter().map(|id| ((*id).to_owned(), number())).collect(),
+            send_again_after_ms: [None; 3],
+            history_ms: 180 * 24 * HOUR,
+            rates: Some(card()),
+        };
+        let (sending, outbox) = outbox_fake::start(settings, NOW);
+        let shown = fake::shown(folder.path());
+        let store = Arc::clone(&shown.store);
+        let graph = Graph::new(GraphSettings::new("wagate/test".to_owned(), 1)).unwrap();
+        let phones = numbers.iter().map(|id| ((*id).to_owned(), "+85291234567".to_owned()));
+        let side = Side {
+            shown,
+            token: Arc::new(RwLock::new(Secret::new("right".to_owned()))),
+            numbers: Arc::new(phones.collect()),
+            sending: sending.clone(),
+            uploads: Uploads::new((graph, watch::Sender::new(Arc::new(routes)).subscribe())),
+            registry: Arc::default(),
+            stopped: watch::Sender::new(false).subscribe(),
+        };
+        let service = TowerToHyperService::new(super::router(side));
+        Self { service, sending, outbox, store, _folder: folder }
+    }
+
+    async fn send(&self, request: Request<Body>) -> Answer {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let response = self.service.call(request).await.unwrap();
+        let (head, body) = response.into_parts();
+        let body = axum::body::to_bytes(body, 4 << 20).await.unwrap();
+        let json = serde_json::from_slice(&body).unwrap_or_default();
+        let answer = Answer { status: head.status, headers: head.headers, json };
+        routes::is_as_documented(&method, &path, &answer);
+        answer
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Body>,
+    ) -> Answer {
+        let mut request = Request::builder().method(method).uri(path).header("authorization", "Bearer right");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send(request.body(body.into()).unwrap()).await
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.ask(Method::GET, path, &[], Body::empty()).await
+    }
+
+    async fn put(&self, path: &str, json: Value) -> Answer {
+        self.ask(Method::PUT, path, &[], json.to_string()).await
+    }
+
+    async fn post(&self, path: &str, json: Value) -> Answer {
+        self.ask(Method::POST, path, &[], json.to_string()).await
+    }
+
+    /// Queues a message under a key.
+    async fn queue(&self, key: &str, message: &Value) -> Answer {
+        self.ask(Method::POST, "/v1/messages", &[("idempotency-key", key)], message.to_string()).await
+    }
+
+    async fn learn(&self, number: &str, contact: Option<u128>, at_ms: i64, says: Says) {
+        let number = Some(number.to_owned());
+        let fact = Fact { sequence: Sequence(1), at: Some(WallTime(at_ms)), number, contact, says };
+        self.sending.ask(move |turn| turn.learn(fact)).await.unwrap();
+    }
+
+    /// The customer has written an hour ago; gives the contact.
+    async fn wrote_to(&self, number: &str) -> u128 {
+        let aliases = records::aliases_of(&model::Address::Phone(CUSTOMER.to_owned()));
+        let (sender, met) = tokio::sync::oneshot::channel();
+        self.store.meet(vec![aliases], WallTime(NOW), Box::new(|met| _ = sender.send(met)));
+        let contact = met.await.unwrap().unwrap()[0].to_bits().unwrap();
+        self.learn(number, Some(contact), NOW - HOUR, Says::Inbound { wamid: "wamid.in".to_owned() }).await;
+        contact
+    }
+
+    /// Ends the call that is under way.
+    async fn answered(&self, outcome: Outcome) {
+        let called = called(self.outbox.call(), outcome);
+        self.sending.ask(move |turn| turn.called(called)).await.unwrap();
+    }
+}
+
+fn text(body: &str) -> Value {
+    json!({ "to": CUSTOMER, "type": "text", "text": { "body": body } })
+}
+
+fn accepted() -> Outcome {
+    Outcome::Accepted { wamid: Some("wamid.out".to_owned()), wa_id: None, user_id: None, pacing: None }
+}
