@@ -33,6 +33,8 @@ struct Scan<'a> {
     found: Audit,
     raw: BTreeMap<Vec<u8>, Vec<u8>>,
     view: View<'a>,
+    /// When each message is looked at.
+    timers: BTreeMap<u64, BTreeSet<i64>>,
 }
 
 type Lanes = BTreeMap<(String, u128), BTreeSet<(u8, u64)>>;
@@ -44,7 +46,15 @@ type Lanes = BTreeMap<(String, u128), BTreeSet<(u8, u64)>>;
 pub fn audit(outbox: &Outbox, table: &dyn Table) -> Result<Audit, TableError> {
     let view = View::carrying(table, &outbox.carried);
     let raw = view.range(&[0], &[u8::MAX; 4], usize::MAX)?.into_iter().collect();
-    let mut scan = Scan { found: Audit::default(), raw, view };
+    let mut scan = Scan { found: Audit::default(), raw, view, timers: BTreeMap::new() };
+    let timers: Vec<(u64, i64)> = scan
+        .of(b't')
+        .filter(|(key, _)| key.get(9) == Some(&1))
+        .filter_map(|(key, _)| Some((keys::place_of(key)?, crate::timers::time_of(key)?)))
+        .collect();
+    for (place, at) in timers {
+        scan.timers.entry(place).or_default().insert(at);
+    }
     let mut lanes = Lanes::new();
     let mut counts: BTreeMap<String, Counts> = BTreeMap::new();
     let mut open = 0;
@@ -124,7 +134,7 @@ impl Scan<'_> {
             ("the uncertain mark", keys::uncertain(place), standing == Standing::Uncertain),
             ("its place in the lane", keys::in_lane(number, contact, class, place), waits),
             ("the held mark", keys::held(number, contact, place), freed_by_writing),
-            ("the crowded mark", keys::crowded_out(number, place), crowded),
+            ("the crowded mark", keys::crowded_out(number, class, place), crowded),
             ("the answer of its call", keys::idempotency(&message.key), true),
         ] {
             let is = self.has(&key);
@@ -134,11 +144,7 @@ impl Scan<'_> {
             self.expect("the posting mark", place, posting, true, state);
         }
         let waiting = matches!(standing, Standing::Queued | Standing::Held);
-        let timers: Vec<i64> = self
-            .of(b't')
-            .filter(|(key, _)| key.get(9) == Some(&1) && keys::place_of(key) == Some(place))
-            .filter_map(|(key, _)| crate::timers::time_of(key))
-            .collect();
+        let timers = self.timers.get(&place).cloned().unwrap_or_default();
         if waiting && let Some(at) = state.expires_ms {
             self.expect("the timer of its end", place, timers.contains(&at), true, state);
         }
@@ -223,7 +229,7 @@ impl Scan<'_> {
                 self.raw.contains_key(key.as_bytes())
             };
             let fine = lane.is_some_and(|lane| match lane.busy {
-                Busy::Until(at) => timer(at),
+                Busy::Until { at, .. } => timer(at),
                 Busy::No => lane.head.is_some() || timer(lane.pair_ms),
                 Busy::Posting(place) => self.has(&keys::posting(place)),
             });

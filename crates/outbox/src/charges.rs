@@ -27,8 +27,8 @@ const CHARGES_KEPT_DAYS: i32 = 400;
 impl Turn<'_> {
     pub(crate) fn charge(&mut self, message: &Message, pricing: &Pricing) -> Result<(), TableError> {
         let day = match self.settings.numbers.get(&message.number) {
-            Some(number) => number.zone.day(self.now).0,
-            None => i32::try_from(self.now.div_euclid(24 * HOUR_MS)).unwrap_or(i32::MAX),
+            Some(number) => self.day(number),
+            None => i32::try_from(self.date.div_euclid(24 * HOUR_MS)).unwrap_or(i32::MAX),
         };
         let key = keys::charges(day, &message.number, &pricing.category);
         let known: Option<Charges> = self.view.get(&key)?;

@@ -116,8 +116,8 @@ impl Turn<'_> {
                 template: draft.template,
                 payload: draft.payload,
                 fallback: draft.fallback,
-                queued_ms: self.now,
-                expires_ms: draft.expires_ms,
+                queued_ms: self.date,
+                expires_ms: draft.expires_ms.map(|at| at.saturating_sub(self.memory.leapt)),
                 key: call.key,
                 first,
                 parts: count,
@@ -185,7 +185,7 @@ impl Turn<'_> {
             if !self.settings.numbers.contains_key(&draft.number) {
                 return Ok(Some(Unqueued::NoNumber));
             }
-            if draft.expires_ms.is_some_and(|at| at <= self.now) {
+            if draft.expires_ms.is_some_and(|at| at <= self.date) {
                 return Ok(Some(Unqueued::Expired));
             }
             if draft.priority == Priority::Campaign && self.whole_person(draft.contact)?.stopped_ms.is_some()
@@ -205,6 +205,7 @@ impl Turn<'_> {
             attempts: 0,
             refusals: 0,
             unit_day: None,
+            call_day: None,
             push: None,
             wamid: None,
             endpoint: None,
@@ -215,6 +216,8 @@ impl Turn<'_> {
             told: false,
             told_unread: false,
             charged: false,
+            withheld: false,
+            again: false,
             doubted: false,
             refusal: None,
             over_ms: None,
@@ -242,8 +245,8 @@ impl Turn<'_> {
         message: &Message,
         state: &State,
     ) -> Result<(Standing, Option<Why>, Option<i64>), TableError> {
-        let own =
-            (state.standing, state.why, state.not_before_ms.filter(|_| state.standing != Standing::Sending));
+        let not_before = state.not_before_ms.filter(|_| state.standing != Standing::Sending);
+        let own = (state.standing, state.why, not_before.map(|at| self.dated(at)));
         if state.standing != Standing::Queued {
             return Ok(own);
         }
@@ -253,13 +256,12 @@ impl Turn<'_> {
         };
         let channel: Channel = self.view.get(&keys::channel(&message.number))?.unwrap_or_default();
         if let Some((why, until)) = self.blocked(number, &message.number, &channel)? {
-            return Ok((Standing::Held, Some(why), until));
+            return Ok((Standing::Held, Some(why), until.map(|until| self.dated(until))));
         }
-        let units = self.units(&message.number, number.zone.day(self.now).0)?;
-        let paid =
-            state.unit_day == Some(number.zone.day(self.now).0) && units.messages <= number.messages_per_day;
+        let units = self.units(&message.number, self.day(number))?;
+        let paid = state.unit_day == Some(self.day(number)) && units.messages <= number.messages_per_day;
         if message.kind != Kind::ReadMark && !paid && units.messages >= number.messages_per_day {
-            return Ok((Standing::Held, Some(Why::MessagesPerDay), Some(number.zone.ends_at(self.now))));
+            return Ok((Standing::Held, Some(Why::MessagesPerDay), Some(number.zone.ends_at(self.date))));
         }
         if message.class() == crate::values::CAMPAIGN
             && channel.batch.left == 0
@@ -267,7 +269,7 @@ impl Turn<'_> {
         {
             let used = self.used(&message.number, number)?;
             if policy::sending::batch::is_near(&used, number.batch_above) {
-                return Ok((Standing::Held, Some(Why::Batch), Some(channel.batch.next_ms)));
+                return Ok((Standing::Held, Some(Why::Batch), Some(self.dated(channel.batch.next_ms))));
             }
         }
         Ok(own)

@@ -1,13 +1,13 @@
 //! What the journal says: customers who write, statuses, and what Meta makes known.
 
 use model::{Fact, Pricing, Refusal, Says, Sequence, Standing, StatusWord};
-use policy::sending::{Class, SERVICE_WINDOW_MS, after_status, class};
+use policy::sending::{Class, SERVICE_WINDOW_MS, StopScope, after_status, class};
 
 use crate::keys;
 use crate::settings::{TRIAL_EVERY_MS, TURN_MAX};
 use crate::table::TableError;
 use crate::turn::Turn;
-use crate::values::{Busy, Channel, Kind, Message, State, Stop, Window};
+use crate::values::{Channel, Kind, Message, State, Stop, Window};
 use crate::why::Why;
 
 impl Turn<'_> {
@@ -17,7 +17,10 @@ impl Turn<'_> {
     /// # Errors
     /// When the table can't be read.
     pub fn learn(&mut self, fact: Fact) -> Result<(), TableError> {
-        let at_ms = fact.at.map_or(self.now, |at| at.0);
+        if fact.sequence != Sequence::START && fact.sequence <= self.known {
+            return Ok(());
+        }
+        let at_ms = fact.at.map_or(self.date, |at| at.0);
         match fact.says {
             Says::Nothing => {}
             Says::Inbound { wamid } => {
@@ -40,12 +43,15 @@ impl Turn<'_> {
                     }
                     (None, None) => None,
                 };
-                if let Some((place, message, mut state)) = known {
+                if let Some((place, message, before)) = known {
+                    let mut state = before.clone();
                     if let Some(wamid) = &wamid {
                         self.is_known_as(place, &mut state, wamid);
                     }
                     self.take_status(place, &message, &mut state, word, refusal, pricing)?;
-                    self.save(place, &state);
+                    if state != before {
+                        self.save(place, &state);
+                    }
                 } else if let Some(wamid) = wamid
                     && outbox_id.is_none()
                     && fact.number.as_ref().is_some_and(|number| self.way(number).in_flight > 0)
@@ -70,10 +76,10 @@ impl Turn<'_> {
                 self.for_channels(fact.number.as_deref(), |channel| channel.stopped = None)?;
             }
             Says::Account { usable: false, reason } => {
-                let now = self.now;
+                let (now, since_ms) = (self.now, self.date);
                 self.for_channels(fact.number.as_deref(), |channel| {
                     let trial_ms = now.saturating_add(TRIAL_EVERY_MS);
-                    let stop = Stop { code: None, reason: reason.clone(), since_ms: now, trial_ms };
+                    let stop = Stop { code: None, reason: reason.clone(), since_ms, trial_ms };
                     channel.stopped.get_or_insert(stop);
                 })?;
             }
@@ -105,13 +111,13 @@ impl Turn<'_> {
     fn wrote(&mut self, number: &str, contact: u128, at_ms: i64, wamid: String) -> Result<(), TableError> {
         let key = keys::window(number, contact);
         // A message of the day after tomorrow opens no longer window than one of now.
-        let at_ms = at_ms.min(self.now);
+        let at_ms = at_ms.min(self.date);
         let known: Option<Window> = self.view.get(&key)?;
         if known.as_ref().is_none_or(|known| known.last_ms < at_ms || known.denied && known.last_ms == at_ms)
         {
             self.view.put(key, &Window { last_ms: at_ms, wamid, denied: false });
         }
-        if at_ms.saturating_add(SERVICE_WINDOW_MS) <= self.now {
+        if at_ms.saturating_add(SERVICE_WINDOW_MS) <= self.date {
             return Ok(());
         }
         for one in self.view.family(contact) {
@@ -147,7 +153,7 @@ impl Turn<'_> {
     pub(crate) fn stop_marketing(&mut self, contact: u128, stopped: bool) -> Result<(), TableError> {
         for one in self.view.family(contact) {
             let mut person = self.person(one)?;
-            person.stopped_ms = stopped.then_some(person.stopped_ms.unwrap_or(self.now));
+            person.stopped_ms = stopped.then_some(person.stopped_ms.unwrap_or(self.date));
             self.view.put(keys::person(one), &person);
         }
         Ok(())
@@ -169,7 +175,7 @@ impl Turn<'_> {
             self.charge(message, &pricing)?;
         }
         if word == StatusWord::Delivered {
-            state.delivered_ms.get_or_insert(self.now);
+            state.delivered_ms.get_or_insert(self.date);
         }
         if word == StatusWord::Read {
             self.was_read(message)?;
@@ -182,14 +188,13 @@ impl Turn<'_> {
                 // It waited to be sent once more, and had gone the first time. The unit of that time was used.
                 self.unhold(place, message);
                 self.leave_lane(place, message)?;
+                if state.again {
+                    self.give_back_message(message, state)?;
+                }
                 state.unit_day = None;
             }
             Standing::Uncertain => {
-                let mut lane = self.lane(message)?;
-                if matches!(lane.busy, Busy::Until(_)) {
-                    lane.busy = Busy::No;
-                    self.settle_lane(&message.number, message.contact, lane)?;
-                }
+                self.release(place, message)?;
             }
             Standing::Accepted
             | Standing::Sent
@@ -219,6 +224,10 @@ impl Turn<'_> {
         match class(&refusal) {
             Class::Template => self.deny_window(message)?,
             Class::OptOut => self.stop_marketing(message.contact, true)?,
+            Class::Stop(scope @ (StopScope::Channel | StopScope::PauseNumber)) if refusal.code.is_some() => {
+                // All that follow would be taken, and fail for good like this one.
+                self.stop_channel(&message.number, &refusal, scope)?;
+            }
             Class::Replay
             | Class::Ambiguous
             | Class::Wait { .. }
@@ -232,9 +241,11 @@ impl Turn<'_> {
     }
 
     fn was_read(&mut self, message: &Message) -> Result<(), TableError> {
-        let mut person = self.person(message.contact)?;
-        if person.unread_ms.take().is_some() {
-            self.view.put(keys::person(message.contact), &person);
+        for one in self.view.family(message.contact) {
+            let mut person = self.person(one)?;
+            if person.unread_ms.take().is_some() {
+                self.view.put(keys::person(one), &person);
+            }
         }
         Ok(())
     }

@@ -30,13 +30,13 @@ impl Turn<'_> {
         let mut newest: Option<Window> = None;
         for one in self.view.family(contact) {
             let window: Option<Window> = self.view.get(&keys::window(number, one))?;
-            newest = window.into_iter().chain(newest).max_by_key(|window| window.last_ms);
+            newest = window.into_iter().chain(newest).max_by_key(|window| (window.last_ms, !window.denied));
         }
         Ok(newest)
     }
 
     pub(crate) fn is_open(&self, window: Option<&Window>) -> bool {
-        window.is_some_and(|window| !window.denied && window::is_open(Some(window.last_ms), self.now))
+        window.is_some_and(|window| !window.denied && window::is_open(Some(window.last_ms), self.date))
     }
 
     pub(crate) fn judge(

@@ -14,7 +14,7 @@
 //! | `p` number, contact | the lane |
 //! | `h` number, class, place | the contact whose lane it is the head of |
 //! | `x` number, contact, place | nothing: held until the contact writes, or for a time |
-//! | `u` number, place | nothing: held until another recipient fits in |
+//! | `u` number, class, place | nothing: held until another recipient fits in |
 //! | `t` ms, what, of what | nothing: to be looked at then |
 //! | `d` number, day | units used |
 //! | `r` portfolio, contact | when they were last pushed to: a unique recipient |
@@ -162,12 +162,12 @@ pub(crate) fn held(number: &str, contact: u128, place: u64) -> Key {
     held_for(number, contact).number(place)
 }
 
-pub(crate) fn crowded_out_of(number: &str) -> Key {
-    Key::new(b'u').text(number)
+pub(crate) fn crowded_out_of(number: &str, class: u8) -> Key {
+    Key::new(b'u').text(number).byte(class)
 }
 
-pub(crate) fn crowded_out(number: &str, place: u64) -> Key {
-    crowded_out_of(number).number(place)
+pub(crate) fn crowded_out(number: &str, class: u8, place: u64) -> Key {
+    crowded_out_of(number, class).number(place)
 }
 
 pub(crate) fn timers() -> Key {

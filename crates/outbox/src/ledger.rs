@@ -1,14 +1,12 @@
 //! Units: taken with the intent, given back only for what surely wasn't sent.
 
 use crate::keys;
-use crate::settings::{CALLS_MAX, HOUR_MS, MOVING_DAY_MS, Number, TURN_MAX};
+use crate::settings::{CALLS_MAX, MOVING_DAY_MS, Number, TURN_MAX};
 use crate::table::TableError;
 use crate::turn::Turn;
 use crate::values::{Kind, Message, Person, Push, State, Units};
 use crate::why::Why;
 
-/// So long after a push its recipient is surely counted by Meta, and another push to them counts nobody new.
-const COUNTED_MS: i64 = 24 * HOUR_MS - 60_000;
 /// Days that used units are kept for, to be looked at.
 const UNITS_KEPT_DAYS: i32 = 60;
 
@@ -30,6 +28,7 @@ impl Turn<'_> {
             self.change_units(&message.number, day, |units| units.messages += 1)?;
             state.unit_day = Some(day);
         }
+        state.call_day = Some(day);
         self.change_units(&message.number, day, |units| units.calls += 1)
     }
 
@@ -117,8 +116,7 @@ impl Turn<'_> {
         let used = self.recipients(&number.portfolio)?;
         let most = self.recipients_max(number)?;
         Ok(match self.counted_recipient(&number.portfolio, contact)? {
-            // Still counted by Meta when this one gets there.
-            Some(at) if at.saturating_add(COUNTED_MS) > self.now => true,
+            // Not past a limit that was lowered: what was counted for this one may never have arrived.
             Some(_) => used <= most,
             None => used < most,
         })
@@ -129,9 +127,12 @@ impl Turn<'_> {
         let contact = message.contact;
         let before: Option<i64> = self.view.get(&keys::recipient(&number.portfolio, contact))?;
         let mut person = self.person(contact)?;
-        let push = Push { at_ms: self.now, recipient_before_ms: before, person_before_ms: person.pushed_ms };
-        self.set_recipient(&number.portfolio, contact, Some(self.now))?;
-        person.pushed_ms = Some(self.now);
+        // No two pushes have the same time: what is given back is found by it.
+        let last = before.max(person.pushed_ms).map_or(i64::MIN, |last| last.saturating_add(1));
+        let at_ms = self.now.max(last);
+        let push = Push { at_ms, recipient_before_ms: before, person_before_ms: person.pushed_ms };
+        self.set_recipient(&number.portfolio, contact, Some(at_ms))?;
+        person.pushed_ms = Some(at_ms);
         self.view.put(keys::person(contact), &person);
         Ok(push)
     }
@@ -207,10 +208,10 @@ impl Turn<'_> {
         if self.way(number).in_flight >= CALLS_MAX {
             return Ok(Err((Why::Throttled, None)));
         }
-        let day = settings.zone.day(self.now).0;
+        let day = self.day(settings);
         let most = if probe { settings.calls_per_day } else { settings.calls_for_messages() };
         if self.units(number, day)?.calls >= most {
-            return Ok(Err((Why::ApiCallsPerDay, Some(settings.zone.ends_at(self.now)))));
+            return Ok(Err((Why::ApiCallsPerDay, Some(settings.zone.ends_at(self.date)))));
         }
         self.change_units(number, day, |units| units.calls += 1)?;
         let way = self.way(number);
@@ -233,9 +234,10 @@ impl Turn<'_> {
         way.others = way.others.saturating_sub(1);
         let began = way.others_day;
         if unsent && let Some(settings) = self.settings.numbers.get(number) {
-            let day = settings.zone.day(self.now).0;
+            let day = self.day(settings);
             // One that may be of yesterday gives today nothing.
             if day == began {
+                self.urgent = true;
                 self.give_back_call(number, day)?;
             }
         }

@@ -31,6 +31,8 @@ pub(crate) struct Memory {
     pub(crate) open: u64,
     /// The journal is known up to here.
     pub(crate) cursor: Sequence,
+    /// By how much the date is ahead of the time that the box itself saw pass.
+    pub(crate) leapt: i64,
     pub(crate) ways: BTreeMap<String, Way>,
 }
 
@@ -74,9 +76,10 @@ impl Outbox {
             next: view.get(&keys::single("next"))?.unwrap_or(1),
             open: view.get(&keys::single("open"))?.unwrap_or(0),
             cursor: Sequence(view.get(&keys::single("cursor"))?.unwrap_or(0)),
+            leapt: view.get(&keys::single("leapt"))?.unwrap_or(0),
             ways: BTreeMap::new(),
         };
-        let paces = Paces::new(&settings, now_ms);
+        let paces = Paces::new(&settings, now_ms.saturating_sub(memory.leapt));
         let mut outbox = Self { paces, settings, memory, carried: Vec::new() };
         let mut turn = Turn::new(&outbox, table, now_ms);
         let posting = turn.view.list(&keys::Key::new(b'f'), &keys::Key::new(b'f'), usize::MAX)?;

@@ -1,6 +1,7 @@
 //! What a call came to.
 
 use model::{OutboxId, Outcome, Refusal, Standing, StatusWord};
+use policy::sending::errors::RETRY_AFTER_MAX_MS;
 use policy::sending::{Class, StopScope, class, retry};
 
 use crate::keys;
@@ -43,24 +44,30 @@ impl Turn<'_> {
         way.in_flight = way.in_flight.saturating_sub(1);
         state.endpoint = Some(called.endpoint);
         if let Some(slow) = called.slow_for_ms {
-            let until = self.now.saturating_add(i64::try_from(slow).unwrap_or(i64::MAX));
+            let slow = i64::try_from(slow).unwrap_or(i64::MAX).min(RETRY_AFTER_MAX_MS);
+            let until = self.now.saturating_add(slow);
             self.change_channel(&message.number, |channel| {
-                channel.slow_until_ms = channel.slow_until_ms.max(until)
+                channel.slow_until_ms = channel.slow_until_ms.max(until);
             })?;
+        }
+        if let (Outcome::NotSent { .. }, Some(day)) = (&called.outcome, state.call_day) {
+            self.give_back_call(&message.number, day)?;
         }
         match called.outcome {
             Outcome::Accepted { wamid, wa_id, user_id, .. } => {
                 self.accepted(place, &message, &mut state, wamid, (wa_id, user_id))?;
             }
             // A status was quicker than the answer: it was sent, whatever the answer says.
-            _ if state.standing != Standing::Sending => self.posted(place, &message, Busy::No)?,
+            outcome if state.standing != Standing::Sending => {
+                if state.again && surely_not(&outcome) {
+                    // It was the first time that arrived, and this one took units of its own.
+                    self.give_back_push(&message, &mut state)?;
+                    self.give_back_message(&message, &mut state)?;
+                }
+                self.posted(place, &message, Busy::No)?;
+            }
             Outcome::Unknown { .. } => self.becomes_uncertain(place, &message, &mut state)?,
             Outcome::NotSent { .. } => {
-                let day =
-                    self.settings.numbers.get(&message.number).map(|number| number.zone.day(self.now).0);
-                if let Some(day) = state.unit_day.or(day) {
-                    self.give_back_call(&message.number, day)?;
-                }
                 self.try_later(place, &message, &mut state, Why::Retry, None, called.chance)?;
             }
             Outcome::Refused(refusal) => {
@@ -96,10 +103,7 @@ impl Turn<'_> {
         wamid: Option<String>,
         names: (Option<String>, Option<String>),
     ) -> Result<(), TableError> {
-        self.change_channel(&message.number, |channel| {
-            channel.stopped = None;
-            channel.throttled = 0;
-        })?;
+        self.change_channel(&message.number, was_let_in)?;
         self.posted(place, message, Busy::No)?;
         state.refusals = 0;
         if state.standing == Standing::Sending {
@@ -134,10 +138,10 @@ impl Turn<'_> {
         state: &mut State,
         (wa_id, user_id): (Option<String>, Option<String>),
     ) {
-        let accepted_ms = *state.accepted_ms.get_or_insert(self.now);
+        let accepted_ms = *state.accepted_ms.get_or_insert(self.date);
         let Some(to) = message.to.clone().filter(|_| !state.told) else { return };
         state.told = true;
-        self.look_at(place, accepted_ms.saturating_add(UNREAD_AFTER_MS));
+        self.look_at(place, self.now.saturating_add(UNREAD_AFTER_MS));
         let fallback = message.fallback.as_ref().filter(|_| state.fell_back);
         self.notes.push(Note::Sent(Box::new(Sent {
             id: message.id(place),
@@ -170,7 +174,11 @@ impl Turn<'_> {
             self.posted(place, message, Busy::No)?;
             return self.stand(place, message, state, Standing::Failed, Some(Why::NoAnswer));
         }
-        self.posted(place, message, Busy::Until(self.now.saturating_add(UNCERTAIN_HOLD_MS)))?;
+        self.posted(
+            place,
+            message,
+            Busy::Until { at: self.now.saturating_add(UNCERTAIN_HOLD_MS), on: place },
+        )?;
         state.uncertain_ms = Some(self.now);
         if let Some(after) = self.settings.send_again_after_ms[message.priority as usize] {
             self.look_at(place, self.now.saturating_add(after));
@@ -218,10 +226,7 @@ impl Turn<'_> {
             Class::Permanent | Class::Template | Class::Pair | Class::OptOut | Class::Wait { .. }
         ) {
             // Who is refused for the recipient's sake was let in.
-            self.change_channel(&message.number, |channel| {
-                channel.stopped = None;
-                channel.throttled = 0;
-            })?;
+            self.change_channel(&message.number, was_let_in)?;
         }
         match class {
             Class::Ambiguous => self.becomes_uncertain(place, message, state),
@@ -233,27 +238,16 @@ impl Turn<'_> {
                 let until = self.now.saturating_add(retry::pair_ms(state.refusals));
                 state.not_before_ms = Some(until);
                 self.stand(place, message, state, Standing::Queued, Some(Why::PairRate))?;
-                self.stays(place, message, Busy::Until(until))
+                self.stays(place, message, Busy::Until { at: until, on: place })
             }
-            Class::Wait { ms } if state.refusals == 0 => {
-                state.refusals = 1;
+            Class::Wait { ms } if !state.withheld => {
+                state.withheld = true;
                 self.stays(place, message, Busy::No)?;
                 self.hold(place, message, state, Why::Withheld, Some(self.now.saturating_add(ms)))
             }
             Class::Template => self.window_denied(place, message, state),
             Class::Stop(scope @ (StopScope::Channel | StopScope::PauseNumber)) => {
-                // To go on trying is what a paused number is paused for.
-                let trial = if scope == StopScope::Channel { TRIAL_EVERY_MS } else { i64::MAX };
-                let stop = Stop {
-                    code: refusal.code,
-                    reason: refusal.details.clone(),
-                    since_ms: self.now,
-                    trial_ms: self.now.saturating_add(trial),
-                };
-                self.change_channel(&message.number, |channel| match &mut channel.stopped {
-                    Some(known) => *known = Stop { since_ms: known.since_ms, ..stop },
-                    none => *none = Some(stop),
-                })?;
+                self.stop_channel(&message.number, refusal, scope)?;
                 // Without a code it may be this message alone, so another one has the next trial.
                 state.refusals = state.refusals.saturating_add(1);
                 if refusal.code.is_none() && state.refusals >= STOPS_MAX {
@@ -261,7 +255,7 @@ impl Turn<'_> {
                     return self.give_up(place, message, state, Standing::Failed, Why::Refused);
                 }
                 self.stand(place, message, state, Standing::Queued, Some(Why::Stopped))?;
-                let wait = Busy::Until(self.now.saturating_add(TRIAL_EVERY_MS + 1));
+                let wait = Busy::Until { at: self.now.saturating_add(TRIAL_EVERY_MS + 1), on: place };
                 self.stays(place, message, if refusal.code.is_none() { wait } else { Busy::No })
             }
             Class::OptOut => {
@@ -279,6 +273,28 @@ impl Turn<'_> {
         }
     }
 
+    /// Nothing goes out from a number before a person has seen to it, but a trial now and then.
+    pub(crate) fn stop_channel(
+        &mut self,
+        number: &str,
+        refusal: &Refusal,
+        scope: StopScope,
+    ) -> Result<(), TableError> {
+        // To go on trying is what a paused number is paused for.
+        let trial_ms = match scope {
+            StopScope::Channel => self.now.saturating_add(TRIAL_EVERY_MS),
+            StopScope::PauseNumber | StopScope::Country => i64::MAX,
+        };
+        let (code, reason) = (refusal.code, refusal.details.clone());
+        let stop = Stop { code, reason, since_ms: self.date, trial_ms };
+        self.change_channel(number, |channel| match &mut channel.stopped {
+            // A pause is ended by a person, and not by another refusal.
+            Some(known) if known.trial_ms == i64::MAX => {}
+            Some(known) => *known = Stop { since_ms: known.since_ms, ..stop },
+            none => *none = Some(stop),
+        })
+    }
+
     /// WhatsApp says that the window is closed. Where the box thinks it open it is asked once more, and then
     /// believed until the customer writes again.
     fn window_denied(&mut self, place: u64, message: &Message, state: &mut State) -> Result<(), TableError> {
@@ -288,7 +304,7 @@ impl Turn<'_> {
             let until = self.now.saturating_add(DOUBT_MS);
             state.not_before_ms = Some(until);
             self.stand(place, message, state, Standing::Queued, Some(Why::Retry))?;
-            return self.stays(place, message, Busy::Until(until));
+            return self.stays(place, message, Busy::Until { at: until, on: place });
         }
         self.stays(place, message, Busy::No)?;
         if crate::judge::kind(message, state) != Kind::FreeForm {
@@ -345,5 +361,21 @@ impl Turn<'_> {
             self.take_status(place, message, state, word, refusal, pricing)?;
         }
         Ok(())
+    }
+}
+
+/// WhatsApp let a message of the number in: what stopped it is over. But not a pause, which a person ends: this one
+/// was on its way before.
+fn was_let_in(channel: &mut Channel) {
+    channel.stopped.take_if(|stop| stop.trial_ms < i64::MAX);
+    channel.throttled = 0;
+}
+
+/// Whether a call surely posted nothing.
+fn surely_not(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::NotSent { .. } => true,
+        Outcome::Refused(refusal) => class(refusal) != Class::Ambiguous,
+        Outcome::Accepted { .. } | Outcome::Unknown { .. } => false,
     }
 }

@@ -3,6 +3,7 @@
 use model::{OutboxId, Standing};
 
 use crate::keys;
+use crate::settings::TURN_MAX;
 use crate::table::TableError;
 use crate::turn::Turn;
 use crate::values::{Channel, Consent, Message, Person, State};
@@ -48,7 +49,14 @@ impl Turn<'_> {
             Standing::Queued | Standing::Held => {}
             // Asked for once more.
             Standing::Cancelled => return Ok(Ok(())),
-            other => return Ok(Err(Unchanged::TooLate(other))),
+            other @ (Standing::Sending
+            | Standing::Accepted
+            | Standing::Sent
+            | Standing::Delivered
+            | Standing::Read
+            | Standing::Failed
+            | Standing::Expired
+            | Standing::Uncertain) => return Ok(Err(Unchanged::TooLate(other))),
         }
         self.urgent = true;
         self.give_up(id.place, &message, &mut state, Standing::Cancelled, Why::Cancelled)?;
@@ -66,6 +74,7 @@ impl Turn<'_> {
             return Ok(Err(Unchanged::Certain(state.standing)));
         }
         self.urgent = true;
+        self.release(id.place, &message)?;
         match word {
             Resolution::Sent => {
                 self.stand(id.place, &message, &mut state, Standing::Accepted, Some(Why::Person))?;
@@ -73,7 +82,7 @@ impl Turn<'_> {
             }
             // Its units stay taken: a person may be wrong.
             Resolution::Failed => {
-                self.stand(id.place, &message, &mut state, Standing::Failed, Some(Why::Person))?
+                self.stand(id.place, &message, &mut state, Standing::Failed, Some(Why::Person))?;
             }
             Resolution::Resend => self.send_again(id.place, &message, &mut state, Why::Person)?,
         }
@@ -89,6 +98,7 @@ impl Turn<'_> {
         state: &mut State,
         why: Why,
     ) -> Result<(), TableError> {
+        state.again = true;
         state.unit_day = None;
         state.push = None;
         state.uncertain_ms = None;
@@ -104,22 +114,33 @@ impl Turn<'_> {
     ///
     /// # Errors
     /// When the table can't be read.
-    pub fn consent(&mut self, contact: u128, consent: Option<Consent>) -> Result<(), TableError> {
+    pub fn consent(&mut self, contact: u128, consent: Option<&Consent>) -> Result<(), TableError> {
         self.urgent = true;
         for one in self.view.family(contact) {
             let mut person = self.person(one)?;
-            person.opted_in.clone_from(&consent);
+            person.opted_in = consent.cloned();
             if consent.is_some() {
                 // Who agrees anew has changed their mind.
                 person.stopped_ms = None;
             }
             self.view.put(keys::person(one), &person);
         }
-        // A push that was held for want of it may go now.
+        if consent.is_none() {
+            return Ok(());
+        }
+        // A push that was held for want of it may go now; past so many each comes by its own time.
         let names: Vec<String> = self.settings.numbers.keys().cloned().collect();
         for number in names {
             for one in self.view.family(contact) {
-                self.look_at_held(&number, one, self.now);
+                let prefix = keys::held_for(&number, one);
+                for (key, _) in self.view.list(&prefix, &prefix, TURN_MAX)? {
+                    let Some(place) = keys::place_of(&key) else { continue };
+                    let Some((message, mut state)) = self.load(place)? else { continue };
+                    if state.why == Some(Why::PushLimit) {
+                        self.let_go(place, &message, &mut state)?;
+                        self.save(place, &state);
+                    }
+                }
             }
         }
         Ok(())
@@ -159,6 +180,7 @@ impl Turn<'_> {
                 });
             }
         }
+        let pushed_ms = pushed_ms.map(|at| self.dated(at));
         Ok(Known { opted_in, stopped_ms, pushed_ms, unread_ms, windows })
     }
 }

@@ -5,10 +5,12 @@ use policy::sending::{Batches, Pair, batch};
 
 use crate::judge::{Verdict, kind};
 use crate::keys;
-use crate::settings::{CALLS_MAX, Number, TRIAL_EVERY_MS, TURN_MAX, WINDOW_HOLD_MS};
+use crate::settings::{CALLS_MAX, Number, TRIAL_EVERY_MS, TURN_MAX, WAIT_MAX_MS, WINDOW_HOLD_MS};
 use crate::table::TableError;
 use crate::turn::{Call, Turn};
-use crate::values::{Batch, Busy, CAMPAIGN, CLASSES, Channel, Kind, Lane, MARKS, Message, State, Units};
+use crate::values::{
+    Batch, Busy, CAMPAIGN, CLASSES, Channel, Counts, Kind, Lane, MARKS, Message, State, Units,
+};
 use crate::why::Why;
 
 /// Heads that are looked at for one that has its unit already, when no more units are left.
@@ -18,9 +20,7 @@ const PAID_LOOK: usize = 16;
 enum Next {
     /// This message.
     Head(u64),
-    /// Nothing waits in a lane.
-    Nothing,
-    /// What waits may not go now.
+    /// Nothing waits, or nothing may go now.
     NotNow,
 }
 
@@ -63,10 +63,9 @@ impl Turn<'_> {
                 // The trial's answer decides.
                 return Ok(false);
             }
-            let place = match self.next_head(name, number, channel)? {
+            let place = match self.next_head(name, number, &channel)? {
                 Next::Head(place) => place,
-                Next::Nothing if self.let_in(name, number)? => continue,
-                Next::Nothing | Next::NotNow => return Ok(false),
+                Next::NotNow => return Ok(false),
             };
             if !self.try_to_send(place, name, number)? {
                 return Ok(false);
@@ -83,21 +82,23 @@ impl Turn<'_> {
         channel: &Channel,
     ) -> Result<Option<(Why, Option<i64>)>, TableError> {
         if let Some(stop) = channel.stopped.as_ref().filter(|stop| stop.trial_ms > self.now) {
-            return Ok(Some((Why::Stopped, Some(stop.trial_ms))));
+            // A paused number waits for a person.
+            let until = Some(stop.trial_ms).filter(|at| *at < i64::MAX);
+            return Ok(Some((Why::Stopped, until)));
         }
         if channel.slow_until_ms > self.now {
             return Ok(Some((Why::Throttled, Some(channel.slow_until_ms))));
         }
-        let units = self.units(name, number.zone.day(self.now).0)?;
+        let units = self.units(name, self.day(number))?;
         if units.calls >= number.calls_for_messages() {
-            return Ok(Some((Why::ApiCallsPerDay, Some(number.zone.ends_at(self.now)))));
+            return Ok(Some((Why::ApiCallsPerDay, Some(self.day_ends(number)))));
         }
         Ok(None)
     }
 
     /// Used and limit of each limit of a number.
     pub(crate) fn used(&self, name: &str, number: &Number) -> Result<[(u64, u64); 3], TableError> {
-        let units: Units = self.units(name, number.zone.day(self.now).0)?;
+        let units: Units = self.units(name, self.day(number))?;
         Ok([
             (units.messages, number.messages_per_day),
             (units.calls, number.calls_per_day),
@@ -106,15 +107,20 @@ impl Turn<'_> {
     }
 
     /// The first message that may be tried.
-    fn next_head(&mut self, name: &str, number: &Number, channel: Channel) -> Result<Next, TableError> {
-        let day = number.zone.day(self.now).0;
+    fn next_head(&mut self, name: &str, number: &Number, channel: &Channel) -> Result<Next, TableError> {
+        let day = self.day(number);
         let units = self.units(name, day)?;
         let left = number.messages_per_day.saturating_sub(units.messages);
-        let mut skipped = false;
+        let mut waiting = false;
         for class in CLASSES {
             if class == CAMPAIGN && !self.may_campaign(name, number, channel.clone())? {
-                skipped |= !self.heads(name, CAMPAIGN, 1)?.is_empty();
                 continue;
+            }
+            if left > 0 {
+                self.let_in(name, number, class)?;
+            } else {
+                // To let in who is held would only change where they wait.
+                waiting |= self.is_crowded(name, class)?;
             }
             let look = if class == MARKS || left > 0 { 1 } else { PAID_LOOK };
             let heads = self.heads(name, class, look)?;
@@ -124,7 +130,7 @@ impl Turn<'_> {
                 if class == MARKS || left > 0 {
                     return Ok(Next::Head(place));
                 }
-                skipped = true;
+                waiting = true;
                 // Not past a limit that is lower than it was when the unit was taken.
                 let within = units.messages <= number.messages_per_day;
                 if within && self.load(place)?.is_some_and(|(_, state)| state.unit_day == Some(day)) {
@@ -132,12 +138,11 @@ impl Turn<'_> {
                 }
             }
         }
-        if left == 0 {
-            // Also for those who are held: to let them in would only change where they wait.
-            self.wake_at(number.zone.ends_at(self.now));
+        if left == 0 && waiting {
+            self.wake_at(self.day_ends(number));
             return Ok(Next::NotNow);
         }
-        Ok(if skipped { Next::NotNow } else { Next::Nothing })
+        Ok(Next::NotNow)
     }
 
     /// Whether campaign messages may go now: near a limit only while a batch is under way.
@@ -151,12 +156,12 @@ impl Turn<'_> {
         if !batch::is_near(&used, number.batch_above) {
             return Ok(true);
         }
-        if self.heads(name, CAMPAIGN, 1)?.is_empty() {
+        if self.heads(name, CAMPAIGN, 1)?.is_empty() && !self.is_crowded(name, CAMPAIGN)? {
             return Ok(false);
         }
         let remaining = used.iter().map(|(used, limit)| limit.saturating_sub(*used)).min().unwrap_or(0);
         let Batch { next_ms, left } = channel.batch;
-        let resets = number.zone.ends_at(self.now);
+        let resets = self.day_ends(number);
         let batch =
             Batches { next_at_ms: next_ms, left }.at(self.now, remaining, resets, number.batch_every_ms);
         let batch = Batch { next_ms: batch.next_at_ms, left: batch.left };
@@ -170,23 +175,30 @@ impl Turn<'_> {
         Ok(batch.left > 0)
     }
 
-    /// Lets in who was held for want of room among the unique recipients, where there is some.
-    fn let_in(&mut self, name: &str, number: &Number) -> Result<bool, TableError> {
+    fn is_crowded(&self, name: &str, class: u8) -> Result<bool, TableError> {
+        let prefix = keys::crowded_out_of(name, class);
+        Ok(!self.view.list(&prefix, &prefix, 1)?.is_empty())
+    }
+
+    /// Lets in who was held for want of room among the unique recipients, where there is some: before those of
+    /// their class who came later and would take it.
+    fn let_in(&mut self, name: &str, number: &Number, class: u8) -> Result<(), TableError> {
+        if !self.is_crowded(name, class)? {
+            return Ok(());
+        }
         let room = self.recipients_max(number)?.saturating_sub(self.recipients(&number.portfolio)?);
-        let prefix = keys::crowded_out_of(name);
         if room == 0 {
-            if !self.view.list(&prefix, &prefix, 1)?.is_empty()
-                && let Some(until) = self.forget_recipients(&number.portfolio)?
-            {
+            if let Some(until) = self.forget_recipients(&number.portfolio)? {
                 self.wake_at(until);
             }
-            return Ok(false);
+            return Ok(());
         }
+        let first = self.heads(name, class, 1)?.first().copied().unwrap_or(u64::MAX);
         let room = usize::try_from(room).unwrap_or(usize::MAX).min(TURN_MAX);
-        let held = self.view.list(&prefix, &prefix, room)?;
-        for (key, _) in &held {
-            self.view.remove(&keys::Key::from_bytes(key));
-            let Some(place) = keys::place_of(key) else { continue };
+        let prefix = keys::crowded_out_of(name, class);
+        for (key, _) in self.view.list(&prefix, &prefix, room)? {
+            let Some(place) = keys::place_of(&key).filter(|place| *place < first) else { break };
+            self.view.remove(&keys::Key::from_bytes(&key));
             if let Some((message, mut state)) = self.load(place)?
                 && state.standing == Standing::Held
             {
@@ -194,14 +206,20 @@ impl Turn<'_> {
                 self.save(place, &state);
             }
         }
-        Ok(!held.is_empty())
+        Ok(())
     }
 
     /// Tries the head of a lane; false when the number has to wait.
     fn try_to_send(&mut self, place: u64, name: &str, number: &Number) -> Result<bool, TableError> {
         let Some((message, mut state)) = self.load(place)? else {
             // It can't be read: said when it was tried, and nothing else waits for it.
-            self.view.remove(&keys::open(place));
+            if self.view.has(&keys::open(place))? {
+                self.view.remove(&keys::open(place));
+                self.memory.open = self.memory.open.saturating_sub(1);
+                let mut counts: Counts = self.view.get(&keys::counts(name))?.unwrap_or_default();
+                counts.queued = counts.queued.saturating_sub(1);
+                self.view.put(keys::counts(name), &counts);
+            }
             for class in CLASSES {
                 if let Some(contact) = self.view.get::<u128>(&keys::head(name, class, place))? {
                     self.view.remove(&keys::head(name, class, place));
@@ -221,10 +239,14 @@ impl Turn<'_> {
                     self.wake_at(at);
                     return Ok(false);
                 }
+                if message.kind == Kind::FreeForm && !push {
+                    // The customer has written after all.
+                    state.fell_back = false;
+                }
                 self.intend(place, &message, &mut state, lane, push, number)?;
             }
             Verdict::Wait(why, until) => {
-                lane.busy = Busy::Until(until);
+                lane.busy = Busy::Until { at: until, on: place };
                 self.settle_lane(name, message.contact, lane)?;
                 // No step of its own in the history: it happens with every second message.
                 state.why = Some(why);
@@ -255,7 +277,7 @@ impl Turn<'_> {
         number: &Number,
     ) -> Result<(), TableError> {
         let kind = kind(message, state);
-        self.take_units(message, state, number.zone.day(self.now).0)?;
+        self.take_units(message, state, self.day(number))?;
         if push {
             state.push = Some(self.take_push(message, number)?);
         }
@@ -309,7 +331,7 @@ impl Turn<'_> {
         self.stand(place, message, state, Standing::Held, Some(why))?;
         state.not_before_ms = until;
         if why == Why::UniqueRecipients {
-            self.view.mark(keys::crowded_out(&message.number, place));
+            self.view.mark(keys::crowded_out(&message.number, message.class(), place));
         }
         if why != Why::Withheld {
             // Who writes opens their window, which ends most of what a message is held for; but marketing that
@@ -336,13 +358,19 @@ impl Turn<'_> {
     ) -> Result<(), TableError> {
         self.unhold(place, message);
         state.not_before_ms = None;
+        if state.why == Some(Why::WindowClosed) && message.expires_ms.is_none() {
+            // It isn't a closed window any more that it waits for.
+            let expires = self.now.saturating_add(WAIT_MAX_MS);
+            state.expires_ms = Some(expires);
+            self.look_at(place, expires);
+        }
         self.stand(place, message, state, Standing::Queued, None)?;
         self.enter_lane(place, message)
     }
 
     pub(crate) fn unhold(&mut self, place: u64, message: &Message) {
         self.view.remove(&keys::held(&message.number, message.contact, place));
-        self.view.remove(&keys::crowded_out(&message.number, place));
+        self.view.remove(&keys::crowded_out(&message.number, message.class(), place));
     }
 
     /// Ends a message that surely hasn't gone, with all that it has taken given back.

@@ -116,7 +116,10 @@ impl Turn<'_> {
             standing,
             why,
             not_before_ms,
-            expires_ms: state.expires_ms.filter(|_| matches!(standing, Standing::Queued | Standing::Held)),
+            expires_ms: state
+                .expires_ms
+                .filter(|_| matches!(standing, Standing::Queued | Standing::Held))
+                .map(|at| self.dated(at)),
             queued_ms: message.queued_ms,
             accepted_ms: state.accepted_ms,
             attempts: state.attempts,
@@ -164,14 +167,14 @@ impl Turn<'_> {
         let mut quotas = Vec::new();
         for (name, number) in &self.settings.numbers {
             let [messages, calls, recipients] = self.used(name, number)?;
-            let ends = Some(number.zone.ends_at(self.now));
+            let ends = Some(number.zone.ends_at(self.date));
             let prefix = keys::recipients_by_time(&number.portfolio);
             let oldest = self.view.list(&prefix, &prefix, 1)?;
             let leaves = oldest.first().and_then(|(key, _)| {
                 let (head, _) = key.split_last_chunk::<16>()?;
                 let (_, at) = head.split_last_chunk::<8>()?;
                 let at = (u64::from_be_bytes(*at) ^ 1 << 63).cast_signed();
-                Some(at.saturating_add(crate::settings::MOVING_DAY_MS))
+                Some(self.dated(at.saturating_add(crate::settings::MOVING_DAY_MS)))
             });
             for (limit, (used, most), resets_ms) in [
                 ("messages_per_day", messages, ends),
@@ -192,11 +195,12 @@ impl Turn<'_> {
         let mut ways = Vec::new();
         for (name, number) in &self.settings.numbers {
             let channel: Channel = self.view.get(&keys::channel(name))?.unwrap_or_default();
+            let blocked = self.blocked(number, name, &channel)?;
             ways.push(Way {
                 number: name.clone(),
                 counts: self.view.get(&keys::counts(name))?.unwrap_or_default(),
-                blocked: self.blocked(number, name, &channel)?,
-                stopped: channel.stopped,
+                blocked: blocked.map(|(why, until)| (why, until.map(|until| self.dated(until)))),
+                stopped: channel.stopped.map(|stop| Stop { trial_ms: self.dated(stop.trial_ms), ..stop }),
                 in_flight: self.memory.ways.get(name).map_or(0, |way| way.in_flight),
             });
         }

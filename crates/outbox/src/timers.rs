@@ -80,9 +80,9 @@ impl Turn<'_> {
     fn look_into_lane(&mut self, number: &str, contact: u128) -> Result<(), TableError> {
         let Some(mut lane) = self.view.get::<Lane>(&keys::lane(number, contact))? else { return Ok(()) };
         match lane.busy {
-            Busy::Until(at) if at <= self.now => lane.busy = Busy::No,
+            Busy::Until { at, .. } if at <= self.now => lane.busy = Busy::No,
             // Another timer is set for it.
-            Busy::Until(_) | Busy::Posting(_) => return Ok(()),
+            Busy::Until { .. } | Busy::Posting(_) => return Ok(()),
             Busy::No => {}
         }
         self.settle_lane(number, contact, lane)
@@ -119,6 +119,9 @@ impl Turn<'_> {
                 if due.is_some_and(|due| due <= self.now) {
                     self.send_again(place, &message, &mut state, Why::SentAgain)?;
                     self.save(place, &state);
+                } else if let Some(due) = due {
+                    // The configuration says a longer time by now.
+                    self.look_at(place, due);
                 }
             }
             Standing::Accepted | Standing::Sent | Standing::Delivered => {
@@ -135,7 +138,7 @@ impl Turn<'_> {
 
     fn note_unread(&mut self, place: u64, message: &Message, state: &mut State) -> Result<(), TableError> {
         let Some(accepted_ms) = state.accepted_ms else { return Ok(()) };
-        let due = accepted_ms.saturating_add(UNREAD_AFTER_MS) <= self.now;
+        let due = accepted_ms.saturating_add(UNREAD_AFTER_MS) <= self.date;
         // What was never sent, as far as anybody knows, can't be called unread.
         let arrived = matches!(state.standing, Standing::Sent | Standing::Delivered);
         let (Some(wamid), Some(to)) = (&state.wamid, &message.to) else { return Ok(()) };
@@ -152,7 +155,7 @@ impl Turn<'_> {
             delivered_ms: state.delivered_ms,
         });
         let mut person = self.person(message.contact)?;
-        person.unread_ms.get_or_insert(self.now);
+        person.unread_ms.get_or_insert(self.date);
         self.view.put(keys::person(message.contact), &person);
         state.told_unread = true;
         self.save(place, state);

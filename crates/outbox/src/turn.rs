@@ -5,7 +5,7 @@ use model::{Address, OutboxId, Priority, Sequence, Standing};
 use crate::keys::{self, Key};
 use crate::outbox::{Done, Memory, Outbox, Way};
 use crate::pace::Paces;
-use crate::settings::{HISTORY_MAX, Settings};
+use crate::settings::{HISTORY_MAX, Number, Settings};
 use crate::table::{Table, TableError, View};
 use crate::values::{Busy, Counts, Kind, Lane, Message, State, Step};
 use crate::why::Why;
@@ -97,14 +97,18 @@ pub struct Turn<'a> {
     pub(crate) paces: &'a Paces,
     pub(crate) view: View<'a>,
     pub(crate) memory: Memory,
+    /// The time that the box itself saw pass: whatever lasts, waits, expires or is forgotten goes by it.
     pub(crate) now: i64,
+    /// The date: local days and customers' windows go by it.
+    pub(crate) date: i64,
     pub(crate) calls: Vec<Call>,
     pub(crate) notes: Vec<Note>,
     pub(crate) wake: Option<i64>,
     pub(crate) urgent: bool,
     next: u64,
     open: u64,
-    cursor: Sequence,
+    /// The journal was known up to here before the turn.
+    pub(crate) known: Sequence,
 }
 
 impl<'a> Turn<'a> {
@@ -114,21 +118,22 @@ impl<'a> Turn<'a> {
             paces: &outbox.paces,
             view: View::carrying(table, &outbox.carried),
             memory: outbox.memory.clone(),
-            now,
+            now: now.saturating_sub(outbox.memory.leapt),
+            date: now,
             calls: Vec::new(),
             notes: Vec::new(),
             wake: None,
             urgent: false,
             next: outbox.memory.next,
             open: outbox.memory.open,
-            cursor: outbox.memory.cursor,
+            known: outbox.memory.cursor,
         }
     }
 
-    /// The turn's now, in milliseconds since 1970.
+    /// The turn's date, in milliseconds since 1970: the time that people and programs are shown, and mean.
     #[must_use]
-    pub const fn now_ms(&self) -> i64 {
-        self.now
+    pub const fn date_ms(&self) -> i64 {
+        self.date
     }
 
     /// What the configuration says.
@@ -153,18 +158,19 @@ impl<'a> Turn<'a> {
         if self.memory.open != self.open {
             self.view.put(keys::single("open"), &self.memory.open);
         }
-        if self.memory.cursor != self.cursor {
+        if self.memory.cursor != self.known {
             self.view.put(keys::single("cursor"), &self.memory.cursor.0);
         }
         if self.view.bytes() > 0 {
-            self.view.put(keys::single("now"), &self.now);
+            self.view.put(keys::single("now"), &self.date);
         }
+        let next_ms = self.wake.map(|at| self.dated(at));
         let urgent = self.urgent || !self.calls.is_empty() || !self.notes.is_empty();
         Ok(Done {
             changes: self.view.into_changes(),
             calls: self.calls,
             notes: self.notes,
-            next_ms: self.wake,
+            next_ms,
             urgent,
             memory: self.memory,
         })
@@ -180,6 +186,33 @@ impl<'a> Turn<'a> {
     #[must_use]
     pub const fn cursor(&self) -> Sequence {
         self.memory.cursor
+    }
+
+    /// Now went ahead by so much without that the box saw it pass: Meta's word put a clock right. To be said first in
+    /// the first turn that goes by the new time, and again if that couldn't be made durable. Nothing expires, is
+    /// freed or is forgotten by it.
+    pub fn leapt(&mut self, ms: i64) {
+        if ms > 0 {
+            self.urgent = true;
+            self.memory.leapt = self.memory.leapt.saturating_add(ms);
+            self.now = self.date.saturating_sub(self.memory.leapt);
+            self.view.put(keys::single("leapt"), &self.memory.leapt);
+        }
+    }
+
+    /// The date of a time that the box itself saw pass, or will.
+    pub(crate) const fn dated(&self, at: i64) -> i64 {
+        at.saturating_add(self.memory.leapt)
+    }
+
+    /// The local day of a number.
+    pub(crate) fn day(&self, number: &Number) -> i32 {
+        number.zone.day(self.date).0
+    }
+
+    /// When that ends, by the time that the box itself saw pass.
+    pub(crate) fn day_ends(&self, number: &Number) -> i64 {
+        number.zone.ends_at(self.date).saturating_sub(self.memory.leapt)
     }
 
     /// Asks for a turn at `at`.
@@ -214,7 +247,7 @@ impl<'a> Turn<'a> {
         why: Option<Why>,
     ) -> Result<(), TableError> {
         if state.standing != standing || state.why != why {
-            let step = Step { at_ms: self.now, standing, why };
+            let step = Step { at_ms: self.date, standing, why };
             if state.history.len() < HISTORY_MAX {
                 state.history.push(step);
             } else if let Some(last) = state.history.last_mut() {
@@ -293,6 +326,16 @@ impl<'a> Turn<'a> {
         self.settle_lane(&message.number, message.contact, lane)
     }
 
+    /// What a lane waits for on behalf of a message is over.
+    pub(crate) fn release(&mut self, place: u64, message: &Message) -> Result<(), TableError> {
+        let mut lane = self.lane(message)?;
+        if matches!(lane.busy, Busy::Until { on, .. } if on == place) {
+            lane.busy = Busy::No;
+            self.settle_lane(&message.number, message.contact, lane)?;
+        }
+        Ok(())
+    }
+
     /// Saves a lane, with its first message entered among the heads exactly if it may go on.
     pub(crate) fn settle_lane(
         &mut self,
@@ -319,7 +362,7 @@ impl<'a> Turn<'a> {
         }
         lane.head = head;
         match lane.busy {
-            Busy::Until(at) => self.look_at_lane(number, contact, at),
+            Busy::Until { at, .. } => self.look_at_lane(number, contact, at),
             Busy::No if first.is_none() && lane.pair_ms > self.now => {
                 // The pair rate has to be remembered until then, and no longer.
                 self.look_at_lane(number, contact, lane.pair_ms);

@@ -71,7 +71,7 @@ pub(crate) const CAMPAIGN: u8 = 3;
 pub(crate) const CLASSES: [u8; 4] = [MARKS, 1, 2, CAMPAIGN];
 
 /// How a message stands.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct State {
     pub(crate) standing: Standing,
     /// Why it is held, or failed.
@@ -86,6 +86,8 @@ pub(crate) struct State {
     pub(crate) refusals: u32,
     /// The local day whose unit it has.
     pub(crate) unit_day: Option<i32>,
+    /// The local day that its last call was counted on.
+    pub(crate) call_day: Option<i32>,
     /// The push that it was counted as.
     pub(crate) push: Option<Push>,
     pub(crate) wamid: Option<String>,
@@ -102,6 +104,10 @@ pub(crate) struct State {
     pub(crate) told_unread: bool,
     /// Its price was charged.
     pub(crate) charged: bool,
+    /// WhatsApp has withheld it once.
+    pub(crate) withheld: bool,
+    /// It is sent once more: the first time may have been enough.
+    pub(crate) again: bool,
     /// WhatsApp has said once that its window is closed, while the box thought it open.
     pub(crate) doubted: bool,
     /// The last refusal.
@@ -147,8 +153,13 @@ pub(crate) enum Busy {
     No,
     /// This message is being posted.
     Posting(u64),
-    /// Until then.
-    Until(i64),
+    /// Until then, for the sake of this message.
+    Until {
+        /// When it ends.
+        at: i64,
+        /// The message.
+        on: u64,
+    },
 }
 
 /// Units used on one day.

@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
-use egress::{Graph, GraphEndpoint, Upload};
+use egress::{GraphEndpoint, Upload};
 use futures_util::StreamExt as _;
 use model::Outcome;
 use outbox::Why;
@@ -22,7 +22,7 @@ use super::message_view::{error, time};
 use super::messages::which_number;
 use super::problem::Problem;
 use super::query::Parameters;
-use crate::app::sending::{Routes, Sending};
+use crate::app::sending::{Calls, Routes, Sending};
 
 /// Uploads at once: each holds a connection and some portions of its file.
 const UPLOADS_MAX: usize = 2;
@@ -34,7 +34,7 @@ const FILENAME_MAX: usize = 240;
 /// The way of files to WhatsApp.
 #[derive(Clone)]
 pub(crate) struct Uploads {
-    graph: Graph,
+    calls: Calls,
     /// Files go where messages go: an id of one endpoint isn't known to another.
     routes: watch::Receiver<Arc<Routes>>,
     places: Arc<Semaphore>,
@@ -42,8 +42,8 @@ pub(crate) struct Uploads {
 
 impl Uploads {
     /// Takes what calls are made with.
-    pub(crate) fn new((graph, routes): (Graph, watch::Receiver<Arc<Routes>>)) -> Self {
-        Self { graph, routes, places: Arc::new(Semaphore::new(UPLOADS_MAX)) }
+    pub(crate) fn new((calls, routes): (Calls, watch::Receiver<Arc<Routes>>)) -> Self {
+        Self { calls, routes, places: Arc::new(Semaphore::new(UPLOADS_MAX)) }
     }
 
     fn endpoint(&self, number: &str) -> Option<GraphEndpoint> {
@@ -143,7 +143,7 @@ pub(super) async fn upload(
         Problem::fault("/from", "is no configured number, or has no endpoint: see whatsapp.endpoints")
     })?;
     let (asked, kind) = (number.clone(), said.kind);
-    let taken = side.sending.ask(move |turn| Ok((turn.take_call(&asked, false)?, turn.now_ms())));
+    let taken = side.sending.ask(move |turn| Ok((turn.take_call(&asked, false)?, turn.date_ms())));
     let (taken, now_ms) = taken.await?;
     taken.map_err(|(why, until)| refused(why, until, now_ms))?;
     let call =
@@ -188,13 +188,16 @@ impl Call {
         });
         let upload =
             Upload { mime: &self.said.mime, filename: self.filename.as_deref(), length: self.said.length };
-        let called = self.uploads.graph.upload(&self.endpoint, &self.number, &upload, file).await;
-        let unsent = matches!(called.outcome, Err(Outcome::NotSent { .. }));
+        let outcome = match self.uploads.calls.graph() {
+            Ok(graph) => graph.upload(&self.endpoint, &self.number, &upload, file).await.outcome,
+            Err(reason) => Err(Outcome::NotSent { reason }),
+        };
+        let unsent = matches!(outcome, Err(Outcome::NotSent { .. }));
         let ended = self.sending.ask(move |turn| turn.end_call(&self.number, unsent)).await;
         if let Err(error) = ended {
             tracing::warn!(%error, "the end of an upload couldn't be noted");
         }
-        called.outcome
+        outcome
     }
 }
 

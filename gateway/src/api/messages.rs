@@ -55,7 +55,12 @@ pub(super) async fn queue(
     let key = key(&headers)?;
     let body = body::read(body, outgoing::BODY_MAX).await?;
     let mark = Mark { key: hash(key.as_bytes()), body: hash(&body) };
-    let taken = match check(&side, &body).await {
+    let checked = match check(&side, &body).await {
+        // What became of messages is noted all the same: it is new ones that there's no room for.
+        Ok(_) if side.shown.store.health().over_budget => Err(Problem::from(store::Refused::Full)),
+        checked => checked,
+    };
+    let taken = match checked {
         Ok(checked) => side.sending.ask(move |turn| take(turn, mark, checked)).await?,
         Err(problem) => {
             let answered = side.sending.ask(move |turn| turn.answered(&mark.key, &mark.body)).await?;

@@ -76,6 +76,12 @@ impl GraphEndpoint {
         &self.name
     }
 
+    /// Whether it can be asked about its token: a BSP's key isn't one of Meta's.
+    #[must_use]
+    pub const fn has_token_info(&self) -> bool {
+        self.bearer.is_some()
+    }
+
     /// Where messages of `number` go; else what is wrong, in words.
     pub(super) fn messages(&self, number: &str) -> Result<Url, &'static str> {
         self.place(&self.path, number)

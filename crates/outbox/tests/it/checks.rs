@@ -18,9 +18,9 @@ pub(crate) const fn rank(standing: Standing) -> u8 {
         Standing::Queued | Standing::Held | Standing::Sending | Standing::Uncertain => 0,
         Standing::Expired | Standing::Cancelled | Standing::Accepted => 1,
         Standing::Sent => 2,
-        Standing::Failed => 3,
-        Standing::Delivered => 4,
-        Standing::Read => 5,
+        Standing::Delivered => 3,
+        Standing::Read => 4,
+        Standing::Failed => 5,
     }
 }
 
@@ -98,13 +98,13 @@ fn repeats(world: &World, post: &Post, told: &Told, send_again_after: Option<i64
 }
 
 /// At the end, when everything was well for long.
-pub(crate) fn end(world: &mut World, forgets: bool) -> Checked {
+pub(crate) fn end(world: &mut World) -> Checked {
     world.audit()?;
     let audit = wagate_outbox::audit(&world.outbox, &world.disk).unwrap();
     for told in world.told.values() {
         let Some(id) = told.id else { continue };
         let Some((standing, why)) = audit.messages.get(&id) else {
-            if forgets {
+            if world.forgets() {
                 continue;
             }
             return Err(format!("{id} is lost"));
@@ -143,7 +143,9 @@ fn pushes(world: &World) -> Checked {
             // Whatever the limit is by now, this one counts nobody new.
             continue;
         }
-        if unique.len() as u64 > push.recipients_max {
+        // The limit may have changed while some were on their way.
+        let newest = pushes[..=place].iter().max_by_key(|other| other.at);
+        if unique.len() as u64 > newest.map_or(0, |newest| newest.recipients_max) {
             return Err(format!(
                 "{} unique recipients in a day of {}, with {} at {}",
                 unique.len(),

@@ -8,12 +8,12 @@ mod rest;
 mod routes;
 mod uploads;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
-use egress::{Graph, GraphSettings};
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 use model::{Fact, Outcome, Says, Sequence, WallTime};
@@ -26,7 +26,7 @@ use tokio::sync::watch;
 use super::{Side, Uploads};
 use crate::app::fake;
 use crate::app::sending::fake::{Fake, called};
-use crate::app::sending::{Routes, Sending, fake as outbox_fake};
+use crate::app::sending::{Calls, Routes, Sending, fake as outbox_fake};
 use crate::config::Secret;
 
 /// 2026-11-20T12:00:00Z.
@@ -41,6 +41,8 @@ struct World {
     service: TowerToHyperService<Router>,
     sending: Sending,
     outbox: Fake,
+    /// Facts so far.
+    learned: AtomicU64,
     store: Arc<Store>,
     _folder: tempfile::TempDir,
 }
@@ -99,19 +101,18 @@ impl World {
         let (sending, outbox) = outbox_fake::start(settings, NOW);
         let shown = fake::shown(folder.path());
         let store = Arc::clone(&shown.store);
-        let graph = Graph::new(GraphSettings::new("wagate/test".to_owned(), 1)).unwrap();
         let phones = numbers.iter().map(|id| ((*id).to_owned(), "+85291234567".to_owned()));
         let side = Side {
             shown,
             token: Arc::new(RwLock::new(Secret::new("right".to_owned()))),
             numbers: Arc::new(phones.collect()),
             sending: sending.clone(),
-            uploads: Uploads::new((graph, watch::Sender::new(Arc::new(routes)).subscribe())),
+            uploads: Uploads::new((Calls::new(1), watch::Sender::new(Arc::new(routes)).subscribe())),
             registry: Arc::default(),
             stopped: watch::Sender::new(false).subscribe(),
         };
         let service = TowerToHyperService::new(super::router(side));
-        Self { service, sending, outbox, store, _folder: folder }
+        Self { service, sending, outbox, learned: AtomicU64::new(0), store, _folder: folder }
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {
@@ -158,7 +159,8 @@ impl World {
 
     async fn learn(&self, number: &str, contact: Option<u128>, at_ms: i64, says: Says) {
         let number = Some(number.to_owned());
-        let fact = Fact { sequence: Sequence(1), at: Some(WallTime(at_ms)), number, contact, says };
+        let sequence = Sequence(1 + self.learned.fetch_add(1, Ordering::Relaxed));
+        let fact = Fact { sequence, at: Some(WallTime(at_ms)), number, contact, says };
         self.sending.ask(move |turn| turn.learn(fact)).await.unwrap();
     }
 

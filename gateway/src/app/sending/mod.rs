@@ -4,6 +4,7 @@
 //! turn, and a turn is one transaction: who asked is answered when it is durable, in the same sync as the webhooks
 //! of that moment.
 
+mod calls;
 #[cfg(test)]
 pub(crate) mod fake;
 mod metrics;
@@ -20,6 +21,7 @@ use outbox::{TableError, Turn};
 use store::Refused;
 use tokio::sync::{mpsc, oneshot};
 
+pub(crate) use self::calls::Calls;
 pub(crate) use self::routes::Routes;
 pub(crate) use self::status::{Shown, Status};
 pub(super) use self::thread::SendingThread;

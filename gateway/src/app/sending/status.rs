@@ -34,8 +34,8 @@ pub(crate) struct Token {
     pub(crate) expires: Option<String>,
     /// Whole days since `since`.
     pub(crate) age_days: i64,
-    /// Meta says that it is valid; `None` where nobody was asked.
-    pub(crate) valid: Option<bool>,
+    /// Meta says that it is valid.
+    pub(crate) valid: bool,
     #[serde(skip)]
     pub(crate) expires_ms: Option<i64>,
 }
@@ -119,7 +119,7 @@ impl Status {
             alarms.push("the prepaid balance is below its low-water mark".to_owned());
         }
         for token in &self.tokens {
-            if token.valid == Some(false) {
+            if !token.valid {
                 alarms
                     .push(format!("WhatsApp says that the token of endpoint {} isn't valid", token.endpoint));
             }

@@ -7,7 +7,6 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use anyhow::Context as _;
-use egress::{Graph, GraphSettings};
 use outbox::{CALLS_MAX, Outbox};
 use policy::sending::{Clock, Reading};
 use prometheus_client::registry::Registry;
@@ -17,6 +16,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::Sending;
+use super::calls::Calls;
 use super::metrics::Metrics;
 use super::notes::Notes;
 use super::routes::Routes;
@@ -24,7 +24,6 @@ use super::status::Status;
 use super::table::StoreTable;
 use super::tokens::Tokens;
 use super::work::Work;
-use crate::app::product;
 use crate::clock;
 use crate::config::Config;
 
@@ -36,7 +35,7 @@ pub(in crate::app) struct SendingThread {
     thread: JoinHandle<()>,
     routes: watch::Sender<Arc<Routes>>,
     status: watch::Receiver<Status>,
-    graph: Graph,
+    calls: Calls,
 }
 
 impl SendingThread {
@@ -73,7 +72,7 @@ impl SendingThread {
         }
         let routes = watch::Sender::new(Arc::new(Routes::new(config)?));
         let numbers = config.numbers.len().max(1);
-        let graph = Graph::new(GraphSettings::new(product(), numbers * CALLS_MAX as usize))?;
+        let calls = Calls::new(numbers * CALLS_MAX as usize);
         let status = watch::Sender::new(Status::default());
         let shown = status.subscribe();
         let metrics = Metrics::default();
@@ -86,16 +85,16 @@ impl SendingThread {
             began,
             asked,
             tail,
-            graph: graph.clone(),
+            calls: calls.clone(),
             routes: routes.subscribe(),
             numbers: known,
             notes: Notes::new(config),
             status,
             metrics,
             random: ring::rand::SystemRandom::new(),
-            tokens: Tokens::default(),
+            tokens: Tokens::new(sending.clone()),
             answered: Vec::new(),
-            calls: JoinSet::new(),
+            in_flight: JoinSet::new(),
             carried_since: None,
             shown_at: None,
         };
@@ -110,7 +109,7 @@ impl SendingThread {
             runtime.shutdown_background();
         });
         let thread = thread.context("no thread for sending")?;
-        Ok((Self { stop, thread, routes, status: shown, graph }, sending))
+        Ok((Self { stop, thread, routes, status: shown, calls }, sending))
     }
 
     pub(in crate::app) fn status(&self) -> watch::Receiver<Status> {
@@ -118,8 +117,8 @@ impl SendingThread {
     }
 
     /// What calls are made with, for uploads.
-    pub(in crate::app) fn calls(&self) -> (Graph, watch::Receiver<Arc<Routes>>) {
-        (self.graph.clone(), self.routes.subscribe())
+    pub(in crate::app) fn calls(&self) -> (Calls, watch::Receiver<Arc<Routes>>) {
+        (self.calls.clone(), self.routes.subscribe())
     }
 
     /// Takes over new tokens; what was stopped for the old ones is tried again.

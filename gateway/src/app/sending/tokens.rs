@@ -1,49 +1,72 @@
 //! How old the endpoints' tokens are, and when they end.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use egress::{Graph, TokenInfo};
-use model::WallTime;
+use egress::{GraphEndpoint, TokenInfo};
+use model::{Outcome, WallTime};
 
+use super::calls::Calls;
 use super::routes::Routes;
 use super::status::Token;
+use super::{Question, Sending};
 
 /// How often Meta is asked about its tokens.
 const ASK_EVERY: Duration = Duration::from_secs(24 * 3600);
 /// After no answer.
 const ASK_AGAIN: Duration = Duration::from_secs(3600);
+const DAY_MS: i64 = 24 * 3_600_000;
 
 /// What is known of the tokens, by endpoint.
-#[derive(Debug, Default)]
 pub(super) struct Tokens {
     known: Arc<Mutex<BTreeMap<String, TokenInfo>>>,
     next: Option<Instant>,
+    sending: Sending,
 }
 
 impl Tokens {
-    /// Asks, if it is time to. The answer comes when it comes: nothing waits for it.
-    pub(super) fn ask(&mut self, graph: &Graph, routes: &Routes) {
-        if self.next.is_some_and(|next| Instant::now() < next) {
-            return;
-        }
-        let all_known = routes.all().len() <= self.lock().len();
-        self.next = Instant::now().checked_add(if all_known { ASK_EVERY } else { ASK_AGAIN });
-        for (_, endpoint) in routes.all() {
-            let (graph, endpoint, known) = (graph.clone(), endpoint.clone(), Arc::clone(&self.known));
-            tokio::spawn(async move {
-                if let Ok(info) = graph.token_info(&endpoint).await.outcome {
-                    known
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .insert(endpoint.name().to_owned(), info);
-                }
-            });
-        }
+    pub(super) fn new(sending: Sending) -> Self {
+        Self { known: Arc::default(), next: None, sending }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, TokenInfo>> {
+    /// Asks again soon: the tokens were replaced.
+    pub(super) fn replaced(&mut self) {
+        self.lock().clear();
+        self.next = None;
+    }
+
+    /// The question to the outbox, if it is time for one: a call is a call, and takes its unit first. Nothing
+    /// waits for Meta's answer.
+    pub(super) fn due(&mut self, calls: &Calls, routes: &Routes) -> Option<Question> {
+        if self.next.is_some_and(|next| Instant::now() < next) {
+            return None;
+        }
+        let asked: Vec<(String, GraphEndpoint)> = routes
+            .all()
+            .into_iter()
+            .map(|(number, endpoint)| (number.to_owned(), endpoint.clone()))
+            .collect();
+        let known = self.lock().len();
+        self.next = Instant::now().checked_add(if known >= asked.len() { ASK_EVERY } else { ASK_AGAIN });
+        let (calls, known, sending) = (calls.clone(), Arc::clone(&self.known), self.sending.clone());
+        Some(Box::new(move |turn| {
+            let mut taken = Vec::new();
+            for (number, endpoint) in asked {
+                if endpoint.has_token_info() && turn.take_call(&number, true)?.is_ok() {
+                    taken.push((number, endpoint));
+                }
+            }
+            Ok(Box::new(move |durable| {
+                for (number, endpoint) in taken.into_iter().filter(|_| durable.is_ok()) {
+                    let (calls, known, sending) = (calls.clone(), Arc::clone(&known), sending.clone());
+                    tokio::spawn(async move { ask(&calls, &known, &sending, number, &endpoint).await });
+                }
+            }))
+        }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, TokenInfo>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -55,11 +78,30 @@ impl Tokens {
                 endpoint: endpoint.clone(),
                 since: since.map(WallTime::rfc3339_seconds),
                 expires: info.expires_at.map(WallTime::rfc3339_seconds),
-                age_days: since.map_or(0, |since| now_ms.saturating_sub(since.0).max(0) / (24 * 3_600_000)),
-                valid: Some(info.is_valid),
+                age_days: since.map_or(0, |since| now_ms.saturating_sub(since.0).max(0) / DAY_MS),
+                valid: info.is_valid,
                 expires_ms: info.expires_at.map(|at| at.0),
             }
         });
         shown.collect()
     }
+}
+
+async fn ask(
+    calls: &Calls,
+    known: &Mutex<BTreeMap<String, TokenInfo>>,
+    sending: &Sending,
+    number: String,
+    endpoint: &GraphEndpoint,
+) {
+    let outcome = match calls.graph() {
+        Ok(graph) => graph.token_info(endpoint).await.outcome,
+        Err(reason) => Err(Outcome::NotSent { reason }),
+    };
+    let unsent = matches!(outcome, Err(Outcome::NotSent { .. }));
+    if let Ok(info) = outcome {
+        known.lock().unwrap_or_else(PoisonError::into_inner).insert(endpoint.name().to_owned(), info);
+    }
+    // A unit too many is used where this fails, and never one too few.
+    let _ = sending.ask(move |turn| turn.end_call(&number, unsent)).await;
 }

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use egress::Graph;
 use model::{Fact, Record, Says, Sequence};
 use outbox::{Call, Called, Done, Outbox, TableError};
 use policy::sending::{Clock, Reading};
-use records::{Numbers, outgoing};
+use records::Numbers;
 use ring::rand::SecureRandom as _;
 use store::{Query, ReadError, Refused, Store};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
+use super::calls::{self, Calls};
 use super::metrics::Metrics;
 use super::notes::Notes;
 use super::routes::Routes;
@@ -44,10 +44,6 @@ const IDLE_MAX: Duration = Duration::from_secs(10);
 const DRAIN: Duration = Duration::from_secs(9);
 /// What is shown is put together no more often.
 const SHOW_EVERY: Duration = Duration::from_millis(500);
-/// A throttle header that says so much, and nothing of when, slows for so long.
-const THROTTLED_AT_PERCENT: u32 = 100;
-const THROTTLED_FOR_MS: u64 = 60_000;
-
 pub(super) struct Work {
     pub(super) outbox: Outbox,
     pub(super) table: StoreTable,
@@ -56,7 +52,7 @@ pub(super) struct Work {
     pub(super) began: Instant,
     pub(super) asked: mpsc::Receiver<Question>,
     pub(super) tail: watch::Receiver<egress::Tail>,
-    pub(super) graph: Graph,
+    pub(super) calls: Calls,
     pub(super) routes: watch::Receiver<Arc<Routes>>,
     pub(super) numbers: Arc<Numbers>,
     pub(super) notes: Notes,
@@ -66,7 +62,7 @@ pub(super) struct Work {
     pub(super) tokens: Tokens,
     /// Answered, and not yet in a durable turn.
     pub(super) answered: Vec<Called>,
-    pub(super) calls: JoinSet<(Called, Option<i64>)>,
+    pub(super) in_flight: JoinSet<(Called, Option<i64>)>,
     pub(super) carried_since: Option<Instant>,
     pub(super) shown_at: Option<Instant>,
 }
@@ -89,7 +85,7 @@ impl Work {
             tokio::select! {
                 biased;
                 _ = &mut stop => break,
-                Some(call) = self.calls.join_next() => self.take_answer(call),
+                Some(call) = self.in_flight.join_next() => self.take_answer(call),
                 Some(question) = self.asked.recv() => questions.push(question),
                 () = tokio::time::sleep_until(wait) => {}
                 changed = self.tail.changed() => {
@@ -100,7 +96,7 @@ impl Work {
                     }
                 }
             }
-            while let Some(call) = self.calls.try_join_next() {
+            while let Some(call) = self.in_flight.try_join_next() {
                 self.take_answer(call);
             }
             while questions.len() < QUESTIONS_A_TURN
@@ -110,12 +106,14 @@ impl Work {
             }
             if self.routes.has_changed().unwrap_or(false) {
                 self.routes.mark_unchanged();
+                self.tokens.replaced();
                 questions.push(Box::new(|turn| {
                     turn.resume()?;
                     Ok(Box::new(|_| {}))
                 }));
             }
-            self.tokens.ask(&self.graph, &self.routes.borrow().clone());
+            let routes = self.routes.borrow().clone();
+            questions.extend(self.tokens.due(&self.calls, &routes));
             let wait = self.turn(&mut questions, true).await;
             due = Instant::now() + wait.min(IDLE_MAX);
         }
@@ -126,7 +124,7 @@ impl Work {
     async fn drain(&mut self) {
         self.asked.close();
         let end = tokio::time::Instant::now() + DRAIN;
-        while let Ok(Some(call)) = tokio::time::timeout_at(end, self.calls.join_next()).await {
+        while let Ok(Some(call)) = tokio::time::timeout_at(end, self.in_flight.join_next()).await {
             self.take_answer(call);
         }
         self.carried_since = self.carried_since.and(Instant::now().checked_sub(CARRY_FOR));
@@ -337,33 +335,8 @@ impl Work {
             });
             return;
         };
-        let graph = self.graph.clone();
-        self.calls.spawn(async move {
-            let called = match &call.to {
-                Some(to) => {
-                    let body = outgoing::envelope(&call.payload, to, call.id);
-                    graph.send(&endpoint, &call.number, body).await
-                }
-                None => {
-                    graph.mark(&endpoint, &call.number, outgoing::read_mark_envelope(&call.payload)).await
-                }
-            };
-            let slow_for_ms = called.throttle.and_then(|throttle| {
-                let asked = throttle.regain_minutes.saturating_mul(60_000);
-                let full = throttle.percent >= THROTTLED_AT_PERCENT;
-                if asked > 0 { Some(asked) } else { full.then_some(THROTTLED_FOR_MS) }
-            });
-            let date_ms = called.date_ms;
-            let called = Called {
-                id: call.id,
-                number: call.number,
-                endpoint: endpoint.name().to_owned(),
-                outcome: called.outcome,
-                slow_for_ms,
-                chance: u64::from_ne_bytes(chance),
-            };
-            (called, date_ms)
-        });
+        let graph = self.calls.graph();
+        self.in_flight.spawn(calls::post(graph, endpoint, call, u64::from_ne_bytes(chance)));
     }
 
     /// Shows how things stand, now and then.
