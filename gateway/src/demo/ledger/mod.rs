@@ -302,7 +302,8 @@ impl Ledger {
             // Of what WhatsApp sent, so not of the record of a sending.
             self.arrived.record(took);
         }
-        let mut lines: Vec<Line> = way.line.and_then(|number| self.known(number, arrival, took)).into_iter().collect();
+        let mut lines: Vec<Line> =
+            way.line.and_then(|number| self.known(number, arrival, took)).into_iter().collect();
         if way.line.is_none()
             && let (Some(outbox_id), Some(tick)) =
                 (&arrival.outbox_id, arrival.text.as_deref().and_then(Tick::of))

@@ -105,13 +105,7 @@ impl Ledger {
     }
 
     /// The gateway hasn't queued a reply.
-    pub(super) fn was_not_queued(
-        &mut self,
-        reply: &Reply,
-        why: &str,
-        given_up: bool,
-        now: Duration,
-    ) -> Line {
+    pub(super) fn was_not_queued(&mut self, reply: &Reply, why: &str, given_up: bool, now: Duration) -> Line {
         if let Some((_, sent)) = self.reply(reply.number)
             && sent.outbox_id.is_none()
         {
