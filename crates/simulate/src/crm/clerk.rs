@@ -9,11 +9,11 @@ use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response};
 use serde::Deserialize;
 use serde_json::json;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::behaviour::Behaviour;
 use super::desk::{Desk, Reply};
-use super::server::Shared;
+use super::server::{Shared, Wanted};
 use crate::Event;
 use crate::whatsapp::Target;
 use crate::whatsapp::connection::Connection;
@@ -69,7 +69,7 @@ impl Clerk {
     async fn write(&mut self, reply: &Arc<Reply>) {
         let mut pause = AGAIN.0;
         loop {
-            plugged_in(&self.shared).await;
+            plugged_in(&self.shared.behaviour).await;
             let start = Instant::now();
             self.shared.events.tell(|| Event::Replying { reply: Arc::clone(reply) });
             let answer = self.post(reply).await;
@@ -142,7 +142,28 @@ impl Clerk {
 }
 
 /// A CRM that is unplugged writes to nobody.
-async fn plugged_in(shared: &Shared) {
-    // The other end is in `shared`, so this can't fail.
-    let _ = shared.behaviour.subscribe().wait_for(|wanted| wanted.behaviour != Behaviour::Down).await;
+async fn plugged_in(behaviour: &watch::Sender<Wanted>) {
+    // The other end is borrowed, so this can't fail.
+    let _ = behaviour.subscribe().wait_for(|wanted| wanted.behaviour != Behaviour::Down).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    use super::*;
+
+    #[test]
+    fn who_is_unplugged_waits_until_that_is_over() {
+        let behaviour = watch::Sender::<Wanted>::default();
+        let set = |wanted| behaviour.send_modify(|now| now.behaviour = wanted);
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(pin!(plugged_in(&behaviour)).poll(&mut context).is_ready());
+        set(Behaviour::Down);
+        let mut waits = pin!(plugged_in(&behaviour));
+        assert!(waits.as_mut().poll(&mut context).is_pending());
+        set(Behaviour::Hang);
+        assert!(waits.as_mut().poll(&mut context).is_ready());
+    }
 }
