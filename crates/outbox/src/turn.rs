@@ -133,7 +133,7 @@ impl<'a> Turn<'a> {
     /// The turn's now, in milliseconds since 1970.
     #[must_use]
     pub const fn now_ms(&self) -> i64 {
-        self.now
+        self.date
     }
 
     /// What the configuration says.
