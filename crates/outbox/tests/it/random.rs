@@ -10,7 +10,7 @@ use crate::history::{Op, random, shrink};
 use crate::world::{Ask, Checked, DAY, NUMBERS, World};
 
 /// How long the histories go on, on a machine of any speed.
-const FOR: Duration = Duration::from_secs(20);
+const FOR: Duration = Duration::from_secs(25);
 const MOST: u64 = 4_000;
 const STORED_FOR: Duration = Duration::from_secs(15);
 const STORED_MOST: u64 = 200;
