@@ -63,7 +63,7 @@ impl Turn<'_> {
                 // The trial's answer decides.
                 return Ok(false);
             }
-            let place = match self.next_head(name, number, channel)? {
+            let place = match self.next_head(name, number, &channel)? {
                 Next::Head(place) => place,
                 Next::NotNow => return Ok(false),
             };
@@ -107,7 +107,7 @@ impl Turn<'_> {
     }
 
     /// The first message that may be tried.
-    fn next_head(&mut self, name: &str, number: &Number, channel: Channel) -> Result<Next, TableError> {
+    fn next_head(&mut self, name: &str, number: &Number, channel: &Channel) -> Result<Next, TableError> {
         let day = self.day(number);
         let units = self.units(name, day)?;
         let left = number.messages_per_day.saturating_sub(units.messages);

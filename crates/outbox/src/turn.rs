@@ -130,9 +130,9 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// The turn's now, in milliseconds since 1970.
+    /// The turn's date, in milliseconds since 1970: the time that people and programs are shown, and mean.
     #[must_use]
-    pub const fn now_ms(&self) -> i64 {
+    pub const fn date_ms(&self) -> i64 {
         self.date
     }
 

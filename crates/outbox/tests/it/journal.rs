@@ -155,7 +155,7 @@ fn consent_and_opt_out_are_the_persons_under_any_name() {
     let mut script = script();
     script.disk.join(1, 2);
     let consent = Consent { at_ms: script.now, proof: "form".to_owned() };
-    script.turn(|turn| turn.consent(1, Some(consent)).unwrap());
+    script.turn(|turn| turn.consent(1, Some(&consent)).unwrap());
     for _ in 0..2 {
         let id = script.queue(template(2));
         script.accept(id);

@@ -19,7 +19,7 @@ fn two(recipients: u64) -> Settings {
 
 fn agree(script: &mut Script, contact: u128) {
     let consent = Consent { at_ms: script.now, proof: "form".to_owned() };
-    script.turn(|turn| turn.consent(contact, Some(consent)).unwrap());
+    script.turn(|turn| turn.consent(contact, Some(&consent)).unwrap());
 }
 
 #[test]

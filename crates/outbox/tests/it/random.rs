@@ -46,7 +46,7 @@ fn quiet(world: &mut World) -> Checked {
     for number in NUMBERS {
         world.happens(0, fact(Some(number), None, Says::Throughput(80)));
     }
-    world.turn(vec![Ask::Resume])?;
+    world.turn(&[Ask::Resume])?;
     world.audit_every = 300;
     world.pass(36 * DAY)?;
     crate::checks::end(world)
@@ -58,7 +58,7 @@ fn fails(seed: u64, ops: &[Op]) -> bool {
 
 fn report(seed: u64, fault: &str) -> ! {
     let ops = shrink(random(seed), |ops| fails(seed, ops));
-    println!("THE LAST ONE");
+    println!("the shortest history that fails (WAGATE_TRACE=1 shows its calls):");
     let again = history(seed, &ops).err().unwrap_or_default();
     panic!("WAGATE_SEED={seed}: {fault}\nshorter: {again}\n{ops:#?}");
 }

@@ -48,7 +48,7 @@ fn consent_doesnt_prolong_what_waits_for_the_customer() {
     let ends = script.shown(id).expires_ms;
     script.pass(10 * HOUR);
     let consent = Consent { at_ms: script.now, proof: "form".to_owned() };
-    script.turn(|turn| turn.consent(1, Some(consent)).unwrap());
+    script.turn(|turn| turn.consent(1, Some(&consent)).unwrap());
     assert_eq!(script.shown(id).expires_ms, ends);
     script.pass(14 * HOUR);
     assert_eq!(script.standing(id), Standing::Expired);

@@ -231,7 +231,7 @@ impl World {
             Op::Enqueue { number: place, contact, priority, kind, expires, parts } => {
                 let call =
                     self.call(&number(place), *contact, Priority::ALL[*priority], *kind, *expires, *parts);
-                self.turn(vec![Ask::Queue(call)])
+                self.turn(&[Ask::Queue(call)])
             }
             // What was forgotten would be queued anew.
             Op::Repeat { .. } if self.forgets() => Ok(()),
@@ -243,16 +243,16 @@ impl World {
                 if *other_body {
                     call.body = [9; 16];
                 }
-                self.turn(vec![Ask::Queue(call)])
+                self.turn(&[Ask::Queue(call)])
             }
             Op::Cancel { pick } => match picked(self, *pick) {
-                Some(id) => self.turn(vec![Ask::Cancel(id)]),
+                Some(id) => self.turn(&[Ask::Cancel(id)]),
                 None => Ok(()),
             },
             Op::Resolve { pick, word } => {
                 let words = [Resolution::Sent, Resolution::Failed, Resolution::Resend];
                 match picked(self, *pick) {
-                    Some(id) => self.turn(vec![Ask::Resolve(id, words[*word])]),
+                    Some(id) => self.turn(&[Ask::Resolve(id, words[*word])]),
                     None => Ok(()),
                 }
             }
@@ -263,7 +263,7 @@ impl World {
                 self.happens(0, wrote);
                 self.pass(0)
             }
-            Op::Consent { contact, agreed } => self.turn(vec![Ask::Consent(*contact, *agreed)]),
+            Op::Consent { contact, agreed } => self.turn(&[Ask::Consent(*contact, *agreed)]),
             Op::Marketing { contact, stopped } => {
                 let says = Says::Marketing { aliases: Vec::new(), stopped: *stopped };
                 self.happens(0, fact(None, Some(*contact), says));
@@ -281,7 +281,7 @@ impl World {
                 self.happens(0, fact(None, None, Says::Account { usable: *usable, reason: String::new() }));
                 self.pass(0)
             }
-            Op::Resume => self.turn(vec![Ask::Resume]),
+            Op::Resume => self.turn(&[Ask::Resume]),
             Op::Pass { ms } => self.pass(*ms),
             Op::Jump { ms } => {
                 self.wall_off += ms;
@@ -298,9 +298,9 @@ impl World {
             }
             Op::Probe { number: place, unsent } => {
                 if self.open_probes.contains_key(NUMBERS[*place]) {
-                    self.turn(vec![Ask::EndCall(number(place), *unsent)])
+                    self.turn(&[Ask::EndCall(number(place), *unsent)])
                 } else {
-                    self.turn(vec![Ask::TakeCall(number(place), *unsent)])
+                    self.turn(&[Ask::TakeCall(number(place), *unsent)])
                 }
             }
             Op::Mood(mood) => {
@@ -380,7 +380,7 @@ impl World {
                 if at_once > 2_000 {
                     return Err(format!("a turn is due at once, for ever: at {now}, wake {:?}", self.wake));
                 }
-                self.turn(Vec::new())?;
+                self.turn(&[])?;
                 continue;
             }
             if self.true_ms >= end {
@@ -444,7 +444,7 @@ impl World {
                 Ask::Resolve(id, word) => turn.resolve(*id, *word)?.is_ok(),
                 Ask::Consent(contact, agreed) => {
                     let consent = Consent { at_ms: now, proof: "said so".to_owned() };
-                    turn.consent(*contact, agreed.then_some(consent))?;
+                    turn.consent(*contact, agreed.then_some(&consent))?;
                     true
                 }
                 Ask::Resume => {
@@ -464,7 +464,7 @@ impl World {
     }
 
     /// One turn: what has happened, and what is asked.
-    pub(crate) fn turn(&mut self, asks: Vec<Ask>) -> Checked {
+    pub(crate) fn turn(&mut self, asks: &[Ask]) -> Checked {
         self.due_events();
         let now = self.now();
         if now < self.last_now {
@@ -474,7 +474,7 @@ impl World {
         let known = usize::try_from(self.outbox.cursor().0).unwrap();
         let news: Vec<Fact> = self.journal[known..].to_vec();
         let unheard = std::mem::take(&mut self.unheard);
-        let Ok(Decided { done, more, queued, said }) = self.decide(&unheard, &news, &asks, now) else {
+        let Ok(Decided { done, more, queued, said }) = self.decide(&unheard, &news, asks, now) else {
             // The power is gone, and this program with it.
             return self.crash(0, 0, 0);
         };
