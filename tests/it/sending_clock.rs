@@ -7,7 +7,7 @@ use std::time::Duration;
 use simulate::crm::Keep;
 use simulate::graph::Graph;
 
-use crate::harness::sending::{NUMBER, graph_settings, phone, secrets, start_graph, template, text};
+use crate::harness::sending::{NUMBER, behave, graph_settings, phone, secrets, start_graph, template, text};
 use crate::harness::{Appliance, Faketime, Poster, Site, crm, eventually, run, true_time};
 
 const DAY: i64 = 86_400;
@@ -107,6 +107,94 @@ fn a_jump_of_the_clock_frees_no_unit_and_opens_no_window() {
         let observed = graph.observed();
         assert_eq!((observed.accepted, observed.taken_twice), (A_DAY, 0));
         assert_eq!(observed.numbers[NUMBER].free_form_outside_window, 0);
+        appliance.stop().await;
+    });
+}
+
+/// A box without a battery: it starts in 1970, and WhatsApp is the first who knows what time it is.
+#[test]
+fn a_box_that_learns_the_time_gives_nothing_up_and_pushes_to_nobody_twice() {
+    run(async {
+        let crm = crm(Keep::Counters, false);
+        let mut site = Site::new(&crm);
+        let Some(mut clock) = Faketime::of(&mut site, "sending from 1970") else { return };
+        clock.set(&site, -true_time() + 60);
+        let settings = graph_settings(&site);
+        let graph = start_graph(&mut site, settings);
+        let mut appliance = Appliance::start(&site).await;
+        appliance.secret_words = secrets();
+        let api = appliance.api.clone();
+        let (ann, bob) = (phone(0), phone(1));
+        let waits = api.queue("waits", &text(&ann, "until she writes")).await;
+        api.held(&waits, "window_closed").await;
+        // Meta tells nothing yet, and the message is out.
+        behave(&graph, &["statuses,sent_ms=600000"]);
+        let pushed = api.queue("pushed", &template(&bob)).await;
+        api.until(&pushed, "accepted").await;
+        let again = api.queue("again", &template(&bob)).await;
+        api.held(&again, "push_limit").await;
+
+        Poster::new(&site).wrote(&graph, &ann).await;
+        api.until(&waits, "accepted").await;
+        let message = api.message(&again).await;
+        let stands = (&message["status"], &message["reason"]["code"]);
+        assert_eq!(
+            stands,
+            (&"held".into(), &"push_limit".into()),
+            "56 years in a moment are no day: {message:#}"
+        );
+        assert_eq!(api.used("unique_recipients_per_24h").await, 1);
+        appliance.kill();
+        let mut appliance = Appliance::start(&site).await;
+        appliance.secret_words = secrets();
+        api.held(&again, "push_limit").await;
+        assert_eq!(graph.observed().accepted, 2);
+        appliance.stop().await;
+    });
+}
+
+#[test]
+fn a_correction_of_the_clock_makes_no_second_longer() {
+    const A_SECOND: usize = 20;
+    run(async {
+        let crm = crm(Keep::Counters, false);
+        let mut site = Site::new(&crm);
+        let Some(mut clock) = Faketime::of(&mut site, "the pace under a corrected clock") else { return };
+        site.number_keys =
+            format!("[numbers.limits]\nmessages_per_second = {A_SECOND}\nunique_recipients_per_24h = 1000");
+        let settings = graph_settings(&site);
+        let graph = start_graph(&mut site, settings);
+        let mut appliance = Appliance::start(&site).await;
+        appliance.secret_words = secrets();
+        let api = appliance.api.clone();
+        let customer = phone(900);
+        Poster::new(&site).wrote(&graph, &customer).await;
+        let mut bodies: Vec<_> = (0..3 * A_SECOND).map(|place| template(&phone(place))).collect();
+        bodies.extend((0..48).map(|place| text(&customer, &place.to_string())));
+        let count = bodies.len() as u64;
+        let queueing = tokio::spawn(async move { api.queue_all("pace", &Arc::new(bodies)).await });
+        // As far as a clock is followed without anybody's word, in two steps.
+        for (taken, seconds) in [(10, 20), (30, 45)] {
+            eventually("messages go", async || (graph.observed().accepted >= taken).then_some(())).await;
+            clock.set(&site, seconds);
+        }
+        queueing.await.unwrap();
+        eventually("all but the pair rate's go", async || {
+            (graph.observed().accepted >= count - 3).then_some(())
+        })
+        .await;
+        let messages = graph.messages();
+        let mut times: Vec<i64> = messages.iter().map(|letter| letter.first_ms).collect();
+        times.sort_unstable();
+        let spans = times.iter().zip(&times[A_SECOND..]).map(|(from, to)| to - from);
+        let shortest = spans.min().unwrap();
+        println!("sending: {} messages took {shortest} ms at least", A_SECOND + 1);
+        assert!(shortest >= 650, "{shortest}");
+        let burst = messages.iter().filter(|letter| letter.recipient == customer);
+        let mut times: Vec<i64> = burst.map(|letter| letter.first_ms).collect();
+        times.sort_unstable();
+        let early = times.get(45).map(|time| time - times[0]);
+        assert!(early.is_none_or(|waited| waited >= 5_700), "the burst was paid back by a jump: {early:?}");
         appliance.stop().await;
     });
 }
