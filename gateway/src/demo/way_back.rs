@@ -91,8 +91,8 @@ impl WayBack {
             (self.twice, "message", "taken by WhatsApp more than once"),
             (self.strangers, "message", "taken by WhatsApp that the CRM knows nothing of"),
             (self.late, "reply", "sent after a later one to the same customer"),
-            (self.unrecorded, "reply", "sent without a record of it in the CRM"),
-            (self.untold, "reply", "sent and the CRM doesn't know that it was delivered"),
+            (self.unrecorded, "reply", "sent without a record in the CRM"),
+            (self.untold, "reply", "sent, and nobody told the CRM of the delivery"),
             (self.failed, "reply", "not delivered"),
         ]
     }
@@ -190,12 +190,12 @@ mod tests {
                 "taken by WhatsApp that the CRM knows nothing of",
             ),
             (two(), vec![letter(0, 2), letter(1, 1)], ALL, "sent after a later one to the same customer"),
-            (two(), fine(), Followed { recorded: false, ..ALL }, "sent without a record of it in the CRM"),
+            (two(), fine(), Followed { recorded: false, ..ALL }, "sent without a record in the CRM"),
             (
                 two(),
                 fine(),
                 Followed { delivered: false, ..ALL },
-                "sent and the CRM doesn't know that it was delivered",
+                "sent, and nobody told the CRM of the delivery",
             ),
             (two(), fine(), Followed { recorded: true, failed: true, ..none }, "not delivered"),
         ] {
