@@ -129,7 +129,11 @@ pub(super) fn summary(books: &Books, ledger: &Ledger, colour: bool) -> String {
         tell("replies", format!("{} queued{twice}{queued}", back.queued));
         let once = if back.twice == 0 { ", once each" } else { "" };
         let accepted = quantiles(ledger.accepted().summary());
-        tell("accepted", format!("{} by WhatsApp{once}{accepted}", back.accepted));
+        let others = match back.others {
+            0 => String::new(),
+            others => format!(", and {others} that somebody else sent"),
+        };
+        tell("accepted", format!("{} by WhatsApp{once}{others}{accepted}", back.accepted));
         let all = back.sent + back.delivered + back.read;
         let WayBack { sent, delivered, read, .. } = back;
         tell("statuses", format!("{all} in CRM: {sent} sent, {delivered} delivered, {read} read"));

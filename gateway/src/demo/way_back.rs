@@ -20,6 +20,8 @@ pub(super) struct WayBack {
     pub(super) accepted: u64,
     /// Of those, taken more than once.
     pub(super) twice: u64,
+    /// Messages that WhatsApp took, and that somebody else had the gateway send: the CRM has a record.
+    pub(super) others: u64,
     /// Messages that WhatsApp took and the CRM knows nothing of.
     pub(super) strangers: u64,
     /// Replies that reached WhatsApp after a later one to the same customer.
@@ -66,13 +68,18 @@ impl WayBack {
             back.delivered += u64::from(told.delivered);
             back.read += u64::from(told.read);
         }
-        back.strangers = taken.len() as u64;
+        for (outbox_id, letter) in taken {
+            back.twice += u64::from(letter.accepted > 1);
+            let known = followed(outbox_id).recorded;
+            back.others += u64::from(known);
+            back.strangers += u64::from(!known);
+        }
         back
     }
 
     /// Records of sendings that the CRM got.
     pub(super) const fn recorded(&self) -> u64 {
-        self.accepted - self.unrecorded
+        self.accepted - self.unrecorded + self.others
     }
 
     /// How often something isn't as promised, with what it is.
@@ -81,11 +88,11 @@ impl WayBack {
             (self.written - self.queued, "reply", "never queued"),
             (self.queued - self.accepted, "reply", "queued and hadn't reached WhatsApp at the end"),
             (self.renamed, "reply", "queued twice under one Idempotency-Key"),
-            (self.twice, "reply", "taken by WhatsApp more than once"),
-            (self.strangers, "message", "taken by WhatsApp that the CRM didn't write"),
+            (self.twice, "message", "taken by WhatsApp more than once"),
+            (self.strangers, "message", "taken by WhatsApp that the CRM knows nothing of"),
             (self.late, "reply", "sent after a later one to the same customer"),
-            (self.unrecorded, "reply", "sent without a record of it in the CRM"),
-            (self.untold, "reply", "sent and the CRM doesn't know that it was delivered"),
+            (self.unrecorded, "reply", "sent without a record in the CRM"),
+            (self.untold, "reply", "sent, and nobody told the CRM of the delivery"),
             (self.failed, "reply", "not delivered"),
         ]
     }
@@ -165,6 +172,7 @@ mod tests {
         let unqueued = [written(0, "+1"), Written { outbox_id: None, ..written(1, "+1") }];
         let renamed = [written(0, "+1"), Written { renamed: true, ..written(1, "+1") }];
         let none = Followed::default();
+        let told_of = |told: Followed| move |id: &str| if id == "o-9" { none } else { told };
         for (replies, letters, told, fault) in [
             (unqueued, vec![letter(0, 1)], ALL, "never queued"),
             (two(), vec![letter(0, 1)], ALL, "queued and hadn't reached WhatsApp at the end"),
@@ -179,20 +187,26 @@ mod tests {
                 two(),
                 vec![letter(0, 1), letter(1, 2), letter(9, 3)],
                 ALL,
-                "taken by WhatsApp that the CRM didn't write",
+                "taken by WhatsApp that the CRM knows nothing of",
             ),
             (two(), vec![letter(0, 2), letter(1, 1)], ALL, "sent after a later one to the same customer"),
-            (two(), fine(), Followed { recorded: false, ..ALL }, "sent without a record of it in the CRM"),
+            (two(), fine(), Followed { recorded: false, ..ALL }, "sent without a record in the CRM"),
             (
                 two(),
                 fine(),
                 Followed { delivered: false, ..ALL },
-                "sent and the CRM doesn't know that it was delivered",
+                "sent, and nobody told the CRM of the delivery",
             ),
             (two(), fine(), Followed { recorded: true, failed: true, ..none }, "not delivered"),
         ] {
-            assert_eq!(faulty(&WayBack::of(&replies, &letters, |_| told)), [fault]);
+            assert_eq!(faulty(&WayBack::of(&replies, &letters, told_of(told))), [fault]);
         }
+    }
+
+    #[test]
+    fn what_others_send_is_no_fault_if_the_crm_is_told() {
+        let back = WayBack::of(&[written(0, "+1")], &[letter(0, 1), letter(9, 2)], |_| ALL);
+        assert_eq!((faulty(&back), back.others, back.recorded()), (Vec::new(), 1, 2));
     }
 
     #[test]
