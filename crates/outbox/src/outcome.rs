@@ -200,7 +200,10 @@ impl Turn<'_> {
         let now = self.now;
         let mut until = now;
         self.change_channel(&message.number, |channel| {
-            channel.throttled = channel.throttled.saturating_add(1);
+            // Calls that were on their way when the first of them was refused say nothing new.
+            if channel.throttled == 0 || channel.slow_until_ms <= now {
+                channel.throttled = channel.throttled.saturating_add(1);
+            }
             until = now.saturating_add(retry::replay_ms(channel.throttled, at_least_ms, chance));
             channel.slow_until_ms = channel.slow_until_ms.max(until);
         })?;

@@ -251,3 +251,25 @@ fn a_reply_overtakes_and_none_overtakes_its_like() {
     let other = script.queue(Wish { priority: Priority::Reply, ..template(2) });
     assert_eq!(script.drain(), [first, reply, other, second, sale]);
 }
+
+#[test]
+fn calls_that_are_refused_together_are_one_refusal() {
+    let mut script = script();
+    let ids: Vec<_> = (1..=16).map(|contact| script.queue(template(contact))).collect();
+    assert_eq!(script.calls.len(), 8);
+    for id in &ids[..8] {
+        script.refuse(*id, 130_429);
+    }
+    // 1 to 2 s, as for the first; eight in a row would be minutes.
+    script.pass(2 * SECOND);
+    assert_eq!(script.calls.len(), 8);
+    // The second time in a row it is twice that.
+    for id in &ids[..8] {
+        script.refuse(*id, 130_429);
+    }
+    script.pass(2 * SECOND - 1);
+    assert!(script.calls.is_empty());
+    script.pass(2 * SECOND);
+    assert_eq!(script.calls.len(), 8);
+    assert_eq!(script.drain(), ids);
+}
