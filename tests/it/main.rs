@@ -17,6 +17,7 @@ mod sending_clock;
 mod sending_keys;
 mod sending_pace;
 mod sending_trouble;
+mod sending_types;
 mod sending_window;
 mod stop;
 mod tidy;

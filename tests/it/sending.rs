@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use serde_json::Value;
@@ -133,7 +133,7 @@ fn of_2000_messages_1000_go_today_and_the_rest_after_midnight() {
         appliance.secret_words = secrets();
         let api = appliance.api.clone();
         open_windows(&site, &graph, clock.now()).await;
-        let began = std::time::Instant::now();
+        let began = Instant::now();
         let ids = api.queue_all("plain", &bodies()).await;
         println!("sending: {MESSAGES} queued in {:?}", began.elapsed());
         eventually("the day's messages go", async || (graph.observed().accepted == A_DAY).then_some(()))
@@ -166,8 +166,8 @@ fn of_2000_messages_1000_go_today_and_the_rest_after_midnight() {
 #[test]
 fn ten_kills_cost_8_messages_of_the_day_each_and_none_goes_twice() {
     run(async {
-        let seed = seed("sending");
-        let mut random = Random::new(seed);
+        let mut random = Random::new(seed("sending"));
+        let began = Instant::now();
         let crm = crm(Keep::Counters, false);
         let Some((site, mut clock, graph)) = evening(&crm, "the day's limit with kills") else { return };
         let mut appliance = Appliance::start(&site).await;
@@ -202,7 +202,11 @@ fn ten_kills_cost_8_messages_of_the_day_each_and_none_goes_twice() {
         .await;
         let taken = graph.observed().accepted;
         let lost = uncertain(&api, &graph).await;
-        println!("sending: {taken} taken on the first day, {} uncertain", lost.len());
+        println!(
+            "sending: {taken} taken on the first day, {} uncertain, after {:?}",
+            lost.len(),
+            began.elapsed()
+        );
         assert!(taken <= A_DAY, "more than the day's limit: {taken}");
         assert!(taken >= A_DAY - KILLS * IN_FLIGHT, "a kill cost more than what was in flight: {taken}");
         assert_eq!(lost.len() as u64, A_DAY - taken, "each unit went or is uncertain");
@@ -228,9 +232,10 @@ fn ten_kills_cost_8_messages_of_the_day_each_and_none_goes_twice() {
         eventually("they go, too", async || (graph.observed().accepted == MESSAGES as u64).then_some(()))
             .await;
         let days = days(&graph);
-        println!("sending: taken day by day {days:?}");
+        println!("sending: taken day by day {days:?}, after {:?}", began.elapsed());
         assert!(days.iter().all(|taken| *taken <= A_DAY), "{days:?}");
         assert_complete(&ids, (&lost, 2 * WRITERS), &api, &graph, &crm).await;
+        println!("sending: over after {:?}", began.elapsed());
         appliance.stop().await;
     });
 }

@@ -12,7 +12,7 @@ use crate::harness::{Appliance, Faketime, Poster, Site, crm, eventually, run, tr
 
 const DAY: i64 = 86_400;
 const YEAR: i64 = 31_557_600;
-const A_DAY: u64 = 20;
+const A_DAY: usize = 20;
 /// Jumps in seconds from the true time, with what is sent after each.
 const JUMPS: [(&str, i64, usize); 4] = [
     ("a day ahead", DAY, 4),
@@ -81,20 +81,20 @@ fn a_jump_of_the_clock_frees_no_unit_and_opens_no_window() {
             println!("sending: {name}: {sent} sent");
         }
         // The day is used up under whatever clock, and after a start under it.
-        let bodies: Vec<_> = (0..A_DAY).map(|place| template(&phone(500 + place as usize))).collect();
+        let bodies: Vec<_> = (0..A_DAY).map(|place| template(&phone(500 + place))).collect();
         let ids = api.queue_all("rest", &Arc::new(bodies)).await;
-        taken(&graph, A_DAY).await;
+        taken(&graph, A_DAY as u64).await;
         for (name, seconds) in [("ten years ahead", 10 * YEAR), ("six years back", -6 * YEAR)] {
             clock.set(&site, seconds);
             appliance.kill();
             appliance = Appliance::start(&site).await;
             appliance.secret_words = secrets();
             assert_eq!(api.status().await["sending"]["clock_trusted"], false, "{name}");
-            assert_eq!(api.used("messages_per_day").await, A_DAY, "{name}: a start freed units");
+            assert_eq!(api.used("messages_per_day").await, A_DAY as u64, "{name}: a start freed units");
             api.held(ids.last().unwrap(), "messages_per_day").await;
             let message = api.message(&too_late).await;
             assert_eq!(message["reason"]["code"], "window_closed", "{name}");
-            assert_eq!(graph.observed().accepted, A_DAY, "{name}");
+            assert_eq!(graph.observed().accepted, A_DAY as u64, "{name}");
         }
         // Back to the truth, which the customer's word confirms: theirs is the open window.
         clock.set(&site, 0);
@@ -105,7 +105,7 @@ fn a_jump_of_the_clock_frees_no_unit_and_opens_no_window() {
         .await;
         api.held(&too_late, "messages_per_day").await;
         let observed = graph.observed();
-        assert_eq!((observed.accepted, observed.taken_twice), (A_DAY, 0));
+        assert_eq!((observed.accepted, observed.taken_twice), (A_DAY as u64, 0));
         assert_eq!(observed.numbers[NUMBER].free_form_outside_window, 0);
         appliance.stop().await;
     });

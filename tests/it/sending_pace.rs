@@ -23,6 +23,7 @@ fn calls_in_flight_and_messages_a_second_stay_within_their_limits() {
             no_more_than_eight_calls_are_under_way(),
             no_second_has_more_than_its_share(),
             a_customer_gets_a_burst_and_then_one_every_six_seconds(),
+            a_stop_lets_calls_end(),
         );
     });
 }
@@ -121,5 +122,30 @@ async fn a_customer_gets_a_burst_and_then_one_every_six_seconds() {
     assert!(times[BURST - 1] - times[0] < 6_000, "a burst isn't held back");
     assert!(graph.settle(Duration::from_secs(10)).await);
     assert_order(&graph, &customer, &[]);
+    appliance.stop().await;
+}
+
+/// Whoever switches the box off as it should be leaves nothing uncertain.
+async fn a_stop_lets_calls_end() {
+    const COUNT: usize = 40;
+    let crm = crm(Keep::Counters, true);
+    let mut site = site(&crm, 500);
+    let settings = graph_settings(&site);
+    let graph = start_graph(&mut site, settings);
+    let mut appliance = Appliance::start(&site).await;
+    appliance.secret_words = secrets();
+    behave(&graph, &["slow,ms=400"]);
+    let bodies: Vec<_> = (0..COUNT).map(|place| template(&phone(place))).collect();
+    appliance.api.queue_all("stop", &Arc::new(bodies)).await;
+    eventually("calls are under way", async || (graph.observed().posted >= 4).then_some(())).await;
+    appliance.stop().await;
+    let posted = graph.observed().posted;
+    assert!(posted < COUNT as u64, "all were gone before the stop");
+    let mut appliance = Appliance::start(&site).await;
+    appliance.secret_words = secrets();
+    eventually("the rest goes", async || (graph.observed().accepted == COUNT as u64).then_some(())).await;
+    assert_eq!(appliance.api.list("uncertain").await.len(), 0);
+    let observed = graph.observed();
+    assert_eq!((observed.posted, observed.taken_twice), (COUNT as u64, 0));
     appliance.stop().await;
 }

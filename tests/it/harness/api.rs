@@ -48,6 +48,14 @@ impl Api {
         json(self.http.put(format!("{}{path}", self.url)), body).await.unwrap()
     }
 
+    /// Posts a file; gives the answer's status and JSON.
+    pub(crate) async fn upload(&self, path: &str, kind: &str, file: &'static [u8]) -> (u16, Value) {
+        let request = self.http.post(format!("{}{path}", self.url)).bearer_auth(API_TOKEN);
+        let answer = request.header("content-type", kind).body(file).send().await.unwrap();
+        let status = answer.status().as_u16();
+        (status, serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or_default())
+    }
+
     /// All records of a type that are in the log.
     pub(crate) async fn records(&self, kind: &str) -> Vec<Value> {
         let (mut found, mut after) = (Vec::new(), "0".to_owned());
