@@ -2,13 +2,13 @@
 //! twice, and the order holds. `libfaketime` (Debian's package `faketime`) moves the clock of the
 //! real program; the monotonic one is left alone, as on a real machine.
 
-use std::path::PathBuf;
-
 use reqwest::Method;
 use simulate::crm::{Behaviour, Keep};
 use simulate::whatsapp::{Pace, PayloadOptions, Payloads};
 
-use crate::harness::{Appliance, Ledger, Load, Poster, Site, crm, eventually, peer_certificate, run, skip};
+use crate::harness::{
+    Appliance, Faketime, Ledger, Load, Poster, Site, crm, eventually, peer_certificate, run, true_time,
+};
 
 /// Jumps in seconds from the true time.
 const JUMPS: [(&str, i64); 7] = [
@@ -21,36 +21,13 @@ const JUMPS: [(&str, i64); 7] = [
     ("back to the truth again", 0),
 ];
 
-fn library() -> Option<PathBuf> {
-    let folders = std::fs::read_dir("/usr/lib").ok()?.flatten().map(|entry| entry.path());
-    let places = folders.chain(["/usr/lib".into(), "/usr/lib64".into(), "/usr/local/lib".into()]);
-    places.map(|folder| folder.join("faketime/libfaketimeMT.so.1")).find(|path| path.exists())
-}
-
-fn set(site: &Site, seconds: i64) {
-    site.put("clock", format!("{seconds:+}\n").as_bytes());
-}
-
 #[test]
 fn a_clock_that_jumps_loses_repeats_and_expires_nothing() {
-    let Some(library) = library() else {
-        return skip("the jumping clock", "the package `faketime` is not installed");
-    };
-    run(async move {
+    run(async {
         let crm = crm(Keep::Counters, false);
         let mut site = Site::new(&crm);
         site.store_keys = "history = \"30d\"".into();
-        let clock = site.path().join("clock");
-        site.environment = [
-            ("LD_PRELOAD", library.to_str().unwrap()),
-            ("FAKETIME_TIMESTAMP_FILE", clock.to_str().unwrap()),
-            ("FAKETIME_NO_CACHE", "1"),
-            ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
-            ("DONT_FAKE_MONOTONIC", "1"),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .into();
-        set(&site, 0);
+        let Some(mut clock) = Faketime::of(&mut site, "the jumping clock") else { return };
         let poster = Poster::new(&site);
         let mut appliance = Appliance::start(&site).await;
         let options = |seed| PayloadOptions { seed, contacts: 40, ..PayloadOptions::default() };
@@ -67,7 +44,7 @@ fn a_clock_that_jumps_loses_repeats_and_expires_nothing() {
             if round % 2 == 0 {
                 crm.behave(Behaviour::Down).await;
             }
-            set(&site, seconds);
+            clock.set(&site, seconds);
             let year = eventually("the program sees the jump", async || {
                 let now = appliance.api.status().await["now"].as_str().unwrap().to_owned();
                 let year: i64 = now[..4].parse().unwrap();
@@ -122,9 +99,4 @@ fn a_clock_that_jumps_loses_repeats_and_expires_nothing() {
         );
         appliance.stop().await;
     });
-}
-
-fn true_time() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    i64::try_from(since.as_secs()).unwrap()
 }

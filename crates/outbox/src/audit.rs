@@ -33,6 +33,8 @@ struct Scan<'a> {
     found: Audit,
     raw: BTreeMap<Vec<u8>, Vec<u8>>,
     view: View<'a>,
+    /// When each message is looked at.
+    timers: BTreeMap<u64, BTreeSet<i64>>,
 }
 
 type Lanes = BTreeMap<(String, u128), BTreeSet<(u8, u64)>>;
@@ -44,7 +46,15 @@ type Lanes = BTreeMap<(String, u128), BTreeSet<(u8, u64)>>;
 pub fn audit(outbox: &Outbox, table: &dyn Table) -> Result<Audit, TableError> {
     let view = View::carrying(table, &outbox.carried);
     let raw = view.range(&[0], &[u8::MAX; 4], usize::MAX)?.into_iter().collect();
-    let mut scan = Scan { found: Audit::default(), raw, view };
+    let mut scan = Scan { found: Audit::default(), raw, view, timers: BTreeMap::new() };
+    let timers: Vec<(u64, i64)> = scan
+        .of(b't')
+        .filter(|(key, _)| key.get(9) == Some(&1))
+        .filter_map(|(key, _)| Some((keys::place_of(key)?, crate::timers::time_of(key)?)))
+        .collect();
+    for (place, at) in timers {
+        scan.timers.entry(place).or_default().insert(at);
+    }
     let mut lanes = Lanes::new();
     let mut counts: BTreeMap<String, Counts> = BTreeMap::new();
     let mut open = 0;
@@ -134,11 +144,7 @@ impl Scan<'_> {
             self.expect("the posting mark", place, posting, true, state);
         }
         let waiting = matches!(standing, Standing::Queued | Standing::Held);
-        let timers: Vec<i64> = self
-            .of(b't')
-            .filter(|(key, _)| key.get(9) == Some(&1) && keys::place_of(key) == Some(place))
-            .filter_map(|(key, _)| crate::timers::time_of(key))
-            .collect();
+        let timers = self.timers.get(&place).cloned().unwrap_or_default();
         if waiting && let Some(at) = state.expires_ms {
             self.expect("the timer of its end", place, timers.contains(&at), true, state);
         }

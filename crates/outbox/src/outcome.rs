@@ -47,7 +47,7 @@ impl Turn<'_> {
             let slow = i64::try_from(slow).unwrap_or(i64::MAX).min(RETRY_AFTER_MAX_MS);
             let until = self.now.saturating_add(slow);
             self.change_channel(&message.number, |channel| {
-                channel.slow_until_ms = channel.slow_until_ms.max(until)
+                channel.slow_until_ms = channel.slow_until_ms.max(until);
             })?;
         }
         if let (Outcome::NotSent { .. }, Some(day)) = (&called.outcome, state.call_day) {

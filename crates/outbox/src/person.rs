@@ -49,7 +49,14 @@ impl Turn<'_> {
             Standing::Queued | Standing::Held => {}
             // Asked for once more.
             Standing::Cancelled => return Ok(Ok(())),
-            other => return Ok(Err(Unchanged::TooLate(other))),
+            other @ (Standing::Sending
+            | Standing::Accepted
+            | Standing::Sent
+            | Standing::Delivered
+            | Standing::Read
+            | Standing::Failed
+            | Standing::Expired
+            | Standing::Uncertain) => return Ok(Err(Unchanged::TooLate(other))),
         }
         self.urgent = true;
         self.give_up(id.place, &message, &mut state, Standing::Cancelled, Why::Cancelled)?;
@@ -75,7 +82,7 @@ impl Turn<'_> {
             }
             // Its units stay taken: a person may be wrong.
             Resolution::Failed => {
-                self.stand(id.place, &message, &mut state, Standing::Failed, Some(Why::Person))?
+                self.stand(id.place, &message, &mut state, Standing::Failed, Some(Why::Person))?;
             }
             Resolution::Resend => self.send_again(id.place, &message, &mut state, Why::Person)?,
         }
@@ -107,11 +114,11 @@ impl Turn<'_> {
     ///
     /// # Errors
     /// When the table can't be read.
-    pub fn consent(&mut self, contact: u128, consent: Option<Consent>) -> Result<(), TableError> {
+    pub fn consent(&mut self, contact: u128, consent: Option<&Consent>) -> Result<(), TableError> {
         self.urgent = true;
         for one in self.view.family(contact) {
             let mut person = self.person(one)?;
-            person.opted_in.clone_from(&consent);
+            person.opted_in = consent.cloned();
             if consent.is_some() {
                 // Who agrees anew has changed their mind.
                 person.stopped_ms = None;

@@ -7,7 +7,7 @@ use crate::outbox::{Done, Memory, Outbox, Way};
 use crate::pace::Paces;
 use crate::settings::{HISTORY_MAX, Number, Settings};
 use crate::table::{Table, TableError, View};
-use crate::values::{Busy, Counts, Kind, Lane, Message, State, Step};
+use crate::values::{Counts, Kind, Message, State, Step};
 use crate::why::Why;
 
 /// A call of Graph that is to be made.
@@ -130,10 +130,10 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// The turn's now, in milliseconds since 1970.
+    /// The turn's date, in milliseconds since 1970: the time that people and programs are shown, and mean.
     #[must_use]
-    pub const fn now_ms(&self) -> i64 {
-        self.now
+    pub const fn date_ms(&self) -> i64 {
+        self.date
     }
 
     /// What the configuration says.
@@ -285,103 +285,6 @@ impl<'a> Turn<'a> {
         state.standing = standing;
         state.why = why;
         Ok(())
-    }
-
-    /// Puts a message into its recipient's lane.
-    pub(crate) fn enter_lane(&mut self, place: u64, message: &Message) -> Result<(), TableError> {
-        self.view.mark(keys::in_lane(&message.number, message.contact, message.class(), place));
-        let lane = self.lane(message)?;
-        self.settle_lane(&message.number, message.contact, lane)
-    }
-
-    pub(crate) fn lane(&self, message: &Message) -> Result<Lane, TableError> {
-        Ok(self.view.get(&keys::lane(&message.number, message.contact))?.unwrap_or_default())
-    }
-
-    /// Takes a message out of its lane, wherever it stands in there.
-    pub(crate) fn leave_lane(&mut self, place: u64, message: &Message) -> Result<(), TableError> {
-        self.view.remove(&keys::in_lane(&message.number, message.contact, message.class(), place));
-        let lane = self.lane(message)?;
-        self.settle_lane(&message.number, message.contact, lane)
-    }
-
-    /// A message isn't being posted any more: it leaves its lane, which is `busy` from now on.
-    pub(crate) fn posted(&mut self, place: u64, message: &Message, busy: Busy) -> Result<(), TableError> {
-        self.view.remove(&keys::posting(place));
-        self.view.remove(&keys::in_lane(&message.number, message.contact, message.class(), place));
-        let mut lane = self.lane(message)?;
-        if lane.busy == Busy::Posting(place) {
-            lane.busy = busy;
-        }
-        self.settle_lane(&message.number, message.contact, lane)
-    }
-
-    /// A message isn't being posted any more, and stays at the head of its lane.
-    pub(crate) fn stays(&mut self, place: u64, message: &Message, busy: Busy) -> Result<(), TableError> {
-        self.view.remove(&keys::posting(place));
-        let mut lane = self.lane(message)?;
-        if lane.busy == Busy::Posting(place) {
-            lane.busy = busy;
-        }
-        self.settle_lane(&message.number, message.contact, lane)
-    }
-
-    /// What a lane waits for on behalf of a message is over.
-    pub(crate) fn release(&mut self, place: u64, message: &Message) -> Result<(), TableError> {
-        let mut lane = self.lane(message)?;
-        if matches!(lane.busy, Busy::Until { on, .. } if on == place) {
-            lane.busy = Busy::No;
-            self.settle_lane(&message.number, message.contact, lane)?;
-        }
-        Ok(())
-    }
-
-    /// Saves a lane, with its first message entered among the heads exactly if it may go on.
-    pub(crate) fn settle_lane(
-        &mut self,
-        number: &str,
-        contact: u128,
-        mut lane: Lane,
-    ) -> Result<(), TableError> {
-        let messages = keys::lane_messages(number, contact);
-        let first = self.view.list(&messages, &messages, 1)?.pop().and_then(|(key, _)| {
-            let class = *key.get(key.len().checked_sub(9)?)?;
-            Some((class, keys::place_of(&key)?))
-        });
-        let head = first.filter(|_| lane.busy == Busy::No);
-        if head != lane.head {
-            if let Some((class, place)) = lane.head {
-                self.view.remove(&keys::head(number, class, place));
-            }
-            if let Some((class, place)) = head {
-                self.view.put(keys::head(number, class, place), &contact);
-                if let Some(from) = self.way(number).from.get_mut(usize::from(class)) {
-                    *from = place.min(*from);
-                }
-            }
-        }
-        lane.head = head;
-        match lane.busy {
-            Busy::Until { at, .. } => self.look_at_lane(number, contact, at),
-            Busy::No if first.is_none() && lane.pair_ms > self.now => {
-                // The pair rate has to be remembered until then, and no longer.
-                self.look_at_lane(number, contact, lane.pair_ms);
-            }
-            Busy::No if first.is_none() => {
-                self.view.remove(&keys::lane(number, contact));
-                return Ok(());
-            }
-            Busy::No | Busy::Posting(_) => {}
-        }
-        self.view.put(keys::lane(number, contact), &lane);
-        Ok(())
-    }
-
-    /// The heads of lanes of one class, in order.
-    pub(crate) fn heads(&self, number: &str, class: u8, limit: usize) -> Result<Vec<u64>, TableError> {
-        let from = self.memory.ways.get(number).map_or(0, |way| way.from[usize::from(class)]);
-        let heads = self.view.list(&keys::heads(number, class), &keys::head(number, class, from), limit)?;
-        Ok(heads.iter().filter_map(|(key, _)| keys::place_of(key)).collect())
     }
 }
 

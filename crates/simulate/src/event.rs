@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::broadcast;
 
-use crate::crm::Complaint;
+use crate::crm::{Complaint, Reply};
 
 /// How many events wait for a slow viewer; the oldest are then skipped, and the viewer is told.
 pub const EVENTS_WAITING_MAX: usize = 1_024;
@@ -76,6 +76,29 @@ pub enum Event {
     },
     /// The CRM saw a delivery that isn't as it should be.
     Complained(Complaint),
+    /// The CRM began to post a reply to the gateway.
+    Replying {
+        /// Which.
+        reply: Arc<Reply>,
+    },
+    /// The gateway has queued the reply.
+    Queued {
+        /// Which.
+        reply: Arc<Reply>,
+        /// The gateway's name of it.
+        outbox_id: Arc<str>,
+        /// From the posting to the 202.
+        after: Duration,
+    },
+    /// The gateway hasn't queued the reply.
+    Unqueued {
+        /// Which.
+        reply: Arc<Reply>,
+        /// Why, for people.
+        why: String,
+        /// It isn't tried again.
+        given_up: bool,
+    },
 }
 
 /// A record as the CRM saw it.
@@ -91,8 +114,10 @@ pub struct Arrival {
     pub contact_id: Option<String>,
     /// The contact's name, else its phone, else nothing.
     pub name: Option<String>,
-    /// The text, or a word for what came instead.
+    /// The text, or a word for what came instead; of a status its word.
     pub text: Option<String>,
+    /// The outbox id of the store's message that it is about, where there is one.
+    pub outbox_id: Option<String>,
     /// False for a repetition.
     pub first: bool,
 }

@@ -27,7 +27,7 @@ pub(super) async fn list(State(side): State<Side>, uri: Uri) -> Result<Response,
     let (from, to) = (day("from")?, day("to")?);
     let found = side.sending.ask(move |turn| {
         // No zone is further ahead: the newest local day is shown, wherever the number is.
-        let to = to.unwrap_or_else(|| today(turn.now_ms()) + 1);
+        let to = to.unwrap_or_else(|| today(turn.date_ms()) + 1);
         let from = from.unwrap_or(to - DAYS + 1);
         let currency = turn.settings().rates.as_ref().map(|rates| rates.currency.clone());
         let right = (0..DAYS_MAX).contains(&(to - from));

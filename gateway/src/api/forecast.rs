@@ -112,7 +112,7 @@ fn look(turn: &Turn<'_>, from: Option<&str>) -> Result<Result<Known, Vec<String>
     };
     let Some((name, number)) = chosen else { return Ok(Err(numbers.keys().cloned().collect())) };
     let mine = turn.ways()?.into_iter().find(|way| way.number == *name);
-    let today = number.zone.day(turn.now_ms());
+    let today = number.zone.day(turn.date_ms());
     let month = today.month();
     let this_month =
         turn.charges(today.0.saturating_sub(31), today.0)?.into_iter().filter(|(day, of, category, _)| {
@@ -126,7 +126,7 @@ fn look(turn: &Turn<'_>, from: Option<&str>) -> Result<Result<Known, Vec<String>
         waiting: mine.map_or(0, |way| way.counts.queued + way.counts.held),
         rates: turn.settings().rates.clone(),
         service_this_month: this_month.map(|(_, _, _, charges)| charges.messages).sum(),
-        now_ms: turn.now_ms(),
+        now_ms: turn.date_ms(),
         number: number.clone(),
     }))
 }

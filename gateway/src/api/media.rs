@@ -143,7 +143,7 @@ pub(super) async fn upload(
         Problem::fault("/from", "is no configured number, or has no endpoint: see whatsapp.endpoints")
     })?;
     let (asked, kind) = (number.clone(), said.kind);
-    let taken = side.sending.ask(move |turn| Ok((turn.take_call(&asked, false)?, turn.now_ms())));
+    let taken = side.sending.ask(move |turn| Ok((turn.take_call(&asked, false)?, turn.date_ms())));
     let (taken, now_ms) = taken.await?;
     taken.map_err(|(why, until)| refused(why, until, now_ms))?;
     let call =

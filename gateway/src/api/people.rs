@@ -291,7 +291,7 @@ pub(super) async fn opt_in(
 ) -> Result<Response, Problem> {
     let name = Name::read(&name).ok_or_else(missing)?;
     let said: OptIn = body::json(body).await?;
-    let now_ms = side.sending.ask(|turn| Ok(turn.now_ms())).await?;
+    let now_ms = side.sending.ask(|turn| Ok(turn.date_ms())).await?;
     let consent = said.consent(now_ms)?;
     // Consent may well come before the first message. Thousands of them may come at once, so that the journal
     // isn't looked through for each.
@@ -303,7 +303,7 @@ pub(super) async fn opt_in(
         }
     };
     let contact = person.id.to_bits().unwrap_or_default();
-    side.sending.ask(move |turn| turn.consent(contact, consent)).await?;
+    side.sending.ask(move |turn| turn.consent(contact, consent.as_ref())).await?;
     Ok(axum::Json(render(&side, &person).await?).into_response())
 }
 

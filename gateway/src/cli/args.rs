@@ -50,9 +50,9 @@ pub enum Command {
     /// Show the whole product on this machine, with nothing installed
     ///
     /// A simulated WhatsApp sends what customers of a shop write to a real gateway, which keeps it
-    /// on disk and hands it to a small CRM; now and then the CRM is unplugged. Everything is on
-    /// loopback and in a temporary folder, and gone afterwards. Replies aren't part of it yet: this
-    /// version doesn't send.
+    /// on disk and hands it to a small CRM; the CRM answers in the customer's language, and each
+    /// reply shows how far it got: queued, accepted, sent, delivered, read. Now and then the CRM is
+    /// unplugged. Everything is on loopback and in a temporary folder, and gone afterwards.
     #[command(after_help = "Example:\n  wagate demo --for 20s")]
     Demo(Demo),
     /// Stand in for WhatsApp or for a CRM
@@ -109,7 +109,8 @@ pub struct Check {
 /// `wagate demo`
 #[derive(Debug, Args)]
 pub struct Demo {
-    /// End by itself after this time, such as 20s; exit status 0 only if everything sent was received
+    /// End by itself after this time, such as 20s; exit status 0 only if everything sent was
+    /// received, and every reply went out once
     #[arg(long = "for", value_name = "DURATION", value_parser = units::duration)]
     pub for_: Option<Duration>,
 }

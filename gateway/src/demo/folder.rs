@@ -23,6 +23,7 @@ pub(super) struct Folder {
     pub(super) app_secret: String,
     pub(super) api_token: String,
     pub(super) signing_secret: String,
+    pub(super) graph_token: String,
 }
 
 /// What the configuration says about the world around the gateway.
@@ -31,6 +32,8 @@ pub(super) struct Around<'a> {
     pub(super) webhook: SocketAddr,
     pub(super) api: SocketAddr,
     pub(super) crm: &'a str,
+    /// The simulated WhatsApp's API.
+    pub(super) whatsapp: &'a str,
     pub(super) phone_number_id: &'a str,
     /// Its digits.
     pub(super) phone: &'a str,
@@ -42,7 +45,7 @@ impl Folder {
     /// # Errors
     /// When none can be made anywhere.
     pub(super) fn create() -> anyhow::Result<Self> {
-        let [name, verify_token, app_secret, api_token, signing_secret] = random_words()?;
+        let [name, verify_token, app_secret, api_token, signing_secret, graph_token] = random_words()?;
         let name = format!("wagate-demo-{}", &name[..8]);
         let path = match std::env::var_os("TMPDIR").filter(|named| !named.is_empty()) {
             Some(named) => make(&std::path::absolute(named)?.join(&name))?,
@@ -51,7 +54,7 @@ impl Folder {
                 .find_map(|parent| make(&Path::new(parent).join(&name)).ok())
                 .map_or_else(|| make(&std::env::temp_dir().join(&name)), Ok)?,
         };
-        Ok(Self { path, verify_token, app_secret, api_token, signing_secret })
+        Ok(Self { path, verify_token, app_secret, api_token, signing_secret, graph_token })
     }
 
     pub(super) fn config(&self) -> PathBuf {
@@ -68,6 +71,7 @@ impl Folder {
             ("app_secret", &self.app_secret),
             ("api_token", &self.api_token),
             ("crm_secret", &self.signing_secret),
+            ("graph_token", &self.graph_token),
             (CONFIG, &configuration(around)),
         ] {
             self.file(name, content).with_context(|| format!("can't write {name} for the demo"))?;
@@ -115,7 +119,7 @@ fn random_words<const N: usize>() -> anyhow::Result<[String; N]> {
 }
 
 fn configuration(around: &Around<'_>) -> String {
-    let Around { webhook, api, crm, phone_number_id, phone } = around;
+    let Around { webhook, api, crm, whatsapp, phone_number_id, phone } = around;
     format!(
         r#"# What `wagate demo` runs with; it goes with this folder when the demo ends.
 [store]
@@ -136,6 +140,15 @@ token = "file:api_token"
 [[numbers]]
 phone_number_id = "{phone_number_id}"
 phone = "+{phone}"
+[numbers.limits]
+# A demo may go on for days.
+messages_per_day = 1000000
+api_calls_per_day = 1000000
+
+[[whatsapp.endpoints]]
+name = "demo"
+url = "{whatsapp}"
+token = "file:graph_token"
 
 [crm]
 signing_secret = "file:crm_secret"
@@ -157,6 +170,7 @@ mod tests {
             webhook: "127.0.0.1:8443".parse().unwrap(),
             api: "127.0.0.1:8080".parse().unwrap(),
             crm: "http://127.0.0.1:9000/wagate",
+            whatsapp: "http://127.0.0.1:9001/v24.0",
             phone_number_id: "106540352242922",
             phone: PHONE,
         }

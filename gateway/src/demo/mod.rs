@@ -2,11 +2,8 @@
 //!
 //! The gateway is the one of `wagate run`, with a configuration file, a store and TLS; only what
 //! is around it is simulated ([`stage`]). [`script`] says what happens when, [`ledger`] follows
-//! each message through it, [`show`] brings that before a person, and [`verdict`] compares the books
-//! of both ends when it's over.
-//!
-//! A reply going back has its place between the two: as soon as the gateway sends, the simulated
-//! CRM answers some messages, and the ledger follows those the other way.
+//! each message through it and each reply back, [`show`] brings that before a person, and [`verdict`]
+//! compares the books of all ends when it's over.
 
 mod folder;
 mod ledger;
@@ -20,11 +17,13 @@ mod style;
 mod terminal;
 pub mod text;
 mod verdict;
+mod way_back;
 
 use std::time::{Duration, Instant};
 
-use simulate::Event;
 use simulate::crm::Behaviour;
+use simulate::event::Events;
+use simulate::graph::Ended;
 use simulate::whatsapp::Report;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
@@ -33,9 +32,10 @@ use tokio::time::MissedTickBehavior;
 use self::ledger::Weather;
 use self::screen::Phase;
 use self::script::{Act, script};
-use self::show::{Show, Told};
+use self::show::Show;
 use self::stage::Stage;
 use self::verdict::Books;
+use self::way_back::WayBack;
 use crate::cli::Stops;
 use crate::out;
 
@@ -50,7 +50,7 @@ const ENDING_ASKED: Duration = Duration::from_secs(20);
 const WAITING_MAX: usize = 10_000;
 
 /// Shows everything until `run_for` is over or a stop comes (a second one ends at once); true if
-/// all that was sent was acknowledged and received in order.
+/// all that was sent was acknowledged and received in order, and every reply went out once.
 ///
 /// # Errors
 /// When it can't be started, or stdout can't be written.
@@ -58,22 +58,31 @@ pub async fn run(run_for: Option<Duration>, live: bool, stops: &mut Stops) -> an
     let stage = Stage::set().await?;
     let mut show = Show::begin(stage.places.clone(), live)?;
     let played = play(&stage, &mut show, script(run_for), stops).await;
-    let Stage { app, crm, journeys, .. } = stage;
-    let stop = tokio::select! {
-        stopped = app.stop() => stopped.err().map(|error| format!("{error:#}")),
-        () = stops.next() => Some("it was cut short".to_owned()),
+    let Stage { app, crm, graph, journeys, .. } = stage;
+    let letters = graph.messages();
+    let ending = async {
+        let Ended { webhooks, .. } = graph.stop().await;
+        (webhooks, app.stop().await.err().map(|error| format!("{error:#}")))
+    };
+    let (statuses, stop) = tokio::select! {
+        ended = ending => ended,
+        () = stops.next() => (None, Some("it was cut short".to_owned())),
     };
     let taken = crm.totals();
+    let written = crm.written();
+    let back = crm.look(|seen| WayBack::of(&written, &letters, |id| seen.followed(id)));
     let books = Books {
         report: played?,
+        statuses,
         never_arrived: journeys.under_way(),
-        never_sent: taken.records.saturating_sub(journeys.summary().count),
+        never_sent: taken.records.saturating_sub(journeys.summary().count + back.recorded()),
+        back,
         taken,
         complaints: crm.complaints(),
         stop,
         lasted: show.start.elapsed(),
     };
-    let ledger = show.end();
+    let ledger = show.end()?;
     out::answer(&verdict::summary(&books, &ledger, live))?;
     Ok(verdict::faults(&books, ledger.totals()).is_empty())
 }
@@ -88,6 +97,8 @@ async fn play(
     let (sender, supplies) = stage.whatsapp();
     let stopper = sender.stopper();
     let mut from_whatsapp = Some(sender.events().subscribe());
+    let mut from_api = Some(stage.graph.postings());
+    let mut with_statuses = stage.graph.webhooks().map(Events::subscribe);
     let mut from_crm = Some(stage.crm.events().subscribe());
     let sending = sender.run(supplies);
     tokio::pin!(sending);
@@ -109,9 +120,17 @@ async fn play(
                 act = Some(Act::StopSending);
             }
             event = event(&mut from_whatsapp) => show.take(event)?,
+            posting = event(&mut from_api) => show.posted(posting)?,
+            event = event(&mut with_statuses) => show.take(event)?,
             event = event(&mut from_crm) => {
                 // What WhatsApp did before that comes first.
                 while let Some(event) = waiting(&mut from_whatsapp) {
+                    show.take(event)?;
+                }
+                while let Some(posting) = waiting(&mut from_api) {
+                    show.posted(posting)?;
+                }
+                while let Some(event) = waiting(&mut with_statuses) {
                     show.take(event)?;
                 }
                 show.take(event)?;
@@ -143,7 +162,7 @@ async fn play(
             }
             None => {}
         }
-        if report.is_some() && show.ledger.waiting() == 0 && stage.journeys.under_way() == 0 {
+        if report.is_some() && show.ledger.waiting() == 0 && stage.is_quiet() {
             break;
         }
     }
@@ -167,7 +186,7 @@ async fn until(at: Option<Instant>) {
 }
 
 /// The next event; waits for ever once there are no more.
-async fn event(events: &mut Option<Receiver<Event>>) -> Told {
+async fn event<T: Clone>(events: &mut Option<Receiver<T>>) -> Result<T, u64> {
     if let Some(open) = events {
         match open.recv().await {
             Ok(event) => return Ok(event),
@@ -179,7 +198,7 @@ async fn event(events: &mut Option<Receiver<Event>>) -> Told {
 }
 
 /// The next event if it's there already.
-fn waiting(events: &mut Option<Receiver<Event>>) -> Option<Told> {
+fn waiting<T: Clone>(events: &mut Option<Receiver<T>>) -> Option<Result<T, u64>> {
     match events.as_mut()?.try_recv() {
         Ok(event) => Some(Ok(event)),
         Err(TryRecvError::Lagged(missed)) => Some(Err(missed)),

@@ -1,17 +1,20 @@
-//! The list of the live view: a line for each message, and the notes between.
+//! The list of the live view: a line for each message and each reply, and the notes between.
 
 use std::time::Duration;
 
 use simulate::What;
+use simulate::crm::Tick;
 
-use super::ledger::{InCrm, Line, Mood, Note, OnDisk, Row};
+use super::ledger::{InCrm, Line, Mood, Note, OnDisk, Row, Sent};
 use super::style::{BOLD, CYAN, DIM, GREEN, RED, RESET, YELLOW};
 use super::text::{cells, cut, fit, harmless, stopwatch, time};
 
 /// Cells for the time of sending.
 const WHEN: usize = 6;
-/// Cells for each of the two latencies.
+/// Cells for the time until it was on disk.
 const LATENCY: usize = 11;
+/// Cells for the time until it was in the CRM, or for how far a reply got.
+const OUTCOME: usize = 12;
 /// The widest that names get.
 const NAME_MAX: usize = 18;
 /// Before that nobody sees it waiting: the cell says nothing yet.
@@ -26,7 +29,7 @@ struct Columns {
 impl Columns {
     const fn of(width: usize) -> Self {
         // A space before the first column and between the others, two before the latencies.
-        let rest = width.saturating_sub(WHEN + 2 * LATENCY + 6);
+        let rest = width.saturating_sub(WHEN + LATENCY + OUTCOME + 6);
         let name = if rest / 4 < NAME_MAX { rest / 4 } else { NAME_MAX };
         Self { name, words: rest - name }
     }
@@ -48,27 +51,62 @@ pub(super) fn titles(width: usize) -> String {
 pub(super) fn line(line: &Line, now: Duration, width: usize) -> String {
     match line {
         Line::Row(row) => row_line(row, now, width),
+        Line::Reply(sent) => reply_line(sent, now, width),
         Line::Note(note) => note_line(note, width),
     }
 }
 
 fn row_line(row: &Row, now: Duration, width: usize) -> String {
     let columns = Columns::of(width);
-    let when = fit(&stopwatch(row.sent_at), WHEN);
-    let name = fit(&harmless(&row.item.name), columns.name);
     let words = words(row, columns.words);
-    // Told to go there, since terminals don't agree on how wide some writings are.
-    let there = columns.latencies();
-    let (on_disk, in_crm) = (on_disk(row), in_crm(row, now));
-    format!(" {DIM}{when}{RESET} {name} {words}  \x1b[{there}G{on_disk} {in_crm}")
+    cells_of(&columns, row.sent_at, &row.item.name, &words, &on_disk(&row.on_disk), &in_crm(row, now))
 }
 
-fn on_disk(row: &Row) -> String {
-    match &row.on_disk {
+fn reply_line(sent: &Sent, now: Duration, width: usize) -> String {
+    let columns = Columns::of(width);
+    let reply = cut("reply ", columns.words);
+    let text = fit(&harmless(sent.reply.text), columns.words - cells(&reply));
+    let words = format!("{GREEN}{reply}{RESET}{text}");
+    let name = sent.reply.name.as_deref().unwrap_or_default();
+    cells_of(&columns, sent.posted_at, name, &words, &on_disk(&sent.on_disk), &tick(sent, now))
+}
+
+fn cells_of(
+    columns: &Columns,
+    at: Duration,
+    name: &str,
+    words: &str,
+    on_disk: &str,
+    outcome: &str,
+) -> String {
+    let when = fit(&stopwatch(at), WHEN);
+    let name = fit(&harmless(name), columns.name);
+    // Told to go there, since terminals don't agree on how wide some writings are.
+    let there = columns.latencies();
+    format!(" {DIM}{when}{RESET} {name} {words}  \x1b[{there}G{on_disk} {outcome}")
+}
+
+fn on_disk(on_disk: &OnDisk) -> String {
+    match on_disk {
         OnDisk::Asked => latency(DIM, '…', ""),
         OnDisk::Acknowledged(after) => latency(GREEN, '✓', &time(*after)),
         OnDisk::Failed(why) => latency(RED, '✗', why),
     }
+}
+
+/// How far a reply got, as the ticks of WhatsApp tell it.
+fn tick(sent: &Sent, now: Duration) -> String {
+    let waits = now.saturating_sub(sent.posted_at);
+    let (colour, shown) = match (sent.tick, &sent.on_disk) {
+        (Some(tick @ Tick::Failed), _) => (RED, tick.shown()),
+        (Some(tick @ Tick::Read), _) => (CYAN, tick.shown()),
+        (Some(tick @ Tick::Delivered), _) => ("", tick.shown()),
+        (Some(tick), _) => (DIM, tick.shown()),
+        (None, OnDisk::Acknowledged(_)) if waits < PASSING => (DIM, "queued"),
+        (None, OnDisk::Acknowledged(_)) => (YELLOW, "queued"),
+        (None, OnDisk::Asked | OnDisk::Failed(_)) => ("", ""),
+    };
+    format!("{colour}{}{RESET}", fit(shown, OUTCOME))
 }
 
 fn in_crm(row: &Row, now: Duration) -> String {

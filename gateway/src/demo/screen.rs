@@ -53,8 +53,12 @@ pub(super) fn screen(
     // Clearing the rest of a line that fills the last column would take that away again.
     let width = size.columns.saturating_sub(1).clamp(WIDTH_MIN, WIDTH_MAX);
     let mut lines = header(places, ledger.weather(), phase, now, width);
-    let footer =
-        [format!("{DIM}{}{RESET}", "─".repeat(width)), sums(ledger, width), latencies(ledger, width)];
+    let footer = [
+        format!("{DIM}{}{RESET}", "─".repeat(width)),
+        sums(ledger, width),
+        replies(ledger, width),
+        latencies(ledger, width),
+    ];
     let room = size.rows.saturating_sub(lines.len() + footer.len());
     let newest: Vec<_> = ledger.newest().take(room).collect();
     lines.extend(newest.iter().rev().map(|line| rows::line(line, now, width)));
@@ -118,25 +122,48 @@ fn sums(ledger: &Ledger, width: usize) -> String {
     line
 }
 
+fn replies(ledger: &Ledger, width: usize) -> String {
+    let totals = ledger.totals();
+    let sums = format!(
+        "replies {} → on disk {} → at WhatsApp {} → delivered {} → read {}",
+        totals.replies, totals.queued, totals.accepted, totals.delivered, totals.read
+    );
+    let failed = match totals.failed {
+        0 => String::new(),
+        failed => format!("   {RED}failed {failed}{RESET}"),
+    };
+    format!(" {BOLD}{}{RESET}{failed}", cut(&sums, width.saturating_sub(1)))
+}
+
 fn latencies(ledger: &Ledger, width: usize) -> String {
     let quantiles = |histogram: &Histogram| match histogram.summary() {
         summary if summary.count == 0 => "–".to_owned(),
         summary => format!("p50 {}, p99 {}", time(summary.p50), time(summary.p99)),
     };
     let (on_disk, in_crm) = (quantiles(ledger.acknowledged()), quantiles(ledger.arrived()));
-    let mut line = format!(" on disk: {on_disk}   in CRM: {in_crm}");
-    if ledger.longest_held_up() > Duration::ZERO {
-        line.push_str(&format!("   through an outage: {} at most", time(ledger.longest_held_up())));
+    let mut line = cut(&format!(" on disk: {on_disk}   in CRM: {in_crm}"), width);
+    let (sent, longest) = (ledger.accepted(), ledger.longest_held_up());
+    for further in [
+        (sent.count() > 0).then(|| format!("   reply at WhatsApp: {}", quantiles(sent))),
+        (longest > Duration::ZERO).then(|| format!("   through an outage: {} at most", time(longest))),
+    ] {
+        // What has no room is left out whole.
+        let further = further.filter(|further| cells(&line) + cells(further) <= width);
+        line.push_str(&further.unwrap_or_default());
     }
-    format!("{DIM}{}{RESET}", cut(&line, width))
+    format!("{DIM}{line}{RESET}")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::prelude::*;
+    use simulate::Event;
+    use simulate::graph::Outcome;
 
     use super::*;
-    use crate::demo::ledger::tests::{answered, arrived, item, sent};
+    use crate::demo::ledger::tests::{answered, arrived, item, posting, queued, reply, sent, told};
 
     fn places() -> Places {
         Places {
@@ -178,7 +205,7 @@ mod tests {
         assert!(
             asked[8]
                 .trim_end()
-                .ends_with("How much?                                                  …           …"),
+                .ends_with("How much?                                                 …           …"),
             "{asked:?}"
         );
         answered(&mut ledger, &items, 200, ms(2));
@@ -188,11 +215,34 @@ mod tests {
         let done = shown(&ledger, ms(3_000), 110, 30);
         assert!(done[8].contains("Ada") && done[8].contains("How much?"), "{done:?}");
         assert!(done[8].contains("✓   2.0 ms  ✓   3.0 ms"), "{done:?}");
-        assert_eq!(done[28], " sent 1 → on disk 1 → in CRM 1   lost 0");
+        assert_eq!(done[27], " sent 1 → on disk 1 → in CRM 1   lost 0");
         // The titles end where their columns do.
         let end = |line: &str, part: &str| cells(&line[..line.find(part).unwrap() + part.len()]);
         assert_eq!(end(&done[7], "on disk"), end(&done[8], "2.0 ms"));
         assert_eq!(end(&done[7], "in CRM"), end(&done[8], "3.0 ms"));
+    }
+
+    #[test]
+    fn a_reply_is_followed_from_the_disk_to_the_customer_s_eyes() {
+        let ms = Duration::from_millis;
+        let mut ledger = Ledger::new();
+        let reply = reply(0);
+        ledger.take(&Event::Replying { reply: Arc::clone(&reply) }, ms(0));
+        let line = |ledger: &Ledger| shown(ledger, ms(3_000), 110, 30)[8].trim_end().to_owned();
+        assert!(line(&ledger).ends_with('…'), "{}", line(&ledger));
+        queued(&mut ledger, &reply, "o-1", ms(2));
+        assert!(line(&ledger).ends_with("✓   2.0 ms  queued"), "{}", line(&ledger));
+        ledger.posting(&posting("o-1", Outcome::Accepted), ms(7));
+        assert!(line(&ledger).ends_with("✓   2.0 ms  accepted"), "{}", line(&ledger));
+        for (word, shown) in [("sent", "✓ sent"), ("delivered", "✓✓ delivered"), ("read", "✓✓ read")]
+        {
+            told(&mut ledger, "o-1", word, ms(90));
+            assert!(line(&ledger).ends_with(&format!("✓   2.0 ms  {shown}")), "{}", line(&ledger));
+        }
+        assert!(line(&ledger).contains("Ada") && line(&ledger).contains("reply At 9."), "{}", line(&ledger));
+        let screen = shown(&ledger, ms(3_000), 110, 30);
+        assert_eq!(screen[28], " replies 1 → on disk 1 → at WhatsApp 1 → delivered 1 → read 1");
+        assert!(screen[29].contains("reply at WhatsApp: p50 7.0 ms"), "{}", screen[29]);
     }
 
     #[test]
@@ -224,6 +274,10 @@ mod tests {
             let mut ledger = Ledger::new();
             for number in 1..=lines {
                 sent(&mut ledger, vec![item(&number.to_string(), number % 7, number / 7 + 1)], Duration::from_secs(9));
+                if number % 3 == 0 {
+                    let reply = reply(number as usize);
+                    ledger.take(&Event::Replying { reply }, Duration::from_secs(9));
+                }
             }
             let shown = shown(&ledger, Duration::from_secs(4_000), columns, rows);
             prop_assert_eq!(shown.len(), rows);

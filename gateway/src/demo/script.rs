@@ -17,6 +17,8 @@ pub(super) enum Act {
 const FIRST_OUTAGE: Duration = Duration::from_secs(8);
 const OUTAGE_EVERY: Duration = Duration::from_secs(40);
 const OUTAGE: Duration = Duration::from_secs(5);
+/// Before the end customers fall silent: a reply takes so long from their message until it is read.
+const LAST_WORDS: Duration = Duration::from_millis(2_500);
 /// A shorter run has no outage: there would be nothing else to see.
 const SHORTEST_WITH_OUTAGE: Duration = Duration::from_secs(10);
 
@@ -29,8 +31,8 @@ pub(super) fn script(run_for: Option<Duration>) -> Box<dyn Iterator<Item = (Dura
         })
     };
     let Some(run_for) = run_for else { return Box::new(outages(FIRST_OUTAGE, OUTAGE)) };
-    // What was sent last has to arrive too, before the time is over.
-    let last = run_for - (run_for / 5).min(Duration::from_secs(1));
+    // What was sent last has to be answered, and the answer read, before the time is over.
+    let last = run_for - (run_for / 3).min(LAST_WORDS);
     let end = [(last, Act::StopSending)];
     if run_for < SHORTEST_WITH_OUTAGE {
         return Box::new(end.into_iter());
@@ -52,7 +54,7 @@ mod tests {
 
     #[test]
     fn a_short_run_only_ends() {
-        assert_eq!(script(Some(3 * S)).collect::<Vec<_>>(), [(S * 12 / 5, Act::StopSending)]);
+        assert_eq!(script(Some(3 * S)).collect::<Vec<_>>(), [(2 * S, Act::StopSending)]);
         assert_eq!(script(Some(Duration::ZERO)).collect::<Vec<_>>(), [(Duration::ZERO, Act::StopSending)]);
     }
 
@@ -63,7 +65,7 @@ mod tests {
             assert!(acts.is_sorted_by_key(|(at, _)| *at), "{acts:?}");
             assert!(acts.len() >= 3 && acts.len() % 2 == 1, "{acts:?}");
             let (end, act) = acts[acts.len() - 1];
-            assert_eq!((end, act), ((seconds - 1) * S, Act::StopSending));
+            assert_eq!((end, act), (seconds * S - LAST_WORDS, Act::StopSending));
             for outage in acts[..acts.len() - 1].chunks(2) {
                 let [(from, Act::Unplug(lasts)), (to, Act::PlugIn)] = *outage else { panic!("{acts:?}") };
                 assert!(from + lasts == to && to + lasts <= end, "{acts:?}");

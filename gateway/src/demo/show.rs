@@ -1,8 +1,10 @@
 //! The ledger and how it reaches a person: a live screen, or lines.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use simulate::Event;
+use simulate::graph::Posting;
 
 use super::ledger::{Ledger, Line, Mood};
 use super::plain;
@@ -36,6 +38,21 @@ impl Show {
             None
         };
         Ok(Self { ledger: Ledger::new(), places, phase: Phase::Running, start: Instant::now(), terminal })
+    }
+
+    /// Shows what was posted to WhatsApp.
+    pub(super) fn posted(&mut self, told: Result<Arc<Posting>, u64>) -> anyhow::Result<()> {
+        let now = self.start.elapsed();
+        match told {
+            Ok(posting) => {
+                let lines = self.ledger.posting(&posting, now);
+                self.print(&lines)
+            }
+            Err(missed) => {
+                self.ledger.missed(missed);
+                Ok(())
+            }
+        }
     }
 
     pub(super) fn take(&mut self, told: Told) -> anyhow::Result<()> {
@@ -85,7 +102,8 @@ impl Show {
     }
 
     /// Gives the terminal back.
-    pub(super) fn end(self) -> Ledger {
-        self.ledger
+    pub(super) fn end(self) -> anyhow::Result<Ledger> {
+        self.print(&self.ledger.unfinished())?;
+        Ok(self.ledger)
     }
 }

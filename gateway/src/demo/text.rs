@@ -92,11 +92,14 @@ pub fn stopwatch(time: Duration) -> String {
     format!("{}:{:02}", time.as_secs() / 60, time.as_secs() % 60)
 }
 
-/// A number and its noun: `1 record`, `2 records`.
+/// A number and its noun: `1 record`, `2 records`, `2 replies`.
 #[must_use]
 pub fn count(number: u64, noun: &str) -> String {
-    let ending = if number == 1 { "" } else { "s" };
-    format!("{number} {noun}{ending}")
+    match noun.strip_suffix('y') {
+        _ if number == 1 => format!("{number} {noun}"),
+        Some(stem) => format!("{number} {stem}ies"),
+        None => format!("{number} {noun}s"),
+    }
 }
 
 #[cfg(test)]
@@ -120,6 +123,15 @@ mod tests {
         assert_eq!(cut("陳大文", 4), "陳…");
         assert_eq!(fit("陳", 4), "陳  ");
         assert_eq!(cut("x", 0), "");
+    }
+
+    #[test]
+    fn nouns_follow_their_numbers() {
+        for (number, noun, text) in
+            [(0, "record", "0 records"), (1, "reply", "1 reply"), (2, "reply", "2 replies")]
+        {
+            assert_eq!(count(number, noun), text);
+        }
     }
 
     #[test]

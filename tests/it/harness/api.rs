@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::{Client, Method, Response};
+use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::Value;
 
 use super::site::API_TOKEN;
@@ -27,6 +27,39 @@ impl Api {
     /// A request with the token, and its answer whatever it is.
     pub(crate) async fn ask(&self, method: Method, path: &str) -> reqwest::Result<Response> {
         self.http.request(method, format!("{}{path}", self.url)).bearer_auth(API_TOKEN).send().await
+    }
+
+    /// Posts JSON, under an `Idempotency-Key` where there is one; gives the answer's status and JSON.
+    pub(crate) async fn post(
+        &self,
+        path: &str,
+        key: Option<&str>,
+        body: &Value,
+    ) -> reqwest::Result<(u16, Value)> {
+        let mut request = self.http.post(format!("{}{path}", self.url));
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
+        }
+        json(request, body).await
+    }
+
+    /// Puts JSON; gives the answer's status and JSON.
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> (u16, Value) {
+        json(self.http.put(format!("{}{path}", self.url)), body).await.unwrap()
+    }
+
+    /// All records of a type that are in the log.
+    pub(crate) async fn records(&self, kind: &str) -> Vec<Value> {
+        let (mut found, mut after) = (Vec::new(), "0".to_owned());
+        loop {
+            let page = self.get(&format!("/v1/records?after={after}&limit=1000")).await;
+            let records = page["records"].as_array().unwrap();
+            if records.is_empty() {
+                return found;
+            }
+            found.extend(records.iter().filter(|record| record["type"] == kind).cloned());
+            page["next"].as_str().unwrap().clone_into(&mut after);
+        }
     }
 
     /// A request that shows this in `Authorization`, or nothing.
@@ -76,4 +109,11 @@ impl Api {
         });
         values.sum()
     }
+}
+
+async fn json(request: RequestBuilder, body: &Value) -> reqwest::Result<(u16, Value)> {
+    let request = request.bearer_auth(API_TOKEN).header("content-type", "application/json");
+    let answer = request.body(body.to_string()).send().await?;
+    let status = answer.status().as_u16();
+    Ok((status, serde_json::from_slice(&answer.bytes().await?).unwrap_or_default()))
 }

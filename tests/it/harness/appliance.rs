@@ -23,6 +23,8 @@ pub(crate) struct Appliance {
     spawned: Instant,
     /// What must not be in the log: texts and names that were sent.
     pub(crate) secret_words: BTreeSet<String>,
+    /// The `phone_number_id`s of the store.
+    numbers: Vec<String>,
 }
 
 impl Appliance {
@@ -60,6 +62,7 @@ impl Appliance {
             ready_after: Duration::ZERO,
             spawned,
             secret_words: BTreeSet::new(),
+            numbers: site.numbers.iter().map(|(id, _)| id.clone()).collect(),
         }
     }
 
@@ -127,6 +130,6 @@ impl Drop for Appliance {
             return;
         }
         self.log.finish();
-        self.log.assert_discreet(&self.secret_words);
+        self.log.assert_discreet(&self.secret_words, &self.numbers);
     }
 }

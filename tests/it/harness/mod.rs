@@ -3,9 +3,11 @@
 
 mod api;
 mod appliance;
+mod faketime;
 mod ledger;
 mod log;
 mod program;
+pub(crate) mod sending;
 mod site;
 mod tls;
 mod whatsapp;
@@ -14,9 +16,10 @@ use std::time::{Duration, Instant};
 
 pub(crate) use self::api::Api;
 pub(crate) use self::appliance::Appliance;
+pub(crate) use self::faketime::{Faketime, true_time};
 pub(crate) use self::ledger::Ledger;
 pub(crate) use self::program::{program, wagate};
-pub(crate) use self::site::{API_TOKEN, Site, VERIFY_TOKEN};
+pub(crate) use self::site::{API_TOKEN, Site, VERIFY_TOKEN, port};
 pub(crate) use self::tls::{accept_any, connect, peer_certificate};
 pub(crate) use self::whatsapp::{Load, Poster, secret, words};
 

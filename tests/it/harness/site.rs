@@ -30,6 +30,10 @@ pub(crate) struct Site {
     pub(crate) environment: Vec<(String, String)>,
     /// The numbers of the store.
     pub(crate) numbers: Vec<(String, String)>,
+    /// Lines for each of `[[numbers]]`, with `[numbers.limits]` as the last.
+    pub(crate) number_keys: String,
+    /// Further sections.
+    pub(crate) more: String,
 }
 
 impl Site {
@@ -55,6 +59,8 @@ impl Site {
             crm_url: None,
             environment: Vec::new(),
             numbers: vec![("106540352242922".into(), "+15550783881".into())],
+            number_keys: String::new(),
+            more: String::new(),
             folder,
         };
         site.put("verify_token", VERIFY_TOKEN.as_bytes());
@@ -94,6 +100,7 @@ impl Site {
     pub(crate) fn text(&self) -> String {
         let Self { store, webhook_port, api_port, store_keys, app_secret, tls, crm_keys, log_level, .. } =
             self;
+        let number_keys = &self.number_keys;
         let mut text = format!(
             r#"[store]
 path = "{}"
@@ -120,9 +127,11 @@ signing_secret = "file:crm_secret"
             text.push_str(&format!("[[crm.endpoints]]\nname = \"primary\"\nurl = \"{url}\"\n"));
         }
         for (id, phone) in &self.numbers {
-            text.push_str(&format!("[[numbers]]\nphone_number_id = \"{id}\"\nphone = \"{phone}\"\n"));
+            text.push_str(&format!(
+                "[[numbers]]\nphone_number_id = \"{id}\"\nphone = \"{phone}\"\n{number_keys}\n"
+            ));
         }
-        text
+        text + &self.more
     }
 
     pub(crate) fn webhook_url(&self) -> String {
@@ -133,7 +142,7 @@ signing_secret = "file:crm_secret"
 
 /// A port below those that the system gives to connections, so that no connection takes it while
 /// the program that listens there is dead.
-fn port() -> u16 {
+pub(crate) fn port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     const FIRST: u16 = 14_000;
     const COUNT: u16 = 16_000;

@@ -5,10 +5,6 @@
 pub(crate) struct Chance(u64);
 
 impl Chance {
-    pub(crate) const fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
     /// One that depends on nothing but what it is of: so that a history which is cut short keeps the rest of its chances.
     pub(crate) fn of(seed: u64, parts: &[u64]) -> Self {
         let mut chance = Self(seed);

@@ -1,10 +1,19 @@
 //! The outbox in a simulated world: random histories, and one file for each question.
-#![expect(clippy::cast_possible_wrap, reason = "small numbers of tests")]
+#![expect(clippy::unwrap_used, reason = "a helper's panic is the test's failure")]
+#![expect(clippy::print_stdout, reason = "figures that a run has found")]
+#![expect(clippy::wildcard_enum_match_arm, reason = "a simulation looks at few of them")]
 
 mod chance;
 mod checks;
 mod graph;
 mod history;
+mod journal;
+mod limits;
 mod random;
+mod refusals;
+mod script;
+mod size;
 mod table;
+mod uncertain;
+mod windows;
 mod world;

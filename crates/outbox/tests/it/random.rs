@@ -10,15 +10,21 @@ use crate::history::{Op, random, shrink};
 use crate::world::{Ask, Checked, DAY, NUMBERS, World};
 
 /// How long the histories go on, on a machine of any speed.
-const FOR: Duration = Duration::from_secs(20);
+const FOR: Duration = Duration::from_secs(25);
 const MOST: u64 = 4_000;
+const STORED_FOR: Duration = Duration::from_secs(15);
+const STORED_MOST: u64 = 200;
 
 /// What has failed once is tried each time.
 const SEEDS: &[u64] = &[];
 
-pub(crate) fn history(seed: u64, ops: &[Op]) -> Checked {
+fn history(seed: u64, ops: &[Op]) -> Checked {
+    within(|| World::new(seed), ops)
+}
+
+fn within(world: impl Fn() -> World, ops: &[Op]) -> Checked {
     let run = || {
-        let mut world = World::new(seed);
+        let mut world = world();
         for op in ops {
             world.run(op)?;
         }
@@ -32,6 +38,7 @@ pub(crate) fn history(seed: u64, ops: &[Op]) -> Checked {
 
 /// Everything is well for long enough: all that can go goes.
 fn quiet(world: &mut World) -> Checked {
+    world.disk.be_safe();
     world.crash(0, 0, 0)?;
     world.mood = Mood::Well;
     world.happens(0, fact(None, None, Says::UniqueLimit(None)));
@@ -39,7 +46,7 @@ fn quiet(world: &mut World) -> Checked {
     for number in NUMBERS {
         world.happens(0, fact(Some(number), None, Says::Throughput(80)));
     }
-    world.turn(vec![Ask::Resume])?;
+    world.turn(&[Ask::Resume])?;
     world.audit_every = 300;
     world.pass(36 * DAY)?;
     crate::checks::end(world)
@@ -51,7 +58,7 @@ fn fails(seed: u64, ops: &[Op]) -> bool {
 
 fn report(seed: u64, fault: &str) -> ! {
     let ops = shrink(random(seed), |ops| fails(seed, ops));
-    println!("THE LAST ONE");
+    println!("the shortest history that fails (WAGATE_TRACE=1 shows its calls):");
     let again = history(seed, &ops).err().unwrap_or_default();
     panic!("WAGATE_SEED={seed}: {fault}\nshorter: {again}\n{ops:#?}");
 }
@@ -74,6 +81,24 @@ fn nothing_is_exceeded_lost_or_sent_twice_in_any_history() {
         }
     }
     _ = std::panic::take_hook();
+    println!("{count} histories in {:?}", began.elapsed());
+}
+
+/// The same on the real store, whose power is cut at any operation of its disk.
+#[test]
+fn nothing_is_exceeded_lost_or_sent_twice_when_the_power_is_cut() {
+    let given: Option<u64> = std::env::var("WAGATE_SEED").ok().and_then(|seed| seed.parse().ok());
+    let began = Instant::now();
+    let mut count = 0;
+    for seed in given.map_or_else(|| (1..=STORED_MOST).collect::<Vec<u64>>(), |seed| vec![seed]) {
+        if let Err(fault) = within(|| World::stored(seed), &random(seed)) {
+            panic!("WAGATE_SEED={seed}: {fault}");
+        }
+        count += 1;
+        if began.elapsed() > STORED_FOR {
+            break;
+        }
+    }
     println!("{count} histories in {:?}", began.elapsed());
 }
 

@@ -7,7 +7,7 @@ use policy::sending::clock::BELIEVED_AHEAD_MS;
 use policy::sending::{Clock, Reading, Zone, class};
 use wagate_outbox::{
     Call, Called, Consent, Done, Draft, Enqueue, Fallback, Kind, Note, Number, Outbox, Queued, Resolution,
-    Settings, Unqueued,
+    Settings, TableError, Unqueued,
 };
 
 use crate::chance::Chance;
@@ -57,6 +57,15 @@ pub(crate) enum Ask {
     Resume,
     TakeCall(String, bool),
     EndCall(String, bool),
+}
+
+/// What a turn comes to.
+struct Decided {
+    done: Done,
+    more: bool,
+    queued: Vec<(Enqueue, Result<Queued, Unqueued>)>,
+    /// Whether each of what was asked holds.
+    said: Vec<bool>,
 }
 
 /// What an accepted call of the API was told: of its body, too.
@@ -133,14 +142,18 @@ pub(crate) fn settings(seed: u64) -> Vec<Settings> {
 
 impl World {
     pub(crate) fn new(seed: u64) -> Self {
-        Self::with(seed, settings(seed))
+        Self::on(Disk::default(), seed, settings(seed))
     }
 
-    pub(crate) fn with(seed: u64, variants: Vec<Settings>) -> Self {
+    /// On the store itself.
+    pub(crate) fn stored(seed: u64) -> Self {
+        Self::on(Disk::stored(seed), seed, settings(seed))
+    }
+
+    fn on(disk: Disk, seed: u64, variants: Vec<Settings>) -> Self {
         let begin = BEGIN + Chance::of(seed, &[3]).span(0, 30) * DAY / 10;
         let mut clock = Clock::start(None, Reading { wall_ms: begin, mono_ms: 0 }, BELIEVED_AHEAD_MS);
         let now = clock.now_ms(Reading { wall_ms: begin, mono_ms: 0 });
-        let disk = Disk::default();
         let (outbox, _) = Outbox::open(&disk, variants[0].clone(), now).unwrap();
         Self {
             seed,
@@ -218,7 +231,7 @@ impl World {
             Op::Enqueue { number: place, contact, priority, kind, expires, parts } => {
                 let call =
                     self.call(&number(place), *contact, Priority::ALL[*priority], *kind, *expires, *parts);
-                self.turn(vec![Ask::Queue(call)])
+                self.turn(&[Ask::Queue(call)])
             }
             // What was forgotten would be queued anew.
             Op::Repeat { .. } if self.forgets() => Ok(()),
@@ -230,16 +243,16 @@ impl World {
                 if *other_body {
                     call.body = [9; 16];
                 }
-                self.turn(vec![Ask::Queue(call)])
+                self.turn(&[Ask::Queue(call)])
             }
             Op::Cancel { pick } => match picked(self, *pick) {
-                Some(id) => self.turn(vec![Ask::Cancel(id)]),
+                Some(id) => self.turn(&[Ask::Cancel(id)]),
                 None => Ok(()),
             },
             Op::Resolve { pick, word } => {
                 let words = [Resolution::Sent, Resolution::Failed, Resolution::Resend];
                 match picked(self, *pick) {
-                    Some(id) => self.turn(vec![Ask::Resolve(id, words[*word])]),
+                    Some(id) => self.turn(&[Ask::Resolve(id, words[*word])]),
                     None => Ok(()),
                 }
             }
@@ -250,7 +263,7 @@ impl World {
                 self.happens(0, wrote);
                 self.pass(0)
             }
-            Op::Consent { contact, agreed } => self.turn(vec![Ask::Consent(*contact, *agreed)]),
+            Op::Consent { contact, agreed } => self.turn(&[Ask::Consent(*contact, *agreed)]),
             Op::Marketing { contact, stopped } => {
                 let says = Says::Marketing { aliases: Vec::new(), stopped: *stopped };
                 self.happens(0, fact(None, Some(*contact), says));
@@ -268,7 +281,7 @@ impl World {
                 self.happens(0, fact(None, None, Says::Account { usable: *usable, reason: String::new() }));
                 self.pass(0)
             }
-            Op::Resume => self.turn(vec![Ask::Resume]),
+            Op::Resume => self.turn(&[Ask::Resume]),
             Op::Pass { ms } => self.pass(*ms),
             Op::Jump { ms } => {
                 self.wall_off += ms;
@@ -285,9 +298,9 @@ impl World {
             }
             Op::Probe { number: place, unsent } => {
                 if self.open_probes.contains_key(NUMBERS[*place]) {
-                    self.turn(vec![Ask::EndCall(number(place), *unsent)])
+                    self.turn(&[Ask::EndCall(number(place), *unsent)])
                 } else {
-                    self.turn(vec![Ask::TakeCall(number(place), *unsent)])
+                    self.turn(&[Ask::TakeCall(number(place), *unsent)])
                 }
             }
             Op::Mood(mood) => {
@@ -367,7 +380,7 @@ impl World {
                 if at_once > 2_000 {
                     return Err(format!("a turn is due at once, for ever: at {now}, wake {:?}", self.wake));
                 }
-                self.turn(Vec::new())?;
+                self.turn(&[])?;
                 continue;
             }
             if self.true_ms >= end {
@@ -404,8 +417,54 @@ impl World {
         }
     }
 
+    fn decide(
+        &self,
+        unheard: &[(usize, Called)],
+        news: &[Fact],
+        asks: &[Ask],
+        now: i64,
+    ) -> Result<Decided, TableError> {
+        let mut queued = Vec::new();
+        let mut said = Vec::new();
+        let mut turn = self.outbox.turn(&self.disk, now);
+        turn.leapt(self.leapt);
+        for (_, called) in unheard {
+            turn.called(called.clone())?;
+        }
+        for fact in news {
+            turn.learn(fact.clone())?;
+        }
+        for ask in asks {
+            said.push(match ask {
+                Ask::Queue(call) => {
+                    queued.push((call.clone(), turn.enqueue(call.clone())?));
+                    true
+                }
+                Ask::Cancel(id) => turn.cancel(*id)?.is_ok(),
+                Ask::Resolve(id, word) => turn.resolve(*id, *word)?.is_ok(),
+                Ask::Consent(contact, agreed) => {
+                    let consent = Consent { at_ms: now, proof: "said so".to_owned() };
+                    turn.consent(*contact, agreed.then_some(&consent))?;
+                    true
+                }
+                Ask::Resume => {
+                    turn.resume()?;
+                    true
+                }
+                Ask::TakeCall(number, probe) => turn.take_call(number, *probe)?.is_ok(),
+                Ask::EndCall(number, unsent) => {
+                    turn.end_call(number, *unsent)?;
+                    true
+                }
+            });
+        }
+        let more = turn.advance()?;
+        let done = turn.finish()?;
+        Ok(Decided { done, more, queued, said })
+    }
+
     /// One turn: what has happened, and what is asked.
-    pub(crate) fn turn(&mut self, asks: Vec<Ask>) -> Checked {
+    pub(crate) fn turn(&mut self, asks: &[Ask]) -> Checked {
         self.due_events();
         let now = self.now();
         if now < self.last_now {
@@ -415,42 +474,10 @@ impl World {
         let known = usize::try_from(self.outbox.cursor().0).unwrap();
         let news: Vec<Fact> = self.journal[known..].to_vec();
         let unheard = std::mem::take(&mut self.unheard);
-        let mut queued = Vec::new();
-        let mut said = Vec::new();
-        let mut turn = self.outbox.turn(&self.disk, now);
-        turn.leapt(self.leapt);
-        for (_, called) in &unheard {
-            turn.called(called.clone()).unwrap();
-        }
-        for fact in &news {
-            turn.learn(fact.clone()).unwrap();
-        }
-        for ask in &asks {
-            said.push(match ask {
-                Ask::Queue(call) => {
-                    queued.push((call.clone(), turn.enqueue(call.clone()).unwrap()));
-                    true
-                }
-                Ask::Cancel(id) => turn.cancel(*id).unwrap().is_ok(),
-                Ask::Resolve(id, word) => turn.resolve(*id, *word).unwrap().is_ok(),
-                Ask::Consent(contact, agreed) => {
-                    let consent = Consent { at_ms: now, proof: "said so".to_owned() };
-                    turn.consent(*contact, agreed.then_some(consent)).unwrap();
-                    true
-                }
-                Ask::Resume => {
-                    turn.resume().unwrap();
-                    true
-                }
-                Ask::TakeCall(number, probe) => turn.take_call(number, *probe).unwrap().is_ok(),
-                Ask::EndCall(number, unsent) => {
-                    turn.end_call(number, *unsent).unwrap();
-                    true
-                }
-            });
-        }
-        let more = turn.advance().unwrap();
-        let done = turn.finish().unwrap();
+        let Ok(Decided { done, more, queued, said }) = self.decide(&unheard, &news, asks, now) else {
+            // The power is gone, and this program with it.
+            return self.crash(0, 0, 0);
+        };
         let fate = if done.changes.is_empty() { None } else { self.fate.take() };
         if matches!(fate, Some(Fate::Refused | Fate::Lost)) {
             if fate == Some(Fate::Lost) {
@@ -460,8 +487,13 @@ impl World {
             return Ok(());
         }
         let carried = fate.is_none() && !done.urgent && Chance::of(self.seed, &[5, self.turns]).once_in(2);
-        if !carried {
-            self.disk.apply(&done.changes);
+        let mut fate = fate;
+        if !carried && !done.changes.is_empty() && !self.disk.apply(&done.changes) {
+            self.disk.restart();
+            if !self.disk.holds(&done.changes) {
+                return self.crash(0, 0, 0);
+            }
+            fate = Some(Fate::Kept);
         }
         self.leapt = 0;
         let acknowledged = fate != Some(Fate::Kept);
@@ -680,14 +712,25 @@ impl World {
         self.true_ms += off;
         self.wall_off += jump;
         self.booted_ms = self.true_ms;
-        let last_known = Outbox::last_known_ms(&self.disk).unwrap();
-        self.clock = Clock::start(last_known, self.reading(), BELIEVED_AHEAD_MS);
-        self.last_now = last_known.unwrap_or(i64::MIN);
-        let now = self.now();
-        let variant = self.variants[settings].clone();
-        let (outbox, done) = Outbox::open(&self.disk, variant, now).unwrap();
-        self.outbox = outbox;
-        self.disk.apply(&done.changes);
+        self.disk.restart();
+        let (done, now) = loop {
+            let Ok(last_known) = Outbox::last_known_ms(&self.disk) else {
+                self.disk.restart();
+                continue;
+            };
+            self.clock = Clock::start(last_known, self.reading(), BELIEVED_AHEAD_MS);
+            self.last_now = last_known.unwrap_or(i64::MIN);
+            let now = self.now();
+            let variant = self.variants[settings].clone();
+            if let Ok((outbox, done)) = Outbox::open(&self.disk, variant, now) {
+                self.outbox = outbox;
+                if done.changes.is_empty() || self.disk.apply(&done.changes) {
+                    break (done, now);
+                }
+            }
+            // Once more, whether it was kept or not.
+            self.disk.restart();
+        };
         self.written(&done, &[], &[], now)?;
         self.outbox.commit(&done);
         self.wake = Some(now);
@@ -699,7 +742,9 @@ impl World {
 
     /// The table against itself, and the standings against what they were.
     pub(crate) fn audit(&mut self) -> Checked {
-        let audit = wagate_outbox::audit(&self.outbox, &self.disk).unwrap();
+        let Ok(audit) = wagate_outbox::audit(&self.outbox, &self.disk) else {
+            return self.crash(0, 0, 0);
+        };
         if let Some(fault) = audit.faults.first() {
             return Err(format!("audit: {fault}"));
         }

@@ -86,6 +86,10 @@ fn judge(shared: &Shared, headers: &HeaderMap, body: &[u8]) -> Result<Act, (u16,
     if act.takes() {
         for ((record, sequence), json) in records.iter().zip(&delivery.records) {
             let (first, complaint) = observed.take(record, *sequence, json, at);
+            if let Some(desk) = shared.desk.as_ref().filter(|_| first) {
+                // Before the journey is over, so that who sees its end sees the reply to come.
+                desk.read(record, at);
+            }
             let journeys = shared.journeys.as_ref().filter(|_| first);
             let after = journeys.and_then(|journeys| journeys.arrived(&record.id, at));
             shared.events.tell(|| Event::Arrived {
@@ -122,6 +126,7 @@ fn arrival(record: &Record<'_>, sequence: u64, first: bool, keep: Keep) -> Arriv
         contact_id: record.contact_id().map(str::to_owned),
         name: if shown { record.name() } else { None },
         text: if shown { record.summary() } else { None },
+        outbox_id: if shown { record.outbox_id() } else { None },
         first,
     }
 }

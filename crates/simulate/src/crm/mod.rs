@@ -1,19 +1,27 @@
-//! A small CRM that takes records, checks them strictly and misbehaves on demand.
+//! A small CRM that takes records, checks them strictly and misbehaves on demand; it may answer customers
+//! through the gateway.
 
 mod answer;
 pub mod behaviour;
+mod clerk;
+pub mod conversation;
 mod delivery;
+pub mod desk;
 pub mod door;
 pub mod observed;
 mod page;
+mod phrases;
 mod record;
 pub mod run;
 pub mod server;
 
 pub use answer::DELIVERY_BYTES_MAX;
 pub use behaviour::{Behaviour, chaos};
+pub use clerk::Answering;
+pub use conversation::Tick;
 pub use delivery::TIMESTAMP_TOLERANCE;
+pub use desk::{Reply, Written};
 pub use door::CannotListen;
-pub use observed::{Complaint, Keep, Observed, Seen, Totals, Wrong};
+pub use observed::{Complaint, Followed, Keep, Observed, Seen, Totals, Wrong};
 pub use run::{CrmReport, Line, run_crm};
 pub use server::{Crm, CrmOptions};

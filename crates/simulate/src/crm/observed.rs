@@ -4,18 +4,18 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::time::Instant;
 
+use model::Kind;
 use serde::Serialize;
 
+use super::conversation::{Conversation, Tick};
 use super::record::Record;
 
 /// Complaints kept word by word; further ones are only counted.
 pub const COMPLAINTS_MAX: usize = 1_000;
 /// Contacts whose conversation is kept; further ones are counted and checked, and not shown.
 pub const CONVERSATIONS_MAX: usize = 2_000;
-/// Lines kept of a conversation, the newest.
-pub const CONVERSATION_LINES_MAX: usize = 200;
-/// Bytes kept of a line's text.
-pub const LINE_BYTES_MAX: usize = 4_096;
+/// Messages of the store that are followed one by one, the first.
+pub const FOLLOWED_MAX: usize = 1 << 18;
 /// Records kept as they came, the newest.
 pub const RECORDS_MAX: usize = 1_000;
 /// Bytes that these may take.
@@ -86,18 +86,19 @@ pub struct Totals {
     pub lanes: u64,
 }
 
-/// One line of a conversation.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Line {
-    pub(crate) sequence: u64,
-    pub(crate) outbound: bool,
-    pub(crate) text: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Conversation {
-    pub(crate) name: Option<String>,
-    pub(crate) lines: VecDeque<Line>,
+/// What the CRM was told of one message that it sent through the gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Followed {
+    /// The record of its sending came.
+    pub recorded: bool,
+    /// The status of this word came, and so on.
+    pub sent: bool,
+    /// It is on the customer's phone.
+    pub delivered: bool,
+    /// The customer has seen it.
+    pub read: bool,
+    /// It won't get there.
+    pub failed: bool,
 }
 
 /// Everything that the CRM has seen.
@@ -112,6 +113,9 @@ pub struct Observed {
     lanes: HashMap<Box<str>, u64>,
     wrong: BTreeMap<Wrong, u64>,
     complaints: Vec<Complaint>,
+    /// By outbox id.
+    followed: HashMap<Box<str>, Followed>,
+    recorded: u64,
     pub(crate) conversations: BTreeMap<String, Conversation>,
     pub(crate) newest: VecDeque<Box<str>>,
     newest_bytes: usize,
@@ -157,6 +161,18 @@ impl Observed {
         ids.into_iter().filter(|id| self.seen(source, id).is_none()).collect()
     }
 
+    /// What came of a message that was sent through the gateway, by its outbox id.
+    #[must_use]
+    pub fn followed(&self, outbox_id: &str) -> Followed {
+        self.followed.get(outbox_id).copied().unwrap_or_default()
+    }
+
+    /// How many records of a sending (`wagate.message.sent.v1`) were taken.
+    #[must_use]
+    pub const fn recorded(&self) -> u64 {
+        self.recorded
+    }
+
     pub(crate) fn delivery(&mut self, refused: bool) {
         self.totals.deliveries += 1;
         self.totals.refused += u64::from(refused);
@@ -184,6 +200,7 @@ impl Observed {
         self.seen.insert(key, Seen { first_at: at, sequence, times: 1 });
         let complaint = self.in_order(record, sequence);
         if self.keep == Keep::Everything {
+            self.follow(record);
             self.show(record, sequence, json);
         }
         (true, complaint)
@@ -213,6 +230,26 @@ impl Observed {
         complaint
     }
 
+    fn follow(&mut self, record: &Record<'_>) {
+        let Some(outbox_id) = record.outbox_id() else { return };
+        if !self.followed.contains_key(&*outbox_id) && self.followed.len() >= FOLLOWED_MAX {
+            return;
+        }
+        let followed = self.followed.entry(outbox_id.into()).or_default();
+        if Kind::from_event_type(&record.kind) == Some(Kind::MessageSent) {
+            followed.recorded = true;
+            self.recorded += 1;
+            return;
+        }
+        match record.summary().as_deref().and_then(Tick::of) {
+            Some(Tick::Sent) => followed.sent = true,
+            Some(Tick::Delivered) => followed.delivered = true,
+            Some(Tick::Read) => followed.read = true,
+            Some(Tick::Failed) => followed.failed = true,
+            Some(Tick::Accepted) | None => {}
+        }
+    }
+
     fn show(&mut self, record: &Record<'_>, sequence: u64, json: &str) {
         self.newest_bytes += json.len();
         self.newest.push_back(json.into());
@@ -224,26 +261,8 @@ impl Observed {
         if !self.conversations.contains_key(lane) && self.conversations.len() >= CONVERSATIONS_MAX {
             return;
         }
-        let conversation = self.conversations.entry(lane.to_owned()).or_default();
-        if let Some(mut name) = record.name() {
-            cut(&mut name);
-            conversation.name = Some(name);
-        }
-        let mut text = record.summary().unwrap_or_else(|| format!("[{}]", record.kind));
-        cut(&mut text);
-        let line = Line { sequence, outbound: record.is_outbound(), text };
-        let place = conversation.lines.partition_point(|other| other.sequence < sequence);
-        conversation.lines.insert(place, line);
-        if conversation.lines.len() > CONVERSATION_LINES_MAX {
-            conversation.lines.pop_front();
-        }
+        self.conversations.entry(lane.to_owned()).or_default().take(record, sequence);
     }
-}
-
-/// Shortens what is shown to [`LINE_BYTES_MAX`].
-fn cut(text: &mut String) {
-    let end = (0..=LINE_BYTES_MAX.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
-    text.truncate(end.unwrap_or_default());
 }
 
 fn fingerprint(source: &str, id: &str) -> u64 {
@@ -256,6 +275,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::crm::conversation::tests::{sent, status};
+    use crate::crm::conversation::{CONVERSATION_LINES_MAX, LINE_BYTES_MAX};
 
     fn record(sequence: u64, id: &str, contact: Option<&str>, replayed: bool) -> String {
         json!({
@@ -334,6 +355,18 @@ mod tests {
         assert_eq!(conversation.lines.len(), CONVERSATION_LINES_MAX);
         assert_eq!(conversation.lines[0].sequence, 1_100 - CONVERSATION_LINES_MAX as u64 + 1);
         assert_eq!(conversation.lines[0].text.len(), LINE_BYTES_MAX);
+    }
+
+    #[test]
+    fn what_the_store_sent_is_followed_by_its_outbox_id() {
+        let ours = Some("o-1");
+        let records =
+            [status(1, "sent", ours), sent(2), status(3, "read", ours), status(4, "failed", None), sent(2)];
+        let (observed, wrong) = wrongs(&records);
+        assert_eq!(wrong, []);
+        let followed = Followed { recorded: true, sent: true, read: true, ..Followed::default() };
+        assert_eq!((observed.followed("o-1"), observed.recorded()), (followed, 1));
+        assert_eq!(observed.followed("o-2"), Followed::default());
     }
 
     #[test]

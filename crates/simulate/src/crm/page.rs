@@ -1,9 +1,11 @@
 //! What a person sees in a browser, and a program as JSON.
 
+use std::collections::VecDeque;
 use std::fmt::{self, Display, Write};
 
 use serde_json::json;
 
+use super::conversation::{Line, Tick};
 use super::observed::Observed;
 
 /// Forbids everything but the style that stands in the page.
@@ -25,6 +27,7 @@ section{background:#fff;border-radius:10px;padding:1em;box-shadow:0 1px 3px #000
 h2{font-size:1em;margin:0 0 .6em}small{color:#777;font-weight:normal}
 p.in,p.out{margin:.25em 0;padding:.35em .7em;border-radius:10px;width:fit-content;max-width:85%;overflow-wrap:anywhere}
 p.in{background:#eee}p.out{background:#d6f0df;margin-left:auto}
+p small{display:block;text-align:right;font-size:.75em}.read{color:#0b76b7}.failed{color:#b3261e}
 </style></head><body>"#;
 
 /// The conversations as a page.
@@ -49,8 +52,7 @@ fn write_page(page: &mut String, observed: &Observed) -> fmt::Result {
         write!(page, "<p class=\"bad\">{}</p>", Escaped(&complaint.detail))?;
     }
     page.push_str("<main>");
-    let newest =
-        |lines: &std::collections::VecDeque<super::observed::Line>| lines.back().map(|line| line.sequence);
+    let newest = |lines: &VecDeque<Line>| lines.back().map(|line| line.sequence);
     let mut conversations: Vec<_> = observed.conversations.iter().collect();
     conversations.sort_by_key(|(_, conversation)| std::cmp::Reverse(newest(&conversation.lines)));
     for (lane, conversation) in conversations.into_iter().take(SHOWN_MAX) {
@@ -59,7 +61,16 @@ fn write_page(page: &mut String, observed: &Observed) -> fmt::Result {
         let skipped = conversation.lines.len().saturating_sub(LINES_SHOWN_MAX);
         for line in conversation.lines.iter().skip(skipped) {
             let side = if line.outbound { "out" } else { "in" };
-            write!(page, "<p class=\"{side}\" dir=\"auto\">{}</p>", Escaped(&line.text))?;
+            write!(page, "<p class=\"{side}\" dir=\"auto\">{}", Escaped(&line.text))?;
+            if let Some(tick) = line.tick {
+                let class = match tick {
+                    Tick::Read => " class=\"read\"",
+                    Tick::Failed => " class=\"failed\"",
+                    Tick::Accepted | Tick::Sent | Tick::Delivered => "",
+                };
+                write!(page, "<small{class} dir=\"ltr\">{}</small>", tick.shown())?;
+            }
+            page.push_str("</p>");
         }
         page.push_str("</section>");
     }
@@ -120,6 +131,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
+    use crate::crm::conversation::tests::{sent, status};
     use crate::crm::observed::{Keep, Wrong};
     use crate::crm::record::Record;
 
@@ -146,6 +158,21 @@ mod tests {
         assert_eq!(page.matches("&lt;script&gt;alert(&#39;1&#39;)").count(), 4, "{page}");
         assert!(serde_json::from_str::<serde_json::Value>(&records(&seen)).is_ok());
         assert!(serde_json::from_str::<serde_json::Value>(&observed(&seen)).is_ok());
+    }
+
+    #[test]
+    fn a_reply_stands_on_its_side_and_says_how_far_it_got() {
+        let mut seen = Observed::new(Keep::Everything);
+        for (json, shown) in [
+            (sent(2), "<p class=\"out\" dir=\"auto\">At 9.<small dir=\"ltr\">accepted</small></p>"),
+            (status(3, "delivered", Some("o-1")), "At 9.<small dir=\"ltr\">✓✓ delivered</small></p>"),
+            (status(4, "read", Some("o-1")), "At 9.<small class=\"read\" dir=\"ltr\">✓✓ read</small></p>"),
+        ] {
+            let (record, sequence) = Record::parse(&json).unwrap();
+            seen.take(&record, sequence, &json, Instant::now());
+            let page = page(&seen);
+            assert!(page.contains(shown) && page.matches("<p class=\"out\"").count() == 1, "{page}");
+        }
     }
 
     #[test]

@@ -49,6 +49,19 @@ struct Contact<'a> {
     name: Option<&'a RawValue>,
     #[serde(borrow)]
     phone: Option<&'a RawValue>,
+    #[serde(borrow)]
+    user_id: Option<&'a RawValue>,
+}
+
+/// The names in `data.message` and `data.status`.
+#[derive(Deserialize)]
+struct Names<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    message_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    outbox_id: Option<&'a RawValue>,
 }
 
 impl<'a> Record<'a> {
@@ -125,6 +138,34 @@ impl<'a> Record<'a> {
         [contact.name, contact.phone].into_iter().flatten().find_map(text)
     }
 
+    /// What the contact is written to by: the phone, or else the user id.
+    pub(crate) fn address(&self) -> Option<String> {
+        let contact = self.data.contact.as_ref()?;
+        [contact.phone, contact.user_id].into_iter().flatten().find_map(text)
+    }
+
+    /// The outbox id of the store's message that it is about, where it was sent through the gateway.
+    pub(crate) fn outbox_id(&self) -> Option<String> {
+        match Kind::from_event_type(&self.kind)? {
+            Kind::MessageSent => Some(self.id.clone().into_owned()),
+            Kind::MessageStatus => text(names(self.data.status?)?.outbox_id?),
+            Kind::MessageReceived
+            | Kind::MessageEcho
+            | Kind::AccountEvent
+            | Kind::Unknown
+            | Kind::MessageUnread => None,
+        }
+    }
+
+    /// WhatsApp's name of the message that it is or is about.
+    pub(crate) fn message_id(&self) -> Option<String> {
+        match (self.data.message, self.data.status) {
+            (Some(message), _) => text(names(message)?.id?),
+            (None, Some(status)) => text(names(status)?.message_id?),
+            (None, None) => None,
+        }
+    }
+
     /// What to show of it in a line.
     pub(crate) fn summary(&self) -> Option<String> {
         #[derive(Deserialize)]
@@ -154,6 +195,10 @@ impl<'a> Record<'a> {
             Some(Kind::MessageSent | Kind::MessageEcho | Kind::MessageStatus)
         )
     }
+}
+
+fn names(raw: &RawValue) -> Option<Names<'_>> {
+    serde_json::from_str(raw.get()).ok()
 }
 
 /// A JSON string; `None` for anything else, and for what isn't Unicode (a lone surrogate).
@@ -209,6 +254,8 @@ mod tests {
         assert_eq!((sequence, record.lane(), record.is_replayed()), (1234, "c-01", false));
         assert_eq!(record.name().as_deref(), Some("+12125550100"));
         assert_eq!(record.summary().as_deref(), Some("Hi \"you\""));
+        assert_eq!(record.address().as_deref(), Some("+12125550100"));
+        assert_eq!((record.message_id().as_deref(), record.outbox_id()), (Some("wamid.A"), None));
     }
 
     #[test]

@@ -10,7 +10,9 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::behaviour::{Act, Behaviour};
+use super::clerk::{Answering, Clerk};
 use super::delivery::{Checks, TIMESTAMP_TOLERANCE};
+use super::desk::{Desk, Written};
 use super::door::{CannotListen, address_of, listen, take_commands, take_deliveries};
 use super::observed::{Complaint, Keep, Observed, Totals};
 use crate::Journeys;
@@ -31,6 +33,8 @@ pub struct CrmOptions {
     pub keep: Keep,
     /// Notes every record's first arrival there.
     pub journeys: Option<Arc<Journeys>>,
+    /// Answers customers through the gateway; by default nobody is answered.
+    pub answering: Option<Answering>,
 }
 
 impl CrmOptions {
@@ -44,6 +48,7 @@ impl CrmOptions {
             tolerance: Some(TIMESTAMP_TOLERANCE),
             keep: Keep::Everything,
             journeys: None,
+            answering: None,
         }
     }
 }
@@ -71,6 +76,7 @@ pub(crate) struct Shared {
     pub(crate) events: Events,
     pub(crate) keep: Keep,
     pub(crate) journeys: Option<Arc<Journeys>>,
+    pub(crate) desk: Option<Arc<Desk>>,
 }
 
 /// The behaviour, and how often it has changed.
@@ -86,6 +92,10 @@ impl Crm {
     /// # Errors
     /// When a port isn't free or not ours to take.
     pub fn start(options: CrmOptions) -> Result<Self, CannotListen> {
+        let writing = options.answering.map(|answering| {
+            let (desk, waiting) = Desk::new();
+            (answering, Arc::new(desk), waiting)
+        });
         let shared = Arc::new(Shared {
             checks: Checks { secrets: options.signing_secrets, tolerance: options.tolerance },
             observed: Mutex::new(Observed::new(options.keep)),
@@ -97,6 +107,7 @@ impl Crm {
             events: Events::default(),
             keep: options.keep,
             journeys: options.journeys,
+            desk: writing.as_ref().map(|(_, desk, _)| Arc::clone(desk)),
         });
         let mut tasks = JoinSet::new();
         let listener = listen(options.listen)?;
@@ -107,6 +118,10 @@ impl Crm {
             let listener = listen(wanted)?;
             control = Some(address_of(&listener, wanted)?);
             tasks.spawn(take_commands(Arc::clone(&shared), listener));
+        }
+        if let Some((answering, desk, waiting)) = writing {
+            let clerk = Clerk { shared: Arc::clone(&shared), desk, answering, waiting, connection: None };
+            tasks.spawn(clerk.work());
         }
         Ok(Self { shared, address, control, _tasks: tasks })
     }
@@ -163,6 +178,18 @@ impl Crm {
     #[must_use]
     pub fn complaints(&self) -> Vec<Complaint> {
         self.look(|observed| observed.complaints().to_vec())
+    }
+
+    /// The book of its replies, in the order in which customers asked.
+    #[must_use]
+    pub fn written(&self) -> Vec<Written> {
+        self.shared.desk.as_ref().map(|desk| desk.written()).unwrap_or_default()
+    }
+
+    /// How many replies the gateway has queued, and whether none is still to be written.
+    #[must_use]
+    pub fn replies(&self) -> (usize, bool) {
+        self.shared.desk.as_ref().map_or((0, true), |desk| desk.state())
     }
 
     /// Those of `ids` whose record hasn't arrived.

@@ -80,7 +80,13 @@ impl Graph {
     pub fn start(settings: GraphSettings) -> Result<Self, CannotListen> {
         let listener = listen(settings.listen)?;
         let address = address_of(&listener, settings.listen)?;
-        let sender = settings.webhooks.as_ref().map(|webhooks| Sender::new(webhooks.sender.clone()));
+        let sender = settings.webhooks.as_ref().map(|webhooks| {
+            let sender = Sender::new(webhooks.sender.clone());
+            match &webhooks.journeys {
+                Some(journeys) => sender.with_journeys(Arc::clone(journeys)),
+                None => sender,
+            }
+        });
         let constants = Constants {
             numbers: settings.numbers.clone(),
             throughput: settings.throughput,
@@ -211,12 +217,18 @@ impl Graph {
         Ended { observed: self.shared.observed(), webhooks }
     }
 
+    /// Whether no status waits and all webhooks were acknowledged.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.shared.is_settled()
+    }
+
     /// Waits until no status waits and all webhooks were acknowledged, for `most` at most; tells whether
     /// it came to that.
     pub async fn settle(&self, most: Duration) -> bool {
         const LOOK_EVERY: Duration = Duration::from_millis(5);
         let settled = async {
-            while !self.shared.is_settled() {
+            while !self.is_settled() {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         };

@@ -7,6 +7,7 @@ use model::signature::hub::AppSecret;
 
 use super::behaviour::{Behaviour, Statuses};
 use super::clock::{Clock, Days, SystemClock};
+use crate::Journeys;
 use crate::whatsapp::{PayloadOptions, SenderOptions};
 
 /// What Meta allows a number by default, in messages a second.
@@ -79,12 +80,14 @@ pub struct Webhooks {
     pub app_secret: AppSecret,
     /// Over how many connections, at least one; statuses of one person go over one of them.
     pub connections: u32,
+    /// Notes every status' first sending there.
+    pub journeys: Option<Arc<Journeys>>,
 }
 
 impl Webhooks {
     /// Over four connections.
     #[must_use]
     pub const fn new(sender: SenderOptions, app_secret: AppSecret) -> Self {
-        Self { sender, app_secret, connections: 4 }
+        Self { sender, app_secret, connections: 4, journeys: None }
     }
 }

@@ -107,7 +107,8 @@ type Driver = http1::Connection<TokioIo<Box<dyn Stream>>, Full<Bytes>>;
 /// costs no switching between tasks.
 pub(crate) struct Connection {
     requests: http1::SendRequest<Full<Bytes>>,
-    driver: Pin<Box<Driver>>,
+    /// None once the connection has ended: what it didn't send is given up when it is dropped.
+    driver: Option<Pin<Box<Driver>>>,
 }
 
 impl Connection {
@@ -127,7 +128,7 @@ impl Connection {
         };
         let (requests, driver) =
             tokio::time::timeout(timeout, opening).await.map_err(|_| Failure::Timeout(timeout))??;
-        Ok(Self { requests, driver: Box::pin(driver) })
+        Ok(Self { requests, driver: Some(Box::pin(driver)) })
     }
 
     /// Sends a request and reads the whole answer. After a failure the connection is of no use.
@@ -145,11 +146,14 @@ impl Connection {
         };
         let driven = async {
             tokio::pin!(exchange);
-            tokio::select! {
-                biased;
-                answer = &mut exchange => return answer,
-                _ = driver.as_mut() => {}
+            if let Some(open) = driver {
+                tokio::select! {
+                    biased;
+                    answer = &mut exchange => return answer,
+                    _ = open.as_mut() => {}
+                }
             }
+            *driver = None;
             // The connection has ended; what came before its end still counts.
             exchange.await
         };

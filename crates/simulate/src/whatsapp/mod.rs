@@ -10,7 +10,7 @@ pub mod run;
 pub mod schedule;
 pub mod sender;
 pub mod supply;
-mod text;
+pub(crate) mod text;
 mod tls;
 
 pub use connection::{BadUrl, Failure, Target};

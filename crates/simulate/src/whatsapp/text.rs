@@ -1,11 +1,15 @@
-//! What customers of a shop write, and who they are.
+//! What customers of a shop write, who they are, and what the shop answers them.
 
-/// A language: names of people who speak it, and what they ask a shop.
+/// A language: names of people who speak it, what they ask a shop, and what it answers.
 pub(crate) struct Language {
     /// ISO 3166 code that their business-scoped user ids start with.
     pub(crate) country: &'static str,
     pub(crate) names: &'static [&'static str],
     pub(crate) questions: &'static [&'static str],
+    /// To each of the questions, in the same order; empty where nobody waits for one.
+    pub(crate) answers: &'static [&'static str],
+    /// To pictures, choices and places.
+    pub(crate) otherwise: &'static str,
 }
 
 /// The languages by how often they occur; the first is the most common.
@@ -30,6 +34,22 @@ pub(crate) const LANGUAGES: &[Language] = &[
             "I'm looking for a birthday present for my daughter, she turns nine and loves dinosaurs. My budget is \
              about 40 dollars. What would you recommend, and could you wrap it?",
         ],
+        answers: &[
+            "It's $799, and there are three colours.",
+            "Yes, there are two left. Shall I put one aside for you?",
+            "At 9 this evening.",
+            "Yes, in blue there is S, M and L.",
+            "Hello! Yes, it's ready from 2 o'clock.",
+            "",
+            "I'm sorry. It's with the courier, who should be with you before noon tomorrow.",
+            "We do, between 10 and 4.",
+            "Yes, by card or in cash.",
+            "Yes, its seams are sealed and it has a hood.",
+            "",
+            "I'm sorry to hear that. Bring it in with the receipt: the warranty pays for the repair.",
+            "There is a kit to dig out a dinosaur for $35, and we'd gladly wrap it.",
+        ],
+        otherwise: "Thank you, we'll see to it right away.",
     },
     Language {
         country: "HK",
@@ -44,6 +64,17 @@ pub(crate) const LANGUAGES: &[Language] = &[
             "How much is the rice cooker? 有冇現貨?",
             "你好,我上個月喺你哋度買咗部咖啡機,而家一開就漏水。單據仲喺度,請問可唔可以保養維修?定係要我自己寄返去?",
         ],
+        answers: &[
+            "$268,買兩件有九折。",
+            "今晚九點收工。",
+            "仲有貨,幫你留起兩件先。",
+            "可以,沙田後日送到。",
+            "",
+            "到咗喇,隨時可以嚟攞。",
+            "$498,有現貨。",
+            "可以保養㗎,帶埋單據嚟門市就得。",
+        ],
+        otherwise: "收到,我哋即刻跟進。",
     },
     Language {
         country: "MX",
@@ -57,6 +88,15 @@ pub(crate) const LANGUAGES: &[Language] = &[
             "Hola, compré una cafetera el mes pasado y ahora gotea por abajo. Todavía tengo el recibo. ¿La pueden \
              reparar con la garantía o tengo que enviarla yo?",
         ],
+        answers: &[
+            "Cuesta 16,999 pesos y lo hay en tres colores.",
+            "Sí, llega en dos días.",
+            "Buenas tardes. Hoy cerramos a las 9.",
+            "Claro que sí, se lo aparto hasta mañana.",
+            "",
+            "Lo siento mucho. Tráigala con el recibo: la garantía cubre la reparación.",
+        ],
+        otherwise: "Gracias, lo vemos enseguida.",
     },
     Language {
         country: "BR",
@@ -67,6 +107,13 @@ pub(crate) const LANGUAGES: &[Language] = &[
             "Não recebi o código de rastreamento ainda",
             "Obrigada! \u{2764}\u{fe0f}",
         ],
+        answers: &[
+            "R$ 349,90, em até três vezes.",
+            "Temos sim, em preto e em branco.",
+            "Desculpe! O código acabou de sair por e-mail.",
+            "",
+        ],
+        otherwise: "Recebido! Já vamos ver.",
     },
     Language {
         country: "DE",
@@ -77,6 +124,13 @@ pub(crate) const LANGUAGES: &[Language] = &[
             "Könnten Sie mir das bis Samstag zurücklegen?",
             "Schönen Dank, bis morgen!",
         ],
+        answers: &[
+            "Der kostet 749 Euro, die Lieferung ist dabei.",
+            "Ja, in Größe 42 ist noch etwas da.",
+            "Gern, es liegt bis Samstag für Sie bereit.",
+            "",
+        ],
+        otherwise: "Vielen Dank, wir kümmern uns gleich darum.",
     },
     Language {
         country: "IN",
@@ -87,16 +141,22 @@ pub(crate) const LANGUAGES: &[Language] = &[
             "Price kya hai bhaiya?",
             "धन्यवाद \u{1f64f}",
         ],
+        answers: &["इसकी कीमत ₹1,499 है।", "जी हाँ, आज शाम तक पहुँच जाएगा।", "₹1,499 hai, aaj hi le jaiye.", ""],
+        otherwise: "धन्यवाद, हम अभी देखते हैं।",
     },
     Language {
         country: "AE",
         names: &["محمد علي", "فاطمة الزهراء"],
         questions: &["كم سعر هذا؟", "هل يوجد توصيل اليوم؟", "شكرا جزيلا"],
+        answers: &["سعره ١٤٩ درهمًا.", "نعم، قبل التاسعة مساءً.", ""],
+        otherwise: "شكرًا لك، سنتابع الأمر حالًا.",
     },
     Language {
         country: "JP",
         names: &["田中 花子", "佐藤 健"],
         questions: &["これはいくらですか?", "在庫はありますか?", "ありがとうございます!"],
+        answers: &["税込みで3,980円です。", "はい、ございます。お取り置きしましょうか?", ""],
+        otherwise: "ありがとうございます。すぐに確認いたします。",
     },
 ];
 
@@ -155,6 +215,15 @@ mod tests {
         json.push('"');
         assert_eq!(json, r#""\u00e4\u00f6\u00e5 a\/b \"q\" \\ \u000a \ud83d\udc4d""#);
         assert_eq!(serde_json::from_str::<String>(&json).unwrap(), "äöå a/b \"q\" \\ \n \u{1f44d}");
+    }
+
+    #[test]
+    fn every_question_has_an_answer_or_needs_none() {
+        for language in LANGUAGES {
+            assert_eq!(language.questions.len(), language.answers.len(), "{}", language.country);
+            let unanswered = language.answers.iter().filter(|answer| answer.is_empty()).count();
+            assert!((1..=2).contains(&unanswered), "{}: thanks need no answer", language.country);
+        }
     }
 
     #[test]

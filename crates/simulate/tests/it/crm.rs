@@ -31,7 +31,7 @@ fn signed_crm() -> Crm {
     .unwrap()
 }
 
-fn record(sequence: u64, contact: &str) -> Value {
+pub(crate) fn record(sequence: u64, contact: &str) -> Value {
     json!({
         "specversion": "1.0", "id": format!("wamid.{sequence}"), "source": "/wagate/1",
         "type": "wagate.message.received.v1", "time": "2026-11-20T22:43:15Z",
@@ -87,7 +87,7 @@ fn complained(crm: &Crm, wrong: Wrong) -> u64 {
     crm.look(|observed| observed.count(wrong))
 }
 
-async fn status(crm: &Crm, records: &Value) -> u16 {
+pub(crate) async fn status(crm: &Crm, records: &Value) -> u16 {
     ask(crm.address(), delivery(records)).await.unwrap().status().as_u16()
 }
 

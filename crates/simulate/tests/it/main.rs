@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper's panic is the test's failure")]
 
+mod answers;
 mod crm;
 mod gateway;
 mod graph;

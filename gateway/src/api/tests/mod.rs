@@ -8,6 +8,7 @@ mod rest;
 mod routes;
 mod uploads;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 
 use axum::Router;
@@ -40,6 +41,8 @@ struct World {
     service: TowerToHyperService<Router>,
     sending: Sending,
     outbox: Fake,
+    /// Facts so far.
+    learned: AtomicU64,
     store: Arc<Store>,
     _folder: tempfile::TempDir,
 }
@@ -109,7 +112,7 @@ impl World {
             stopped: watch::Sender::new(false).subscribe(),
         };
         let service = TowerToHyperService::new(super::router(side));
-        Self { service, sending, outbox, store, _folder: folder }
+        Self { service, sending, outbox, learned: AtomicU64::new(0), store, _folder: folder }
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {
@@ -156,7 +159,8 @@ impl World {
 
     async fn learn(&self, number: &str, contact: Option<u128>, at_ms: i64, says: Says) {
         let number = Some(number.to_owned());
-        let fact = Fact { sequence: Sequence(1), at: Some(WallTime(at_ms)), number, contact, says };
+        let sequence = Sequence(1 + self.learned.fetch_add(1, Ordering::Relaxed));
+        let fact = Fact { sequence, at: Some(WallTime(at_ms)), number, contact, says };
         self.sending.ask(move |turn| turn.learn(fact)).await.unwrap();
     }
 

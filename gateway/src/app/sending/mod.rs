@@ -7,6 +7,7 @@
 mod calls;
 #[cfg(test)]
 pub(crate) mod fake;
+mod leaps;
 mod metrics;
 mod notes;
 mod routes;

@@ -53,8 +53,8 @@ pub(crate) fn serves(endpoint: &WhatsAppEndpoint, number: &str) -> bool {
 }
 
 fn endpoint(endpoint: &WhatsAppEndpoint) -> anyhow::Result<GraphEndpoint> {
-    let header = endpoint.header.as_ref().map(|header| header.as_str());
-    let token = endpoint.token.as_ref().map(|token| token.expose());
+    let header = endpoint.header.as_ref().map(reqwest::header::HeaderName::as_str);
+    let token = endpoint.token.as_ref().map(crate::config::Secret::expose);
     GraphEndpoint::new(&endpoint.name, endpoint.url.as_str(), header, token, &endpoint.path)
         .with_context(|| format!("`whatsapp.endpoints`: {}", endpoint.name))
 }

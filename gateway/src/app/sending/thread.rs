@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 
 use super::Sending;
 use super::calls::Calls;
+use super::leaps::Leaps;
 use super::metrics::Metrics;
 use super::notes::Notes;
 use super::routes::Routes;
@@ -53,7 +54,9 @@ impl SendingThread {
         let reading = Reading { wall_ms: clock::now().0, mono_ms: 0 };
         let ahead = i64::try_from(config.clock.believed_ahead.as_millis()).unwrap_or(i64::MAX);
         let mut clock = Clock::start(Outbox::last_known_ms(&table)?, reading, ahead);
-        let (mut outbox, done) = Outbox::open(&table, config.sending()?, clock.now_ms(reading))?;
+        let now = clock.now_ms(reading);
+        let leaps = Leaps::new(now, reading);
+        let (mut outbox, done) = Outbox::open(&table, config.sending()?, now)?;
         let transaction = store::Transaction {
             changes: done
                 .changes
@@ -83,6 +86,7 @@ impl SendingThread {
             store,
             clock,
             began,
+            leaps,
             asked,
             tail,
             calls: calls.clone(),

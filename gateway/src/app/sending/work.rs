@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::calls::{self, Calls};
+use super::leaps::Leaps;
 use super::metrics::Metrics;
 use super::notes::Notes;
 use super::routes::Routes;
@@ -50,6 +51,7 @@ pub(super) struct Work {
     pub(super) store: Arc<Store>,
     pub(super) clock: Clock,
     pub(super) began: Instant,
+    pub(super) leaps: Leaps,
     pub(super) asked: mpsc::Receiver<Question>,
     pub(super) tail: watch::Receiver<egress::Tail>,
     pub(super) calls: Calls,
@@ -163,8 +165,9 @@ impl Work {
             Err(error) => return self.give_up(&Trouble::Read(error)),
         };
         let now = self.clock.now_ms(reading);
-        match self.decide(facts, questions, now, go_on) {
-            Ok((done, answers, more)) => match self.make_durable(done, answers, now).await {
+        let leapt = self.leaps.untold(now, reading);
+        match self.decide(facts, questions, (now, leapt), go_on) {
+            Ok((done, answers, more)) => match self.make_durable(done, answers, (now, leapt)).await {
                 Ok(_) if more || !questions.is_empty() || !self.journal_is_read() => Duration::ZERO,
                 Ok(next) => next,
                 Err(trouble) => self.give_up(&trouble),
@@ -240,10 +243,11 @@ impl Work {
         &self,
         (facts, read_to): (Vec<Fact>, Option<Sequence>),
         questions: &mut Vec<Question>,
-        now: i64,
+        (now, leapt): (i64, i64),
         go_on: bool,
     ) -> Result<(Done, Vec<Answer>, bool), TableError> {
         let mut turn = self.outbox.turn(&self.table, now);
+        turn.leapt(leapt);
         for fact in facts {
             turn.learn(fact)?;
         }
@@ -271,7 +275,7 @@ impl Work {
         &mut self,
         done: Done,
         answers: Vec<Answer>,
-        now: i64,
+        (now, leapt): (i64, i64),
     ) -> Result<Duration, Trouble> {
         let next = done.next_ms.map_or(IDLE_MAX, |at| {
             Duration::from_millis(u64::try_from(at.saturating_sub(now)).unwrap_or(0)).min(IDLE_MAX)
@@ -307,6 +311,7 @@ impl Work {
         }
         result.map_err(Trouble::Refused)?;
         self.metrics.committed();
+        self.leaps.told(leapt);
         self.answered.clear();
         self.carried_since = None;
         self.outbox.commit(&done);

@@ -74,7 +74,14 @@ fn tell(printer: &mut Printer, line: Line, checked: bool) {
         Line::Event(Event::Complained(complaint)) => {
             printer.line(&format!("WRONG: {}", harmless(&complaint.detail)));
         }
-        Line::Event(Event::Sent { .. } | Event::Answered { .. } | Event::Unanswered { .. }) => {}
+        Line::Event(
+            Event::Sent { .. }
+            | Event::Answered { .. }
+            | Event::Unanswered { .. }
+            | Event::Replying { .. }
+            | Event::Queued { .. }
+            | Event::Unqueued { .. },
+        ) => {}
         Line::Skipped(skipped) => {
             printer.line(&format!("{} more came too fast to be told", count(skipped, "record")));
         }

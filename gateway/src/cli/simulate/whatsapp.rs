@@ -111,7 +111,14 @@ pub(super) fn tell(printer: &mut Printer, line: Line) {
         Line::Event(Event::Unanswered { items, why }) => {
             printer.line(&format!("no answer: {}  {}  (comes again)", harmless(&why), words(&items)));
         }
-        Line::Event(Event::Sent { .. } | Event::Arrived { .. } | Event::Complained(_)) => {}
+        Line::Event(
+            Event::Sent { .. }
+            | Event::Arrived { .. }
+            | Event::Complained(_)
+            | Event::Replying { .. }
+            | Event::Queued { .. }
+            | Event::Unqueued { .. },
+        ) => {}
         Line::Progress(Counts { webhooks: 0, .. }) => {}
         Line::Progress(Counts { webhooks, acked, failed }) => {
             printer.line(&format!("{acked} of {webhooks} acknowledged, {}", count(failed, "failed attempt")));

@@ -1,9 +1,11 @@
-//! The book of a demo: each message from its sending to its record, and the sums.
+//! The book of a demo: each message from its sending to its record, each reply on its way back, and the
+//! sums.
 //!
 //! Pure: events and the time since the start come in, lines to show come out. The verdict at the
 //! end doesn't rest on it alone, see [`super::verdict`].
 
 mod line;
+mod replies;
 #[cfg(test)]
 pub(super) mod tests;
 
@@ -12,10 +14,12 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use simulate::crm::Tick;
 use simulate::event::Arrival;
 use simulate::{Event, Histogram, Item, What};
 
-pub(super) use self::line::{InCrm, Line, Mood, Note, OnDisk, Row};
+pub(super) use self::line::{InCrm, Line, Mood, Note, OnDisk, Row, Sent};
+use self::replies::Replies;
 use super::text;
 
 /// Lines that are kept to be shown; what is still under way is kept beyond it.
@@ -40,13 +44,13 @@ pub(in crate::demo) enum Weather {
 /// The sums.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(in crate::demo) struct Totals {
-    /// Different items sent.
+    /// Different messages that customers sent.
     pub(in crate::demo) sent: u64,
     /// Copies of them that WhatsApp sent.
     pub(in crate::demo) copies: u64,
-    /// Items acknowledged, without copies.
+    /// Of the messages, those acknowledged, without copies.
     pub(in crate::demo) on_disk: u64,
-    /// Different records that arrived.
+    /// Of the messages, those whose record arrived.
     pub(in crate::demo) in_crm: u64,
     /// Records that arrived again.
     pub(in crate::demo) again: u64,
@@ -54,8 +58,22 @@ pub(in crate::demo) struct Totals {
     pub(in crate::demo) missing: u64,
     /// Records that came after a later one of the same customer.
     pub(in crate::demo) late: u64,
-    /// Texts that aren't what the customer wrote.
+    /// Texts that aren't what the customer or the CRM wrote.
     pub(in crate::demo) altered: u64,
+    /// Replies that the CRM posted.
+    pub(in crate::demo) replies: u64,
+    /// Of those, queued.
+    pub(in crate::demo) queued: u64,
+    /// Replies that the CRM posted once more, and got the same answer.
+    pub(in crate::demo) asked_again: u64,
+    /// Messages that WhatsApp took.
+    pub(in crate::demo) accepted: u64,
+    /// Replies that are on the customer's phone as the CRM knows.
+    pub(in crate::demo) delivered: u64,
+    /// Of those, seen by the customer.
+    pub(in crate::demo) read: u64,
+    /// Replies that won't get there.
+    pub(in crate::demo) failed: u64,
     /// How often the CRM was unplugged.
     pub(in crate::demo) outages: u64,
     /// Records that were held up by that.
@@ -67,13 +85,24 @@ pub(in crate::demo) struct Totals {
 /// A webhook without an answer, and the numbers of its lines.
 type Asked = (Arc<[Item]>, Range<u64>);
 
+/// Something whose record is still to come.
+#[derive(Debug)]
+struct Way {
+    /// Its line, where it has one of its own.
+    line: Option<u64>,
+    set_out: Duration,
+    /// The CRM was away, or catching up, at some time between: its latency isn't the gateway's.
+    held_up: bool,
+}
+
 /// The book.
 #[derive(Debug)]
 pub(in crate::demo) struct Ledger {
     lines: BTreeMap<u64, Line>,
     next: u64,
     asked: Vec<Asked>,
-    under_way: HashMap<Box<str>, u64>,
+    under_way: HashMap<Box<str>, Way>,
+    replies: Replies,
     /// The running number that each customer's last record had.
     last: HashMap<u32, u32>,
     totals: Totals,
@@ -90,6 +119,7 @@ impl Ledger {
             next: 0,
             asked: Vec::new(),
             under_way: HashMap::new(),
+            replies: Replies::default(),
             last: HashMap::new(),
             totals: Totals::default(),
             weather: Weather::Fine,
@@ -107,7 +137,7 @@ impl Ledger {
         self.weather
     }
 
-    /// Items sent whose record hasn't arrived.
+    /// Messages, statuses and sendings whose record hasn't arrived.
     pub(in crate::demo) fn waiting(&self) -> usize {
         self.under_way.len()
     }
@@ -147,6 +177,12 @@ impl Ledger {
                 let text = format!("The CRM complains: {}", text::harmless(&complaint.detail));
                 vec![self.note(Mood::Bad, text, now)]
             }
+            Event::Replying { reply } => {
+                self.replying(reply, now);
+                Vec::new()
+            }
+            Event::Queued { reply, outbox_id, after } => self.was_queued(reply, outbox_id, *after, now),
+            Event::Unqueued { reply, why, given_up } => vec![self.was_not_queued(reply, why, *given_up, now)],
         }
     }
 
@@ -154,10 +190,15 @@ impl Ledger {
     pub(in crate::demo) fn missed(&mut self, events: u64) {
         self.totals.unseen += events;
         self.asked.clear();
-        for number in std::mem::take(&mut self.under_way).into_values() {
-            if let Some(row) = self.row(number) {
-                row.in_crm = InCrm::Unseen;
-                row.on_disk = OnDisk::Acknowledged(Duration::ZERO);
+        self.under_way.clear();
+        for line in self.lines.values_mut() {
+            match line {
+                Line::Row(row) if !row.is_over() => {
+                    row.in_crm = InCrm::Unseen;
+                    row.on_disk = OnDisk::Acknowledged(Duration::ZERO);
+                }
+                Line::Reply(sent) => sent.unseen |= !sent.is_final(),
+                Line::Row(_) | Line::Note(_) => {}
             }
         }
     }
@@ -166,9 +207,8 @@ impl Ledger {
     pub(in crate::demo) fn unplugged(&mut self, lasts: Duration, now: Duration) -> Line {
         self.weather = Weather::Unplugged { at: now, lasts };
         self.totals.outages += 1;
-        let open: Vec<u64> = self.under_way.values().copied().collect();
-        for number in open {
-            self.hold_up(number);
+        for way in self.under_way.values_mut() {
+            self.totals.held_up += u64::from(!std::mem::replace(&mut way.held_up, true));
         }
         let lasts = text::time(lasts);
         let text = format!("CRM unplugged for {lasts}: messages get their 200 and wait on disk.");
@@ -202,21 +242,31 @@ impl Ledger {
         }
         let first = self.next;
         for item in items.iter() {
+            if let What::Status(_) = item.what {
+                // It shows at the reply that it is about, once the CRM knows it.
+                if !item.repeat {
+                    self.set_out(item.id.clone(), None, now);
+                }
+                continue;
+            }
             let number = self.next;
             let in_crm = if item.repeat { InCrm::Known } else { InCrm::NotYet };
-            let (sent_at, item, on_disk) = (now, item.clone(), OnDisk::Asked);
             if item.repeat {
                 self.totals.copies += 1;
             } else {
                 self.totals.sent += 1;
-                self.under_way.insert(item.id.clone(), number);
+                self.set_out(item.id.clone(), Some(number), now);
             }
-            self.push(Line::Row(Row { sent_at, item, on_disk, in_crm, held_up: false }));
-            if self.weather != Weather::Fine && in_crm == InCrm::NotYet {
-                self.hold_up(number);
-            }
+            self.push(Line::Row(Row { sent_at: now, item: item.clone(), on_disk: OnDisk::Asked, in_crm }));
         }
         self.asked.push((Arc::clone(items), first..self.next));
+    }
+
+    /// From now on a record with this id is expected.
+    fn set_out(&mut self, id: Box<str>, line: Option<u64>, now: Duration) {
+        let held_up = self.weather != Weather::Fine;
+        self.totals.held_up += u64::from(held_up);
+        self.under_way.insert(id, Way { line, set_out: now, held_up });
     }
 
     fn answered(&mut self, items: &Arc<[Item]>, after: Duration) -> Vec<Line> {
@@ -225,7 +275,8 @@ impl Ledger {
         };
         let (items, numbers) = self.asked.swap_remove(place);
         self.acknowledged.record(after);
-        self.totals.on_disk += items.iter().filter(|item| !item.repeat).count() as u64;
+        let message = |item: &&Item| !item.repeat && matches!(item.what, What::Message(_));
+        self.totals.on_disk += items.iter().filter(message).count() as u64;
         numbers.filter_map(|number| self.update(number, OnDisk::Acknowledged(after))).collect()
     }
 
@@ -243,27 +294,35 @@ impl Ledger {
             self.totals.again += 1;
             return Vec::new();
         }
-        let Some(number) = self.under_way.remove(&*arrival.id) else { return Vec::new() };
-        self.totals.in_crm += 1;
-        let Some(row) = self.row(number) else { return Vec::new() };
-        let after = after.unwrap_or_else(|| now.saturating_sub(row.sent_at));
-        row.in_crm = InCrm::Arrived(after);
-        let (over, held_up) = (row.is_over(), row.held_up);
-        let line = Line::Row(row.clone());
-        if let Line::Row(row) = &line {
-            self.compare(&row.item, arrival);
+        let Some(way) = self.under_way.remove(&*arrival.id) else { return Vec::new() };
+        let took = after.unwrap_or_else(|| now.saturating_sub(way.set_out));
+        if way.held_up {
+            self.longest_held_up = self.longest_held_up.max(took);
+        } else if after.is_some() {
+            // Of what WhatsApp sent, so not of the record of a sending.
+            self.arrived.record(took);
         }
-        if held_up {
-            self.longest_held_up = self.longest_held_up.max(after);
-        } else {
-            self.arrived.record(after);
-        }
-        let mut lines = Vec::new();
-        if over {
-            lines.push(line);
+        let mut lines: Vec<Line> =
+            way.line.and_then(|number| self.known(number, arrival, took)).into_iter().collect();
+        if way.line.is_none()
+            && let (Some(outbox_id), Some(tick)) =
+                (&arrival.outbox_id, arrival.text.as_deref().and_then(Tick::of))
+            && **outbox_id != *arrival.id
+        {
+            lines.extend(self.ticked(outbox_id, tick, now));
         }
         lines.extend(self.caught_up(now));
         lines
+    }
+
+    /// The CRM has this customer's message; gives the line if nothing more happens to it.
+    fn known(&mut self, number: u64, arrival: &Arrival, took: Duration) -> Option<Line> {
+        self.totals.in_crm += 1;
+        let row = self.row(number)?;
+        row.in_crm = InCrm::Arrived(took);
+        let (row, over) = (row.clone(), row.is_over());
+        self.compare(&row.item, arrival);
+        over.then_some(Line::Row(row))
     }
 
     /// Whether the record is the next one of its customer, and says what the customer wrote.
@@ -301,14 +360,6 @@ impl Ledger {
         Some(self.note(mood, text, now))
     }
 
-    fn hold_up(&mut self, number: u64) {
-        if let Some(row) = self.row(number)
-            && !std::mem::replace(&mut row.held_up, true)
-        {
-            self.totals.held_up += 1;
-        }
-    }
-
     /// Gives the line if nothing more happens to it.
     fn update(&mut self, number: u64, on_disk: OnDisk) -> Option<Line> {
         let row = self.row(number)?;
@@ -319,7 +370,7 @@ impl Ledger {
     fn row(&mut self, number: u64) -> Option<&mut Row> {
         match self.lines.get_mut(&number) {
             Some(Line::Row(row)) => Some(row),
-            Some(Line::Note(_)) | None => None,
+            Some(Line::Reply(_) | Line::Note(_)) | None => None,
         }
     }
 
@@ -327,11 +378,10 @@ impl Ledger {
         self.lines.insert(self.next, line);
         self.next += 1;
         if self.lines.len() > LINES_MAX {
-            let over = |line: &Line| {
-                matches!(line, Line::Row(row) if row.is_over()) || matches!(line, Line::Note(_))
-            };
-            let oldest = self.lines.iter().find(|(_, line)| over(line)).map(|(number, _)| *number);
-            oldest.map(|oldest| self.lines.remove(&oldest));
+            let oldest = self.lines.iter().find(|(_, line)| line.is_over()).map(|(number, _)| *number);
+            if let Some(Line::Reply(sent)) = oldest.and_then(|oldest| self.lines.remove(&oldest)) {
+                self.replies.forget(&sent);
+            }
         }
     }
 }

@@ -1,4 +1,7 @@
-use simulate::crm::{Complaint, Wrong};
+use std::time::Instant;
+
+use simulate::crm::{Complaint, Reply, Wrong};
+use simulate::graph::{Outcome, Posting};
 
 use super::*;
 
@@ -40,6 +43,74 @@ pub(in crate::demo) fn arrived(
 ) -> Vec<Line> {
     let arrival = Arrival { id: id.into(), text: Some(text.into()), first, ..Arrival::default() };
     ledger.take(&Event::Arrived { arrival: Arc::new(arrival), after: Some(after) }, after)
+}
+
+pub(in crate::demo) fn reply(number: usize) -> Arc<Reply> {
+    Arc::new(Reply {
+        number,
+        key: format!("reply-{number}"),
+        to: "+12125550100".into(),
+        name: Some("Ada".into()),
+        text: "At 9.",
+        asked_at: Instant::now(),
+    })
+}
+
+pub(in crate::demo) fn queued(
+    ledger: &mut Ledger,
+    reply: &Arc<Reply>,
+    outbox_id: &str,
+    after: Duration,
+) -> Vec<Line> {
+    let (reply, outbox_id) = (Arc::clone(reply), outbox_id.into());
+    ledger.take(&Event::Queued { reply, outbox_id, after }, after)
+}
+
+pub(in crate::demo) fn posting(outbox_id: &str, outcome: Outcome) -> Posting {
+    Posting {
+        number: "1".into(),
+        to: "+12125550100".into(),
+        kind: "text".into(),
+        template: None,
+        words: Some("At 9.".into()),
+        outbox_id: Some(outbox_id.into()),
+        outcome,
+    }
+}
+
+/// A status goes from WhatsApp to the CRM.
+pub(in crate::demo) fn told(
+    ledger: &mut Ledger,
+    outbox_id: &str,
+    word: &'static str,
+    now: Duration,
+) -> Vec<Line> {
+    let id = format!("wamid.{outbox_id}:{word}");
+    let status = Item { what: What::Status(word), text: "", ..item(&id, 1, 1) };
+    let items = sent(ledger, vec![status], now);
+    answered(ledger, &items, 200, MS);
+    let arrival = Arrival {
+        id,
+        kind: "wagate.message.status.v1".into(),
+        text: Some(word.into()),
+        outbox_id: Some(outbox_id.into()),
+        first: true,
+        ..Arrival::default()
+    };
+    ledger.take(&Event::Arrived { arrival: Arc::new(arrival), after: Some(MS) }, now)
+}
+
+/// The record of a sending comes to the CRM.
+fn recorded(ledger: &mut Ledger, outbox_id: &str) -> Vec<Line> {
+    let arrival = Arrival {
+        id: outbox_id.into(),
+        kind: "wagate.message.sent.v1".into(),
+        text: Some("At 9.".into()),
+        outbox_id: Some(outbox_id.into()),
+        first: true,
+        ..Arrival::default()
+    };
+    ledger.take(&Event::Arrived { arrival: Arc::new(arrival), after: None }, MS)
 }
 
 fn faults(ledger: &Ledger) -> (u64, u64, u64) {
@@ -167,4 +238,120 @@ fn what_the_crm_complains_of_is_told_harmlessly() {
     let complaint = Complaint { wrong: Wrong::Order, detail: "\x1b[2Jbad".into() };
     let told = ledger.take(&Event::Complained(complaint), MS);
     assert!(matches!(told.as_slice(), [Line::Note(note)] if !note.text.contains('\x1b')), "{told:?}");
+}
+
+#[test]
+fn a_reply_goes_all_the_way_in_one_line() {
+    let mut ledger = Ledger::new();
+    let reply = reply(0);
+    ledger.take(&Event::Replying { reply: Arc::clone(&reply) }, 10 * MS);
+    assert_eq!(queued(&mut ledger, &reply, "o-1", 2 * MS), []);
+    assert_eq!(ledger.posting(&posting("o-1", Outcome::Accepted), 15 * MS), []);
+    assert_eq!(ledger.waiting(), 1, "the record of the sending");
+    assert_eq!(recorded(&mut ledger, "o-1"), []);
+    assert_eq!(told(&mut ledger, "o-1", "sent", 20 * MS), []);
+    assert_eq!(told(&mut ledger, "o-1", "delivered", 30 * MS), []);
+    let over = told(&mut ledger, "o-1", "read", 40 * MS);
+    let [Line::Reply(sent)] = over.as_slice() else { panic!("{over:?}") };
+    assert_eq!((sent.accepted, sent.latest, sent.tick), (Some(5 * MS), Some(30 * MS), Some(Tick::Read)));
+    assert_eq!(sent.on_disk, OnDisk::Acknowledged(2 * MS));
+    let totals = ledger.totals;
+    assert_eq!(
+        (totals.replies, totals.queued, totals.accepted, totals.delivered, totals.read, totals.failed),
+        (1, 1, 1, 1, 1, 0)
+    );
+    // Statuses are no messages, and count into the latencies of what WhatsApp sent.
+    assert_eq!((totals.sent, totals.on_disk, totals.in_crm, ledger.arrived.count()), (0, 0, 0, 3));
+    assert_eq!((ledger.waiting(), ledger.unfinished(), ledger.lines.len()), (0, Vec::new(), 1));
+}
+
+#[test]
+fn what_whatsapp_says_before_the_202_was_read_counts_when_it_was() {
+    let mut ledger = Ledger::new();
+    let reply = reply(0);
+    ledger.take(&Event::Replying { reply: Arc::clone(&reply) }, MS);
+    ledger.posting(&posting("o-1", Outcome::Accepted), MS);
+    for word in ["read", "delivered", "sent"] {
+        assert_eq!(told(&mut ledger, "o-1", word, 2 * MS), []);
+    }
+    let over = queued(&mut ledger, &reply, "o-1", 3 * MS);
+    assert!(matches!(over.as_slice(), [Line::Reply(sent)] if sent.tick == Some(Tick::Read)), "{over:?}");
+    assert_eq!((ledger.totals.delivered, ledger.totals.read), (1, 1));
+    // What comes again changes nothing.
+    assert_eq!(told(&mut ledger, "o-1", "delivered", 9 * MS), []);
+    assert_eq!((ledger.totals.delivered, ledger.totals.read), (1, 1));
+}
+
+#[test]
+fn a_reply_that_is_posted_again_is_one_line() {
+    let mut ledger = Ledger::new();
+    let reply = reply(0);
+    for _ in 0..2 {
+        ledger.take(&Event::Replying { reply: Arc::clone(&reply) }, MS);
+        queued(&mut ledger, &reply, "o-1", MS);
+    }
+    assert_eq!((ledger.totals.replies, ledger.totals.queued, ledger.totals.asked_again), (1, 1, 1));
+    assert_eq!((ledger.lines.len(), ledger.unfinished().len()), (1, 1));
+}
+
+#[test]
+fn a_reply_that_is_refused_failed_or_altered_is_told() {
+    let mut ledger = Ledger::new();
+    let (one, two) = (reply(0), reply(1));
+    for reply in [&one, &two] {
+        ledger.take(&Event::Replying { reply: Arc::clone(reply) }, MS);
+    }
+    let unqueued = |ledger: &mut Ledger, given_up| {
+        ledger.take(&Event::Unqueued { reply: Arc::clone(&one), why: "got 503\x1b".into(), given_up }, MS)
+    };
+    let noted = unqueued(&mut ledger, false);
+    assert!(
+        matches!(noted.as_slice(), [Line::Note(note)] if note.text == "A reply got 503: the CRM posts it again."),
+        "{noted:?}"
+    );
+    assert_eq!(ledger.unfinished().len(), 2);
+    unqueued(&mut ledger, true);
+    assert_eq!(ledger.unfinished().len(), 1);
+    queued(&mut ledger, &two, "o-2", MS);
+    let refused = ledger.posting(&posting("o-2", Outcome::Refused(131_056)), MS);
+    assert!(matches!(refused.as_slice(), [Line::Note(Note { mood: Mood::Bad, .. })]), "{refused:?}");
+    ledger.posting(&Posting { words: Some("At 8.".into()), ..posting("o-2", Outcome::Accepted) }, MS);
+    assert_eq!(told(&mut ledger, "o-2", "failed", MS).len(), 1);
+    assert_eq!((ledger.totals.altered, ledger.totals.failed, ledger.totals.accepted), (1, 1, 1));
+}
+
+#[test]
+fn an_outage_holds_up_statuses_and_sendings_too() {
+    let mut ledger = Ledger::new();
+    let reply = reply(0);
+    ledger.take(&Event::Replying { reply: Arc::clone(&reply) }, MS);
+    queued(&mut ledger, &reply, "o-1", MS);
+    ledger.unplugged(5 * MS, 2 * MS);
+    ledger.posting(&posting("o-1", Outcome::Accepted), 3 * MS);
+    let noted = ledger.plugged_in(7 * MS);
+    assert!(
+        matches!(noted.as_slice(), [Line::Note(note)] if note.text.contains("1 record waits on disk")),
+        "{noted:?}"
+    );
+    let told = recorded(&mut ledger, "o-1");
+    assert!(matches!(told.as_slice(), [Line::Note(Note { mood: Mood::Good, .. })]), "{told:?}");
+    assert_eq!((ledger.weather(), ledger.totals.held_up), (Weather::Fine, 1));
+}
+
+#[test]
+fn replies_are_bounded_too() {
+    let mut ledger = Ledger::new();
+    for number in 0..1_000 {
+        let (reply, outbox_id) = (reply(number), format!("o-{number}"));
+        ledger.take(&Event::Replying { reply: Arc::clone(&reply) }, MS);
+        queued(&mut ledger, &reply, &outbox_id, MS);
+        ledger.posting(&posting(&outbox_id, Outcome::Accepted), MS);
+        recorded(&mut ledger, &outbox_id);
+        told(&mut ledger, &outbox_id, "delivered", MS);
+    }
+    assert_eq!((ledger.lines.len(), ledger.unfinished().len()), (LINES_MAX, LINES_MAX));
+    assert_eq!(ledger.totals.delivered, 1_000);
+    // A status whose line is gone is nobody's.
+    assert_eq!(told(&mut ledger, "o-1", "read", MS), []);
+    assert_eq!(ledger.totals.read, 0);
 }
