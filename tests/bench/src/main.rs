@@ -27,6 +27,7 @@ mod plot;
 mod poll;
 mod report;
 mod results;
+mod sending;
 mod server;
 mod sink;
 mod slow_disk;
@@ -46,6 +47,7 @@ use cleanup::Kept;
 use path::{Load, Plan};
 use phase::Bench;
 use results::Results;
+use sending::Extent;
 use server::Programs;
 use wear::Wear;
 
@@ -101,6 +103,8 @@ enum Command {
     History,
     /// Killed while saturated: repeats, restart.
     Crash,
+    /// The way out: queueing beside intake, the drain at 80/s, a backlog of 100,000.
+    Sending,
     /// The load generator and the CRM against a server that does nothing.
     Limits,
     /// All of the above.
@@ -137,17 +141,26 @@ enum Part {
     Wear,
     History,
     Backlog,
+    Sending,
 }
 
 impl Part {
-    const ALL: [Self; 7] =
-        [Self::Limits, Self::Path, Self::Crash, Self::SlowDisk, Self::Wear, Self::History, Self::Backlog];
+    const ALL: [Self; 8] = [
+        Self::Limits,
+        Self::Path,
+        Self::Crash,
+        Self::SlowDisk,
+        Self::Wear,
+        Self::History,
+        Self::Backlog,
+        Self::Sending,
+    ];
 
     /// How often its phases are measured, and the seconds of one with a pace of its own.
     const fn extent(self) -> (u32, f64) {
         match self {
             Self::Path => (5, 10.0),
-            Self::Limits | Self::Crash | Self::SlowDisk | Self::History => (3, 10.0),
+            Self::Limits | Self::Crash | Self::SlowDisk | Self::History | Self::Sending => (3, 10.0),
             Self::Wear => (2, 10.0),
             Self::Backlog => (1, 0.0),
         }
@@ -176,6 +189,10 @@ impl Part {
                 let backlog = if smoke { Backlog::SMOKE } else { Backlog::FULL };
                 backlog::measure(bench, &backlog, results)
             }
+            Self::Sending => {
+                let extent = if smoke { Extent::SMOKE } else { Extent::FULL };
+                sending::measure(bench, &plan, &extent, results)
+            }
         }
     }
 }
@@ -193,6 +210,7 @@ fn main() -> anyhow::Result<()> {
         Command::Backlog => measure(&[Part::Backlog], options, &folder),
         Command::History => measure(&[Part::History], options, &folder),
         Command::Crash => measure(&[Part::Crash], options, &folder),
+        Command::Sending => measure(&[Part::Sending], options, &folder),
         Command::Limits => measure(&[Part::Limits], options, &folder),
         Command::All => measure(&Part::ALL, options, &folder),
         Command::StoreDesigns => designs::measure(&folder, options.smoke),

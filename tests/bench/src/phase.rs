@@ -13,7 +13,7 @@ use crate::disk::Image;
 use crate::judge::{Promise, judge};
 use crate::load::{Generator, Pace, Until};
 use crate::results::Figures;
-use crate::server::{Kind, Programs, Server, cpu_seconds};
+use crate::server::{Kind, Programs, Server, Setup, cpu_seconds};
 use crate::sink::Sink;
 use crate::work::Work;
 
@@ -49,6 +49,7 @@ pub(crate) struct Phase<'a> {
     pub(crate) preload: Option<&'a Path>,
     /// A folder with a store, of which a copy lies there when the phase begins.
     pub(crate) history: Option<(&'a Path, History)>,
+    pub(crate) setup: Setup,
 }
 
 /// What a history is to a phase.
@@ -62,7 +63,7 @@ pub(crate) enum History {
 
 impl Phase<'_> {
     pub(crate) const fn new(pace: Pace, until: Until) -> Self {
-        Self { pace, until, image: None, preload: None, history: None }
+        Self { pace, until, image: None, preload: None, history: None, setup: Setup::INTAKE }
     }
 }
 
@@ -97,11 +98,15 @@ impl Bench {
             copy(store, if history == History::Known { folder.path() } else { &beside })?;
         }
         let sink = Sink::start(Arc::clone(work), None)?;
-        let server = Server::start(&self.programs, kind, folder.path(), &sink.url(), phase.preload)?;
+        let server = if phase.setup == Setup::INTAKE {
+            Server::start(&self.programs, kind, folder.path(), &sink.url(), phase.preload)?
+        } else {
+            Server::start_as(&self.programs, folder.path(), &sink.url(), &phase.setup)?
+        };
         let copied = phase.history.is_some() && !self.rest.is_zero();
         std::thread::sleep(if copied { COPIED_REST } else { self.rest });
         let idle = server.memory()?;
-        let mut generator = Generator::open(Arc::clone(work), server.address(), true)?;
+        let mut generator = Generator::open(Arc::clone(work), server.address(), phase.setup.tls)?;
         let warm_up = generator.run(Pace::PerSecond(WARM_UP_RATE), Until::time(self.warm_up))?;
         drained(&sink, warm_up.acked_items)?;
         let skipped: Vec<usize> = generator.sent().map(<[_]>::len).collect();

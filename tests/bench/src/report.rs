@@ -18,7 +18,7 @@ const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs");
 
 /// What the project wants to reach.
 #[derive(Debug, Clone, Copy)]
-enum Goal {
+pub(crate) enum Goal {
     None,
     /// Of the peer's, as the median of the rounds' ratios.
     RatioAtLeast(f64),
@@ -32,9 +32,10 @@ enum Goal {
 
 /// One line of a table: what it is called, phase, figure, and the target.
 type Line = (&'static str, &'static str, &'static str, Goal);
+/// A table: heading, the part of the command, lines.
+pub(crate) type Section = (&'static str, &'static str, &'static [Line]);
 
-/// Tables: heading, the part of the command, lines.
-const SECTIONS: &[(&str, &str, &[Line])] = &[
+const SECTIONS: &[Section] = &[
     (
         "Rates, processor time, memory",
         "path",
@@ -156,7 +157,7 @@ const SLOWER_MAX: f64 = 0.10;
 /// Everything that was measured, as a page.
 pub(crate) fn page(results: &Results) -> String {
     let mut page = String::new();
-    for (heading, part, lines) in SECTIONS {
+    for (heading, part, lines) in SECTIONS.iter().chain(crate::sending::SECTIONS) {
         let table = table(results, lines);
         if !table.is_empty() {
             put(&mut page, format_args!("### {heading}\n`scripts/bench {part}`\n\n{HEADS}{table}\n"));

@@ -17,7 +17,9 @@ use crate::load::{Connection, tls_config};
 pub(crate) const APP_SECRET: &str = "the app secret of the benchmark";
 /// What deliveries are signed with.
 pub(crate) const CRM_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-const API_TOKEN: &str = "token-of-the-benchmark";
+pub(crate) const API_TOKEN: &str = "token-of-the-benchmark";
+/// The store's number: the one that the simulated WhatsApp has.
+pub(crate) const NUMBER: &str = "106540352242922";
 /// `/proc/PID/stat` counts time in these on every Linux (`getconf CLK_TCK`).
 const TICKS_PER_SECOND: f64 = 100.0;
 /// A start zero-fills the log, which takes its time on a slow disk.
@@ -41,6 +43,21 @@ pub(crate) struct Programs {
     pub(crate) gateway: PathBuf,
     /// `server.mjs` with its packages and its certificate; `None` where the peer isn't wanted.
     pub(crate) peer: Option<PathBuf>,
+}
+
+/// How the gateway is set up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Setup {
+    /// Webhooks come over TLS.
+    pub(crate) tls: bool,
+    /// Where its messages go.
+    pub(crate) graph: Option<SocketAddr>,
+    pub(crate) messages_per_day: u64,
+}
+
+impl Setup {
+    /// It takes webhooks and sends nothing.
+    pub(crate) const INTAKE: Self = Self { tls: true, graph: None, messages_per_day: 1_000 };
 }
 
 /// A running server. Dropping it kills it.
@@ -71,13 +88,26 @@ impl Server {
         crm: &str,
         preload: Option<&Path>,
     ) -> anyhow::Result<Self> {
-        let mut server = Self::spawn(programs, kind, folder, crm, preload)?;
+        Self::spawn(programs, kind, folder, crm, preload, &Setup::INTAKE)?.when_ready(folder)
+    }
+
+    /// Starts the gateway in a way of its own; returns when it answers.
+    pub(crate) fn start_as(
+        programs: &Programs,
+        folder: &Path,
+        crm: &str,
+        setup: &Setup,
+    ) -> anyhow::Result<Self> {
+        Self::spawn(programs, Kind::Wagate, folder, crm, None, setup)?.when_ready(folder)
+    }
+
+    fn when_ready(mut self, folder: &Path) -> anyhow::Result<Self> {
         let deadline = Instant::now() + READY_WITHIN;
-        while !server.is_ready() {
-            server.check(folder, deadline)?;
+        while !self.is_ready() {
+            self.check(folder, deadline)?;
             std::thread::sleep(GLANCE);
         }
-        Ok(server)
+        Ok(self)
     }
 
     /// Starts it; returns when a webhook got its 200, and after what time.
@@ -90,7 +120,7 @@ impl Server {
     ) -> anyhow::Result<(Self, Duration)> {
         let config = tls_config()?;
         let start = Instant::now();
-        let mut server = Self::spawn(programs, kind, folder, crm, None)?;
+        let mut server = Self::spawn(programs, kind, folder, crm, None, &Setup::INTAKE)?;
         loop {
             let answer = Connection::open(server.address, Some(&config))
                 .and_then(|mut connection| Ok(connection.ask(request)?));
@@ -108,13 +138,14 @@ impl Server {
         folder: &Path,
         crm: &str,
         preload: Option<&Path>,
+        setup: &Setup,
     ) -> anyhow::Result<Self> {
         let (address, api) = (free_address()?, free_address()?);
         let log = File::create(folder.join("server.log"))?;
         let mut command = match kind {
             Kind::Wagate => {
                 let configuration = folder.join("wagate.toml");
-                fs::write(&configuration, configured(folder, address, api, crm))?;
+                fs::write(&configuration, configured(folder, address, api, crm, setup))?;
                 let mut command = Command::new(&programs.gateway);
                 command.args(["run", "--config"]).arg(&configuration);
                 command
@@ -165,6 +196,11 @@ impl Server {
     /// Where webhooks go, over TLS.
     pub(crate) const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where messages are queued, over plain HTTP.
+    pub(crate) const fn api(&self) -> SocketAddr {
+        self.api
     }
 
     /// Seconds of processor time so far, the kernel's part included.
@@ -218,16 +254,9 @@ impl Server {
         Ok(())
     }
 
-    fn get(&self, path: &str) -> anyhow::Result<String> {
-        let mut stream = TcpStream::connect(self.api)?;
-        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-        let head = format!(
-            "GET {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {API_TOKEN}\r\nconnection: close\r\n\r\n"
-        );
-        stream.write_all(head.as_bytes())?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer)
+    /// What the gateway's API answers, head and all.
+    pub(crate) fn get(&self, path: &str) -> anyhow::Result<String> {
+        get(self.api, path)
     }
 }
 
@@ -238,6 +267,19 @@ impl Drop for Server {
         let _ = self.child.wait();
         forget(&Kept::Process(self.child.id()));
     }
+}
+
+/// What is answered over a connection of its own, head and all.
+pub(crate) fn get(address: SocketAddr, path: &str) -> anyhow::Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    let head = format!(
+        "GET {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {API_TOKEN}\r\nconnection: close\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
 }
 
 /// Processor time of a process or a thread (`PID`, `self`, `self/task/TID`).
@@ -251,8 +293,13 @@ pub(crate) fn cpu_seconds(process: &str) -> anyhow::Result<f64> {
     Ok((user + system) / TICKS_PER_SECOND)
 }
 
-fn configured(folder: &Path, webhook: SocketAddr, api: SocketAddr, crm: &str) -> String {
+fn configured(folder: &Path, webhook: SocketAddr, api: SocketAddr, crm: &str, setup: &Setup) -> String {
     let store = folder.join("store");
+    let tls = if setup.tls { "self_signed" } else { "off" };
+    let messages_per_day = setup.messages_per_day;
+    let graph = setup.graph.map_or_else(String::new, |graph| {
+        format!("[[whatsapp.endpoints]]\nurl = \"http://{graph}/v24.0\"\ntoken = \"{API_TOKEN}\"\n")
+    });
     format!(
         r#"
 [store]
@@ -262,14 +309,17 @@ listen = "{webhook}"
 verify_token = "benchmark"
 app_secret = "{APP_SECRET}"
 [webhook.tls]
-self_signed = true
+{tls} = true
 [api]
 listen = "{api}"
 token = "{API_TOKEN}"
 [[numbers]]
-phone_number_id = "106540352242922"
+phone_number_id = "{NUMBER}"
 phone = "+15550783881"
-[crm]
+[numbers.limits]
+messages_per_day = {messages_per_day}
+api_calls_per_day = 1000000
+{graph}[crm]
 signing_secret = "{CRM_SECRET}"
 [[crm.endpoints]]
 name = "primary"

@@ -64,6 +64,15 @@ impl Work {
         Self::made(&options, |work| work.items.len() < items)
     }
 
+    /// Requests of another kind, dealt to the connections in turn; nobody waits for records of them.
+    pub(crate) fn requests(requests: impl Iterator<Item = Vec<u8>>) -> Self {
+        let mut work = Self { lanes: (0..LANES).map(|_| Lane::default()).collect(), ..Self::default() };
+        for (number, request) in requests.enumerate() {
+            work.lanes[number % LANES].add(&request, 0..0);
+        }
+        work
+    }
+
     fn made(options: &PayloadOptions, more: impl Fn(&Self) -> bool) -> anyhow::Result<Self> {
         let secret = AppSecret::new(APP_SECRET.as_bytes());
         let lanes = u32::try_from(LANES)?;
@@ -98,15 +107,18 @@ impl Work {
 
 impl Lane {
     fn push(&mut self, body: &[u8], signature: &str, items: Range<u32>) {
-        let start = self.bytes.len();
         // As Meta writes it.
         let head = format!(
             "POST /webhook HTTP/1.1\r\nhost: bench.example.com\r\naccept: */*\r\nuser-agent: facebookexternalua\r\n\
              content-type: application/json\r\nx-hub-signature-256: {signature}\r\ncontent-length: {}\r\n\r\n",
             body.len()
         );
-        self.bytes.extend_from_slice(head.as_bytes());
-        self.bytes.extend_from_slice(body);
+        self.add(&[head.as_bytes(), body].concat(), items);
+    }
+
+    fn add(&mut self, request: &[u8], items: Range<u32>) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(request);
         self.webhooks.push(Webhook { bytes: start..self.bytes.len(), items });
     }
 

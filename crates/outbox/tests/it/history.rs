@@ -14,6 +14,12 @@ pub(crate) enum Op {
         expires: Option<i64>,
         parts: usize,
     },
+    /// A message to each of many people.
+    Rush {
+        number: usize,
+        people: u128,
+        priority: usize,
+    },
     /// A call of before with the same key.
     Repeat {
         pick: usize,
@@ -112,7 +118,12 @@ fn op(chance: &mut Chance, numbers: i64, people: i64) -> Op {
     let contact = u128::try_from(chance.span(1, people)).unwrap();
     let pick = usize::try_from(chance.below(1_000)).unwrap();
     match chance.below(100) {
-        0..30 => Op::Enqueue {
+        0..2 => Op::Rush {
+            number,
+            people: u128::from(chance.below(25)),
+            priority: usize::try_from(chance.below(3)).unwrap(),
+        },
+        2..30 => Op::Enqueue {
             number,
             contact,
             priority: usize::try_from(chance.below(3)).unwrap(),

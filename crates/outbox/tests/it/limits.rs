@@ -245,3 +245,19 @@ fn a_share_of_the_calls_is_kept_for_probes() {
     assert!(script.turn(|turn| turn.take_call("1", true).unwrap()).is_err());
     assert!(script.turn(|turn| turn.take_call("1", false).unwrap()).is_err());
 }
+
+/// It was counted for a message that may never have arrived; the limit was lowered, and the next one did arrive.
+#[test]
+fn who_was_counted_for_an_uncertain_push_is_held_by_a_lowered_limit() {
+    let mut script = Script::new(settings(|number| number.recipients_per_day = 2));
+    agree(&mut script, 2);
+    let first = script.queue(template(1));
+    script.accept(first);
+    let uncertain = script.queue(template(2));
+    script.answer(uncertain, unknown());
+    script.fact(None, None, Says::UniqueLimit(Some(1)));
+    let next = script.queue(template(2));
+    script.pass(HOUR);
+    assert!(script.calls.is_empty());
+    assert_eq!(script.shown(next).why, Some(Why::UniqueRecipients));
+}

@@ -11,6 +11,7 @@ mod journal;
 mod limits;
 mod random;
 mod refusals;
+mod regressions;
 mod script;
 mod size;
 mod table;

@@ -205,3 +205,17 @@ fn a_status_without_the_outbox_id_waits_for_the_answer_that_names_it() {
     script.pass(HOUR);
     assert_eq!(script.disk.count(b'e'), 0);
 }
+
+#[test]
+fn a_status_of_the_first_time_gives_back_the_unit_that_the_second_waits_with() {
+    let mut script = script();
+    let id = script.queue(free(1));
+    script.answer(id, unknown());
+    script.turn(|turn| turn.resolve(id, Resolution::Resend).unwrap().unwrap());
+    script.refuse(id, 130_429);
+    assert_eq!(script.used().0, 2);
+    script.status(id, StatusWord::Delivered);
+    assert_eq!((script.standing(id), script.used().0), (Standing::Delivered, 1));
+    script.pass(HOUR);
+    assert!(script.calls.is_empty());
+}

@@ -120,10 +120,10 @@ pub(crate) fn settings(seed: u64) -> Vec<Settings> {
             let number = |place: usize, chance: &mut Chance| Number {
                 zone: Zone::new(ZONES[place]).unwrap(),
                 portfolio: PORTFOLIOS[place].to_owned(),
-                messages_per_day: chance.below(20) + 2,
-                calls_per_day: chance.below(60) + 5,
-                recipients_per_day: chance.below(4) + 1,
-                per_second: u32::try_from(chance.below(6)).unwrap() + 1,
+                messages_per_day: chance.below(20) + if chance.once_in(3) { 100 } else { 2 },
+                calls_per_day: chance.below(60) + if chance.once_in(3) { 300 } else { 5 },
+                recipients_per_day: chance.below(4) + if chance.once_in(3) { 15 } else { 1 },
+                per_second: if chance.once_in(3) { 80 } else { u32::try_from(chance.below(6)).unwrap() + 1 },
                 batch_above: chance.pick(&[0.3, 0.8, 1.0]),
                 batch_every_ms: 15 * 60_000,
                 has_route: variant == 0 || !chance.once_in(10),
@@ -233,6 +233,14 @@ impl World {
                     self.call(&number(place), *contact, Priority::ALL[*priority], *kind, *expires, *parts);
                 self.turn(&[Ask::Queue(call)])
             }
+            Op::Rush { number: place, people, priority } => {
+                for contact in 1..=*people {
+                    let call =
+                        self.call(&number(place), contact, Priority::ALL[*priority], What::Template, None, 1);
+                    self.turn(&[Ask::Queue(call)])?;
+                }
+                Ok(())
+            }
             // What was forgotten would be queued anew.
             Op::Repeat { .. } if self.forgets() => Ok(()),
             Op::Repeat { pick, other_body } => {
@@ -251,7 +259,9 @@ impl World {
             },
             Op::Resolve { pick, word } => {
                 let words = [Resolution::Sent, Resolution::Failed, Resolution::Resend];
-                match picked(self, *pick) {
+                let uncertain = self.outbox.turn(&self.disk, self.last_now).uncertain_after(0, 100);
+                let ids: Vec<OutboxId> = uncertain.unwrap_or_default().iter().map(|shown| shown.id).collect();
+                match (!ids.is_empty()).then(|| ids[pick % ids.len()]).or_else(|| picked(self, *pick)) {
                     Some(id) => self.turn(&[Ask::Resolve(id, words[*word])]),
                     None => Ok(()),
                 }

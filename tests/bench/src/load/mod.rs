@@ -181,7 +181,8 @@ impl Generator {
         let Some(connection) = &mut line.connection else { return Ok(false) };
         match connection.receive() {
             Ok(None) => Ok(false),
-            Ok(Some(200)) => {
+            // A webhook is answered 200, a message that is queued 202.
+            Ok(Some(200 | 202)) => {
                 anyhow::ensure!(line.waits, "an answer that nobody had asked for");
                 line.sent[line.gone - 1].acked = now();
                 line.waits = false;
