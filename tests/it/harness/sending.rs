@@ -78,6 +78,21 @@ pub(crate) fn assert_order(graph: &Graph, recipient: &str, sent_again: &[String]
     );
 }
 
+/// So many calls may be under way and late, all of them, and arrive together with those behind them.
+const LATE: usize = 8;
+/// And so late may one be that was alone.
+const LATE_MS: i64 = 250;
+
+/// In so many seconds on end Graph saw no more messages than may go in them, and those that came late.
+pub(crate) fn assert_pace(graph: &Graph, a_second: usize, seconds: usize) {
+    let mut times: Vec<i64> = graph.messages().iter().map(|letter| letter.first_ms).collect();
+    times.sort_unstable();
+    let count = seconds * a_second + LATE;
+    let shortest = times.iter().zip(&times[count..]).map(|(from, to)| to - from).min().unwrap();
+    println!("pace: {} messages took {shortest} ms at least", count + 1);
+    assert!(shortest >= i64::try_from(seconds).unwrap() * 1_000 - LATE_MS, "{seconds} s: {shortest} ms");
+}
+
 /// A customer's phone, with its `+`.
 pub(crate) fn phone(customer: usize) -> String {
     format!("+1212555{customer:04}")
