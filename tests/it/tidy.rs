@@ -18,6 +18,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("wagate-simulate", &["wagate-model"]),
 ];
 
+/// What a library's tests need beside that, and the library itself may not.
+const FOR_TESTS: &[(&str, &str)] = &[("wagate-outbox", "wagate-store")];
+
 /// These hold no socket and run without a runtime, whatever they depend on.
 const WITHOUT_SOCKETS: &[&str] =
     &["wagate-model", "wagate-records", "wagate-policy", "wagate-store", "wagate-outbox"];
@@ -108,8 +111,16 @@ fn the_crates_form_a_star() {
     for (name, allowed) in ARROWS {
         let arrows: BTreeSet<&str> =
             packages[*name].iter().map(String::as_str).filter(|name| ours.contains(name)).collect();
-        let allowed: BTreeSet<&str> = allowed.iter().copied().collect();
+        let for_tests = FOR_TESTS.iter().filter(|(of, _)| of == name).map(|(_, needed)| *needed);
+        let allowed: BTreeSet<&str> = allowed.iter().copied().chain(for_tests).collect();
         assert_eq!(arrows, allowed, "{name}: see docs/decisions/0004-crate-map.md");
+    }
+    for (name, needed) in FOR_TESTS {
+        let short = |name: &str| name.strip_prefix("wagate-").unwrap_or(name).to_owned();
+        let manifest = read(&format!("crates/{}/Cargo.toml", short(name)));
+        let (code, tests) = manifest.split_once("[dev-dependencies]").unwrap();
+        let stands = |part: &str| part.lines().any(|line| line.starts_with(&short(needed)));
+        assert!(!stands(code) && stands(tests), "{name} needs {needed} for its tests only");
     }
 }
 
