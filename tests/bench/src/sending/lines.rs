@@ -24,7 +24,7 @@ pub(crate) const SECTIONS: &[Section] = &[
             ("over that of a webhook, plain HTTP", "sending/ratio/200", "ack_p50_ms_of_plain", Goal::None),
             ("202 after, 200/s, p99 ms", "sending/queue/200", "ack_p99_ms", Goal::None),
             ("over that of a webhook, TLS", "sending/ratio/200", "ack_p99_ms_of_tls", Goal::AtMost(1.0)),
-            ("RSS at the end of saturation, MiB", QUEUE, "rss_loaded_mib", Goal::AtMost(32.0)),
+            ("RSS at the end of saturation, MiB", QUEUE, "rss_loaded_mib", Goal::None),
         ],
     ),
     (
