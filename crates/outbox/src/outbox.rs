@@ -33,6 +33,8 @@ pub(crate) struct Memory {
     pub(crate) cursor: Sequence,
     /// By how much the date is ahead of the time that the box itself saw pass.
     pub(crate) leapt: i64,
+    /// Before this time there are no timers: so that those which have gone aren't looked through.
+    pub(crate) timers_from: Option<i64>,
     pub(crate) ways: BTreeMap<String, Way>,
 }
 
@@ -77,6 +79,7 @@ impl Outbox {
             open: view.get(&keys::single("open"))?.unwrap_or(0),
             cursor: Sequence(view.get(&keys::single("cursor"))?.unwrap_or(0)),
             leapt: view.get(&keys::single("leapt"))?.unwrap_or(0),
+            timers_from: None,
             ways: BTreeMap::new(),
         };
         let paces = Paces::new(&settings, now_ms.saturating_sub(memory.leapt));

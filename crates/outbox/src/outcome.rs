@@ -36,6 +36,7 @@ impl Turn<'_> {
     pub fn called(&mut self, called: Called) -> Result<(), TableError> {
         self.urgent = true;
         let place = called.id.place;
+        self.paces.ended(&called.number, place, self.now);
         let Some((message, mut state)) = self.load(place)? else { return Ok(()) };
         if !self.view.has(&keys::posting(place))? {
             return Ok(());

@@ -235,7 +235,7 @@ impl Turn<'_> {
             Verdict::Go { push } => {
                 let told =
                     self.view.get::<Channel>(&keys::channel(name))?.and_then(|channel| channel.per_second);
-                if let Err(at) = self.paces.take(name, told, self.now) {
+                if let Err(at) = self.paces.take(name, told, place, self.now) {
                     self.wake_at(at);
                     return Ok(false);
                 }

@@ -43,6 +43,8 @@ pub struct Number {
 
 /// Calls in flight for one number: what a crash costs in units at most.
 pub const CALLS_MAX: u32 = 8;
+/// No call lasts longer: connecting and the answer have 30 s together, and a busy box its time.
+pub(crate) const CALL_MS: i64 = 45_000;
 /// An uncertain message holds its recipient for so long.
 pub(crate) const UNCERTAIN_HOLD_MS: i64 = 60_000;
 /// A free-form message without a window is given up after so long, unless its caller says otherwise.

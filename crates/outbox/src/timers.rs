@@ -28,25 +28,44 @@ fn number_and_contact(rest: &[u8]) -> Option<(&str, u128)> {
 
 impl Turn<'_> {
     pub(crate) fn look_at(&mut self, place: u64, at: i64) {
-        self.view.mark(keys::timers().time(at).byte(MESSAGE).number(place));
+        let key = self.timer(at).byte(MESSAGE).number(place);
+        self.view.mark(key);
     }
 
     pub(crate) fn look_at_lane(&mut self, number: &str, contact: u128, at: i64) {
-        self.view.mark(keys::timers().time(at).byte(LANE).text(number).contact(contact));
+        let key = self.timer(at).byte(LANE).text(number).contact(contact);
+        self.view.mark(key);
     }
 
     pub(crate) fn look_at_held(&mut self, number: &str, contact: u128, at: i64) {
-        self.view.mark(keys::timers().time(at).byte(HELD).text(number).contact(contact));
+        let key = self.timer(at).byte(HELD).text(number).contact(contact);
+        self.view.mark(key);
     }
 
     pub(crate) fn look_at_early(&mut self, hash: &[u8; 16], at: i64) {
-        self.view.mark(keys::timers().time(at).byte(EARLY).hash(hash));
+        let key = self.timer(at).byte(EARLY).hash(hash);
+        self.view.mark(key);
+    }
+
+    fn timer(&mut self, at: i64) -> Key {
+        self.memory.timers_from = self.memory.timers_from.map(|from| from.min(at));
+        keys::timers().time(at)
+    }
+
+    /// Where timers begin.
+    pub(crate) fn timers_from(&self) -> Key {
+        self.memory.timers_from.map_or_else(keys::timers, |from| keys::timers().time(from))
     }
 
     /// Looks at what is due; says whether there is more of it than a turn takes.
     pub(crate) fn run_timers(&mut self) -> Result<bool, TableError> {
         let to = keys::timers().time(self.now.saturating_add(1));
-        let due = self.view.range(keys::timers().as_bytes(), to.as_bytes(), TURN_MAX)?;
+        let due = self.view.range(self.timers_from().as_bytes(), to.as_bytes(), TURN_MAX)?;
+        // What is set from here on, and may be due already, brings it back.
+        self.memory.timers_from = match due.last() {
+            Some((key, _)) if due.len() == TURN_MAX => time_of(key),
+            _ => Some(self.now.saturating_add(1)),
+        };
         for (key, _) in &due {
             self.view.remove(&Key::from_bytes(key));
             self.urgent = true;

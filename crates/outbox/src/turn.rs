@@ -147,7 +147,7 @@ impl<'a> Turn<'a> {
     /// # Errors
     /// When the table can't be read.
     pub fn finish(mut self) -> Result<Done, TableError> {
-        if let Some((key, _)) = self.view.list(&keys::timers(), &keys::timers(), 1)?.first()
+        if let Some((key, _)) = self.view.list(&keys::timers(), &self.timers_from(), 1)?.first()
             && let Some(at) = crate::timers::time_of(key)
         {
             self.wake_at(at);

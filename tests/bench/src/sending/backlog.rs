@@ -49,7 +49,7 @@ fn backlog(bench: &Bench, extent: &Extent, count: usize) -> anyhow::Result<(Figu
     queue(&mut generator, &work)?;
     let took = began.elapsed();
     drop(generator);
-    shown(&server, count as u64)?;
+    shown(&server, &work, count as u64)?;
     std::thread::sleep(bench.rest);
     let memory = server.memory()?;
     let mut last = server;
@@ -59,7 +59,7 @@ fn backlog(bench: &Bench, extent: &Extent, count: usize) -> anyhow::Result<(Figu
         let began = Instant::now();
         let server = start()?;
         let ready = began.elapsed();
-        shown(&server, count as u64)?;
+        shown(&server, &work, count as u64)?;
         std::thread::sleep(bench.rest);
         let memory = server.memory()?;
         starts.push(figures([("ready_ms", ready.as_secs_f64() * 1e3), ("rss_mib", memory.resident)]));

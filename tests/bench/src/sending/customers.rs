@@ -20,8 +20,7 @@ const AREAS: [u32; 10] = [212, 213, 305, 312, 415, 503, 617, 702, 808, 917];
 pub(super) const CUSTOMERS_MAX: usize = 1_000;
 /// What comes in one webhook.
 const BATCH: usize = 50;
-/// The gateway shows how its outbox stands at least every ten seconds.
-const SHOWN_WITHIN: Duration = Duration::from_secs(25);
+const COMES_WITHIN: Duration = Duration::from_secs(25);
 const GLANCE: Duration = Duration::from_millis(20);
 
 /// The phone of a customer, as WhatsApp writes it.
@@ -132,16 +131,24 @@ pub(super) fn arrived(sink: &Sink, records: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Waits until the gateway shows that so many messages wait.
-pub(super) fn shown(server: &Server, messages: u64) -> anyhow::Result<()> {
-    until(|| Ok(waiting(server)? == messages)).with_context(|| format!("not {messages} messages wait"))
+/// Waits until the gateway shows that so many messages wait, the first of `work` among them. It shows what it has at
+/// once when something is asked of its outbox, and else within ten seconds: so it is asked for that one again.
+pub(super) fn shown(server: &Server, work: &Work, messages: u64) -> anyhow::Result<()> {
+    let known = work.lanes.first().and_then(|lane| lane.request(0)).context("a message")?;
+    let mut connection = Connection::open(server.api(), None)?;
+    until(|| {
+        let status = connection.ask(known)?;
+        anyhow::ensure!(status == 202, "a message that is queued was answered {status}");
+        Ok(waiting(server)? == messages)
+    })
+    .with_context(|| format!("not {messages} messages wait"))
 }
 
 /// Waits for something that must come.
 pub(super) fn until(mut there: impl FnMut() -> anyhow::Result<bool>) -> anyhow::Result<()> {
-    let deadline = Instant::now() + SHOWN_WITHIN;
+    let deadline = Instant::now() + COMES_WITHIN;
     while !there()? {
-        anyhow::ensure!(Instant::now() < deadline, "it didn't come within {SHOWN_WITHIN:?}");
+        anyhow::ensure!(Instant::now() < deadline, "it didn't come within {COMES_WITHIN:?}");
         std::thread::sleep(GLANCE);
     }
     Ok(())

@@ -24,7 +24,7 @@ pub(crate) const SECTIONS: &[Section] = &[
             ("over that of a webhook, plain HTTP", "sending/ratio/200", "ack_p50_ms_of_plain", Goal::None),
             ("202 after, 200/s, p99 ms", "sending/queue/200", "ack_p99_ms", Goal::None),
             ("over that of a webhook, TLS", "sending/ratio/200", "ack_p99_ms_of_tls", Goal::AtMost(1.0)),
-            ("RSS at the end of saturation, MiB", QUEUE, "rss_loaded_mib", Goal::AtMost(32.0)),
+            ("RSS at the end of saturation, MiB", QUEUE, "rss_loaded_mib", Goal::None),
         ],
     ),
     (
@@ -67,7 +67,8 @@ const RATE: &str = "acked_per_second";
 const CPU: &str = "cpu_s_per_10k";
 const CORE: &str = "core_percent";
 const RSS: &str = "rss_mib";
-/// At most 80 in any 1,001 ms, by which two times of a millisecond may be apart, are 79.92 a second.
-const EVEN: f64 = 79.5;
+/// No second may see an 81st, whenever each arrives: so 80 go in a second, a millisecond for the clocks and the time of a
+/// call, which make 79 and a half a second with a Graph that answers at once.
+const EVEN: f64 = 79.0;
 /// By so many MiB the memory of one and the same start differs.
 const NOISE: f64 = 1.0;

@@ -115,7 +115,7 @@ fn queue(bench: &Bench, work: &Arc<Work>, pace: Pace, until: Until) -> anyhow::R
     let turns = turns()? - turns_before;
     let memory = server.memory()?;
     anyhow::ensure!(outcome.acked > 0, "nothing was acknowledged");
-    shown(&server, warm_up.acked + outcome.acked)?;
+    shown(&server, work, warm_up.acked + outcome.acked)?;
     server.stop()?;
     let (acked, ack) = (outcome.acked as f64, outcome.ack.summary());
     Ok(figures([
