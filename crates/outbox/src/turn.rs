@@ -88,6 +88,9 @@ pub struct Sent {
     pub accepted_ms: i64,
 }
 
+/// What a note takes beside the message that it tells of, generously.
+const NOTE_BYTES: usize = 2_048;
+
 /// A turn of the outbox.
 ///
 /// Inputs come in any number and order, then [`Turn::advance`], then [`Turn::finish`]. An error of the table ends
@@ -176,10 +179,14 @@ impl<'a> Turn<'a> {
         })
     }
 
-    /// Bytes that the turn changes so far.
+    /// Bytes that the turn changes and tells so far.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.view.bytes()
+        let told = self.notes.iter().map(|note| match note {
+            Note::Sent(sent) => sent.payload.len() + NOTE_BYTES,
+            Note::Unread { .. } => NOTE_BYTES,
+        });
+        self.view.bytes() + told.sum::<usize>()
     }
 
     /// The journal is known up to here.

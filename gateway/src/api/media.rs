@@ -142,14 +142,11 @@ pub(super) async fn upload(
     let endpoint = uploads.endpoint(&number).ok_or_else(|| {
         Problem::fault("/from", "is no configured number, or has no endpoint: see whatsapp.endpoints")
     })?;
-    let (asked, kind) = (number.clone(), said.kind);
-    let taken = side.sending.ask(move |turn| Ok((turn.take_call(&asked, false)?, turn.date_ms())));
-    let (taken, now_ms) = taken.await?;
-    taken.map_err(|(why, until)| refused(why, until, now_ms))?;
+    let kind = said.kind;
     let call =
         Call { sending: side.sending.clone(), uploads, endpoint, number, said, filename, _place: place };
-    // A caller who hangs up doesn't end it: the call that was taken has to be given up, too.
-    match tokio::spawn(call.make(body)).await? {
+    // A caller who hangs up doesn't end it: the call that is taken has to be given up, too.
+    match tokio::spawn(call.run(body)).await?? {
         Ok(id) => Ok((StatusCode::CREATED, axum::Json(json!({ "id": id, "kind": kind }))).into_response()),
         Err(outcome) => Err(failed(&outcome)),
     }
@@ -169,7 +166,7 @@ fn refused(why: Why, until: Option<i64>, now_ms: i64) -> Problem {
     Problem::later("as many calls of this number are under way as may be").retry_after(seconds)
 }
 
-/// An upload whose call was taken.
+/// An upload.
 struct Call {
     sending: Sending,
     uploads: Uploads,
@@ -181,6 +178,15 @@ struct Call {
 }
 
 impl Call {
+    /// Takes a call and makes it.
+    async fn run(self, body: Body) -> Result<Result<String, Outcome>, Problem> {
+        let number = self.number.clone();
+        let taken = self.sending.ask(move |turn| Ok((turn.take_call(&number, false)?, turn.date_ms())));
+        let (taken, now_ms) = taken.await?;
+        taken.map_err(|(why, until)| refused(why, until, now_ms))?;
+        Ok(self.make(body).await)
+    }
+
     async fn make(self, body: Body) -> Result<String, Outcome> {
         let file = body.into_data_stream().map(|portion| match portion {
             Ok(portion) => Ok(portion.into()),
@@ -193,10 +199,7 @@ impl Call {
             Err(reason) => Err(Outcome::NotSent { reason }),
         };
         let unsent = matches!(outcome, Err(Outcome::NotSent { .. }));
-        let ended = self.sending.ask(move |turn| turn.end_call(&self.number, unsent)).await;
-        if let Err(error) = ended {
-            tracing::warn!(%error, "the end of an upload couldn't be noted");
-        }
+        self.sending.end_call(self.number, unsent).await;
         outcome
     }
 }

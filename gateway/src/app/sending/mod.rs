@@ -7,6 +7,7 @@
 mod calls;
 #[cfg(test)]
 pub(crate) mod fake;
+mod journal;
 mod leaps;
 mod metrics;
 mod notes;
@@ -17,6 +18,8 @@ mod table;
 mod thread;
 mod tokens;
 mod work;
+
+use std::time::Duration;
 
 use outbox::{TableError, Turn};
 use store::Refused;
@@ -29,6 +32,9 @@ pub(super) use self::thread::SendingThread;
 
 /// Questions that wait for the outbox; one more waits with its caller.
 const QUESTIONS_MAX: usize = 256;
+
+/// The end of a call that couldn't be noted is tried again so much later.
+const END_AGAIN: Duration = Duration::from_secs(1);
 
 /// Answers its caller, once it is known whether the turn is durable.
 type Answer = Box<dyn FnOnce(Result<(), Refused>) + Send>;
@@ -74,5 +80,18 @@ impl Sending {
         });
         self.questions.send(question).await.map_err(|_| SendingError::Gone)?;
         Ok(receiver.await.map_err(|_| SendingError::Gone)??)
+    }
+
+    /// Gives up a call that [`Turn::take_call`] has taken, for as long as it takes: a place in flight that is
+    /// never given up is lost until the next start.
+    pub(crate) async fn end_call(&self, number: String, unsent: bool) {
+        loop {
+            let name = number.clone();
+            match self.ask(move |turn| turn.end_call(&name, unsent)).await {
+                Ok(()) => return,
+                Err(_) if self.questions.is_closed() => return,
+                Err(_) => tokio::time::sleep(END_AGAIN).await,
+            }
+        }
     }
 }

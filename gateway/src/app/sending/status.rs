@@ -13,6 +13,8 @@ pub(crate) struct Status {
     pub(crate) quotas: Vec<Quota>,
     /// The prepaid balance, if one was entered.
     pub(crate) balance: Option<Balance>,
+    /// The low-water mark of the configuration, for a balance that was entered without one.
+    pub(crate) low_water_micros: Option<i64>,
     /// The clock is believed.
     pub(crate) clock_trusted: bool,
     /// The outbox's own time.
@@ -102,9 +104,9 @@ impl Status {
                 let code = stop.code.map_or_else(String::new, |code| format!(" (code {code})"));
                 let refusal = Refusal { code: stop.code, ..Refusal::default() };
                 let advice = policy::sending::advice(&refusal);
+                // Meta's own words may name a customer, and alarms are logged: the API has them.
                 alarms.push(format!(
-                    "WhatsApp lets number {number} send nothing{code}: {}. {advice} The queue is kept.",
-                    stop.reason.trim_end_matches('.')
+                    "WhatsApp lets number {number} send nothing{code}. {advice} The queue is kept."
                 ));
             }
         }
@@ -115,7 +117,9 @@ impl Status {
                     .to_owned(),
             );
         }
-        if self.balance.is_some_and(|balance| balance.micros < balance.low_water_micros) {
+        let low_water =
+            |balance: &Balance| balance.low_water_micros.max(self.low_water_micros.unwrap_or(i64::MIN));
+        if self.balance.is_some_and(|balance| balance.micros < low_water(&balance)) {
             alarms.push("the prepaid balance is below its low-water mark".to_owned());
         }
         for token in &self.tokens {

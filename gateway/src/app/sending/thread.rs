@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use anyhow::Context as _;
+use model::Sequence;
 use outbox::{CALLS_MAX, Outbox};
 use policy::sending::{Clock, Reading};
 use prometheus_client::registry::Registry;
@@ -17,6 +18,7 @@ use tokio::task::JoinSet;
 
 use super::Sending;
 use super::calls::Calls;
+use super::journal::RECORDS_A_TURN;
 use super::leaps::Leaps;
 use super::metrics::Metrics;
 use super::notes::Notes;
@@ -101,6 +103,11 @@ impl SendingThread {
             in_flight: JoinSet::new(),
             carried_since: None,
             shown_at: None,
+            unshown: true,
+            resume: false,
+            skip_to: Sequence::START,
+            most: RECORDS_A_TURN,
+            low_water_micros: config.costs.low_water.map(|mark| mark.0),
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()

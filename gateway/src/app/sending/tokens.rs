@@ -102,6 +102,5 @@ async fn ask(
     if let Ok(info) = outcome {
         known.lock().unwrap_or_else(PoisonError::into_inner).insert(endpoint.name().to_owned(), info);
     }
-    // A unit too many is used where this fails, and never one too few.
-    let _ = sending.ask(move |turn| turn.end_call(&number, unsent)).await;
+    sending.end_call(number, unsent).await;
 }

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use model::{Fact, Record, Says, Sequence};
+use model::Sequence;
 use outbox::{Call, Called, Done, Outbox, TableError};
 use policy::sending::{Clock, Reading};
 use records::Numbers;
 use ring::rand::SecureRandom as _;
-use store::{Query, ReadError, Refused, Store};
+use store::{Refused, Store};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::calls::{self, Calls};
+use super::journal::{RECORDS_A_TURN, Said};
 use super::leaps::Leaps;
 use super::metrics::Metrics;
 use super::notes::Notes;
@@ -27,24 +28,23 @@ use crate::clock;
 const QUESTIONS_A_TURN: usize = 64;
 /// A turn takes no more questions past so many bytes: a transaction has its bound.
 const TURN_BYTES: usize = 256 * 1024;
-/// Records of the journal that are read at a time.
-const RECORDS_A_TURN: usize = 512;
-const RECORD_BYTES_A_TURN: usize = 1 << 20;
-/// A new outbox begins so many records back: windows are of the last day, and no older message is its own.
-const FIRST_LOOK: u64 = 200_000;
 /// What comes in is read so much later, with what comes meanwhile; a question reads it at once.
 const JOURNAL_WAIT: Duration = Duration::from_millis(100);
 /// What only the journal says is written so much later at the latest, or when there is so much of it.
 const CARRY_FOR: Duration = Duration::from_secs(60);
 const CARRY_MAX: usize = 1_024;
+const CARRY_BYTES: usize = TURN_BYTES / 2;
 /// After a turn that couldn't be made durable, or read.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// The same at a stop, which waits for it.
+const RETRY_SOON: Duration = Duration::from_millis(100);
 /// Nothing is waited for longer, so that what is shown doesn't grow old.
 const IDLE_MAX: Duration = Duration::from_secs(10);
 /// Calls in flight have so long at a stop.
 const DRAIN: Duration = Duration::from_secs(9);
 /// What is shown is put together no more often.
 const SHOW_EVERY: Duration = Duration::from_millis(500);
+
 pub(super) struct Work {
     pub(super) outbox: Outbox,
     pub(super) table: StoreTable,
@@ -67,6 +67,27 @@ pub(super) struct Work {
     pub(super) in_flight: JoinSet<(Called, Option<i64>)>,
     pub(super) carried_since: Option<Instant>,
     pub(super) shown_at: Option<Instant>,
+    /// Something has changed since then.
+    pub(super) unshown: bool,
+    /// What is stopped is to be tried again, for the tokens are new.
+    pub(super) resume: bool,
+    /// The journal is passed over up to here.
+    pub(super) skip_to: Sequence,
+    /// Records, answers and questions that a turn takes: fewer after one that was too large.
+    pub(super) most: usize,
+    /// The configured low-water mark, in millionths.
+    pub(super) low_water_micros: Option<i64>,
+}
+
+/// What a turn comes to.
+struct Decided {
+    done: Done,
+    answers: Vec<Answer>,
+    /// Another turn is due at once.
+    more: bool,
+    /// Answers of Graph that it has taken in.
+    answered: usize,
+    leapt: i64,
 }
 
 /// Why a turn came to nothing.
@@ -88,7 +109,9 @@ impl Work {
                 biased;
                 _ = &mut stop => break,
                 Some(call) = self.in_flight.join_next() => self.take_answer(call),
-                Some(question) = self.asked.recv() => questions.push(question),
+                Some(question) = self.asked.recv(), if questions.len() < QUESTIONS_A_TURN => {
+                    questions.push(question);
+                }
                 () = tokio::time::sleep_until(wait) => {}
                 changed = self.tail.changed() => {
                     // At most one turn for all that comes in a while.
@@ -109,15 +132,12 @@ impl Work {
             if self.routes.has_changed().unwrap_or(false) {
                 self.routes.mark_unchanged();
                 self.tokens.replaced();
-                questions.push(Box::new(|turn| {
-                    turn.resume()?;
-                    Ok(Box::new(|_| {}))
-                }));
+                self.resume = true;
             }
             let routes = self.routes.borrow().clone();
             questions.extend(self.tokens.due(&self.calls, &routes));
-            let wait = self.turn(&mut questions, true).await;
-            due = Instant::now() + wait.min(IDLE_MAX);
+            let wait = self.turn(&mut questions, true).await.unwrap_or(RETRY_AFTER);
+            due = Instant::now() + wait.min(if self.unshown { SHOW_EVERY } else { IDLE_MAX });
         }
         self.drain().await;
     }
@@ -130,7 +150,15 @@ impl Work {
             self.take_answer(call);
         }
         self.carried_since = self.carried_since.and(Instant::now().checked_sub(CARRY_FOR));
-        self.turn(&mut Vec::new(), false).await;
+        while self.turn(&mut Vec::new(), false).await.is_none() || !self.answered.is_empty() {
+            if tokio::time::Instant::now() >= end {
+                tracing::error!(
+                    "what became of the last calls couldn't be noted: they are uncertain at the next start"
+                );
+                return;
+            }
+            tokio::time::sleep(RETRY_SOON).await;
+        }
     }
 
     fn take_answer(&mut self, call: Result<(Called, Option<i64>), tokio::task::JoinError>) {
@@ -157,26 +185,64 @@ impl Work {
         self.outbox.cursor() >= self.tail.borrow().newest
     }
 
-    /// One turn; says how long the next may wait.
-    async fn turn(&mut self, questions: &mut Vec<Question>, go_on: bool) -> Duration {
+    /// One turn; says how long the next may wait, or nothing if this one came to nothing.
+    async fn turn(&mut self, questions: &mut Vec<Question>, go_on: bool) -> Option<Duration> {
         let reading = self.reading();
-        let facts = match self.facts(reading) {
-            Ok(facts) => facts,
-            Err(error) => return self.give_up(&Trouble::Read(error)),
+        // What can't be read now is read later: those who ask aren't kept waiting for it.
+        let (said, unread) = match self.journal(reading) {
+            Ok(said) => (said, None),
+            Err(error) => (Vec::new(), Some(error)),
         };
         let now = self.clock.now_ms(reading);
         let leapt = self.leaps.untold(now, reading);
-        match self.decide(facts, questions, (now, leapt), go_on) {
-            Ok((done, answers, more)) => match self.make_durable(done, answers, (now, leapt)).await {
-                Ok(_) if more || !questions.is_empty() || !self.journal_is_read() => Duration::ZERO,
-                Ok(next) => next,
-                Err(trouble) => self.give_up(&trouble),
-            },
-            Err(error) => self.give_up(&Trouble::Read(error)),
+        let first = said.first().map(|(sequence, _)| *sequence);
+        let decided = match self.decide(said, questions, now, leapt, go_on && unread.is_none()) {
+            Ok(decided) => decided,
+            Err(error) => {
+                // They are told so, and may ask again.
+                questions.clear();
+                self.give_up(&Trouble::Read(error));
+                return None;
+            }
+        };
+        let more = decided.more || !questions.is_empty();
+        match self.make_durable(decided, now).await {
+            Ok(next) => {
+                if let Some(error) = unread {
+                    self.give_up(&Trouble::Read(error));
+                    return None;
+                }
+                Some(if more || !self.journal_is_read() { Duration::ZERO } else { next })
+            }
+            Err(refused) => {
+                if refused == Refused::TooLarge {
+                    self.make_smaller(first);
+                }
+                self.give_up(&Trouble::Refused(refused));
+                None
+            }
         }
     }
 
-    fn give_up(&self, trouble: &Trouble) -> Duration {
+    /// A turn was too large for a transaction: the next takes less. One record or one answer that is too large by
+    /// itself costs itself, and not all that waits behind it.
+    fn make_smaller(&mut self, first: Option<Sequence>) {
+        if self.most > 1 {
+            self.most /= 2;
+            return;
+        }
+        if let Some(sequence) = first {
+            tracing::error!(sequence = sequence.0, "a record says more than can be taken in: passed over");
+            self.skip_to = sequence;
+        } else if !self.answered.is_empty() {
+            tracing::error!(
+                "an answer of WhatsApp is too large to be noted: its message is uncertain at the next start"
+            );
+            self.answered.remove(0);
+        }
+    }
+
+    fn give_up(&self, trouble: &Trouble) {
         let said = match trouble {
             Trouble::Read(error) => error.to_string(),
             Trouble::Refused(refused) => refused.to_string(),
@@ -189,102 +255,67 @@ impl Work {
             }
             new
         });
-        RETRY_AFTER
-    }
-
-    /// Reads on in the journal. Never skips a record that it may need, and never stops at one.
-    fn facts(&mut self, reading: Reading) -> Result<(Vec<Fact>, Option<Sequence>), TableError> {
-        let mut after = self.outbox.cursor();
-        if after == Sequence::START {
-            after = Sequence(self.store.newest().0.saturating_sub(FIRST_LOOK));
-        }
-        if after >= self.store.newest() {
-            return Ok((Vec::new(), None));
-        }
-        let query = Query { after: Some(after), limit: RECORDS_A_TURN, bytes: RECORD_BYTES_A_TURN };
-        let page = match self.store.page(&query, &|_| true) {
-            Ok(page) => page,
-            // Older history went before it was read: a day's budget was used up in one.
-            Err(ReadError::Gone { oldest, .. }) => {
-                return Ok((Vec::new(), Some(Sequence(oldest.0.saturating_sub(1)))));
-            }
-            Err(error) => return Err(TableError(Box::new(error))),
-        };
-        self.metrics.read(page.records.len());
-        let mut facts = Vec::with_capacity(page.records.len());
-        for record in &page.records {
-            for mut fact in records::facts(record, &self.numbers) {
-                if let Some(at) = fact.at {
-                    self.clock.heard(at.0, reading);
-                }
-                self.resolve(&mut fact, record);
-                facts.push(fact);
-            }
-        }
-        Ok((facts, Some(page.next)))
-    }
-
-    /// An opt-out names its customer by aliases only.
-    fn resolve(&self, fact: &mut Fact, record: &Record) {
-        if let Says::Marketing { aliases, .. } = &fact.says
-            && fact.contact.is_none()
-        {
-            match self.store.contact(aliases) {
-                Ok(contact) => fact.contact = contact.and_then(|contact| contact.to_bits()),
-                Err(error) => {
-                    let sequence = record.sequence.0;
-                    tracing::warn!(%error, sequence, "who wants no marketing can't be looked up");
-                }
-            }
-        }
     }
 
     fn decide(
         &self,
-        (facts, read_to): (Vec<Fact>, Option<Sequence>),
+        said: Vec<Said>,
         questions: &mut Vec<Question>,
-        (now, leapt): (i64, i64),
+        now: i64,
+        leapt: i64,
         go_on: bool,
-    ) -> Result<(Done, Vec<Answer>, bool), TableError> {
+    ) -> Result<Decided, TableError> {
         let mut turn = self.outbox.turn(&self.table, now);
         turn.leapt(leapt);
-        for fact in facts {
-            turn.learn(fact)?;
-        }
-        if let Some(sequence) = read_to {
-            turn.known_to(sequence);
-        }
-        for called in &self.answered {
+        turn.known_to(self.skip_to);
+        let (mut learned, mut answered) = (0, 0);
+        for called in self.answered.iter().take(self.most) {
+            if answered > 0 && turn.bytes() >= TURN_BYTES {
+                break;
+            }
             turn.called(called.clone())?;
+            answered += 1;
+        }
+        for (sequence, facts) in said {
+            if learned > 0 && turn.bytes() >= TURN_BYTES {
+                break;
+            }
+            for fact in facts {
+                turn.learn(fact)?;
+            }
+            turn.known_to(sequence);
+            learned += 1;
+        }
+        if self.resume {
+            turn.resume()?;
         }
         let mut answers = Vec::with_capacity(questions.len());
-        let mut taken = 0;
-        while taken < questions.len() && turn.bytes() < TURN_BYTES {
-            taken += 1;
-            // The oldest first; the rest is of the next turn.
-            answers.push(questions.remove(0)(&mut turn)?);
+        let mut left = std::mem::take(questions).into_iter();
+        while answers.is_empty() || (answers.len() < self.most && turn.bytes() < TURN_BYTES) {
+            let Some(question) = left.next() else { break };
+            answers.push(question(&mut turn)?);
         }
+        // The rest is of the next turn.
+        questions.extend(left);
         // Windows are judged by all that has come in.
         let read = turn.cursor() >= self.tail.borrow().newest;
-        let more = go_on && read && turn.advance()?;
-        Ok((turn.finish()?, answers, more))
+        let more = go_on && read && turn.bytes() < TURN_BYTES && turn.advance()?;
+        Ok(Decided { done: turn.finish()?, answers, more, answered, leapt })
     }
 
     /// Makes a turn durable and acts on it; says how long the next may wait.
-    async fn make_durable(
-        &mut self,
-        done: Done,
-        answers: Vec<Answer>,
-        (now, leapt): (i64, i64),
-    ) -> Result<Duration, Trouble> {
+    async fn make_durable(&mut self, decided: Decided, now: i64) -> Result<Duration, Refused> {
+        let Decided { done, answers, answered, leapt, .. } = decided;
         let next = done.next_ms.map_or(IDLE_MAX, |at| {
             Duration::from_millis(u64::try_from(at.saturating_sub(now)).unwrap_or(0)).min(IDLE_MAX)
         });
-        let waits = !done.changes.is_empty();
+        let bytes: usize =
+            done.changes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum();
         let due = self.carried_since.is_some_and(|since| since.elapsed() >= CARRY_FOR);
-        if !done.urgent && !(waits && (due || done.changes.len() >= CARRY_MAX)) {
+        let large = done.changes.len() >= CARRY_MAX || bytes >= CARRY_BYTES;
+        if !done.urgent && !(bytes > 0 && (due || large)) {
             self.outbox.carry(done);
-            if waits {
+            if bytes > 0 {
                 self.carried_since.get_or_insert_with(Instant::now);
             }
             for answer in answers {
@@ -294,12 +325,9 @@ impl Work {
             return Ok(next);
         }
         let (sender, durable) = oneshot::channel();
+        let change = |(key, value): &outbox::Change| store::Change { key: key.clone(), value: value.clone() };
         let transaction = store::Transaction {
-            changes: done
-                .changes
-                .iter()
-                .map(|(key, value)| store::Change { key: key.clone(), value: value.clone() })
-                .collect(),
+            changes: done.changes.iter().map(change).collect(),
             items: self.notes.items(&done.notes, now),
             // What has happened is to be noted whatever the budget says; it is the API that takes in no more.
             essential: true,
@@ -309,11 +337,13 @@ impl Work {
         for answer in answers {
             answer(result);
         }
-        result.map_err(Trouble::Refused)?;
+        result?;
         self.metrics.committed();
         self.leaps.told(leapt);
-        self.answered.clear();
+        self.answered.drain(..answered);
         self.carried_since = None;
+        self.resume = false;
+        self.most = self.most.saturating_mul(2).min(RECORDS_A_TURN);
         self.outbox.commit(&done);
         for call in done.calls {
             self.make(call);
@@ -346,7 +376,8 @@ impl Work {
 
     /// Shows how things stand, now and then.
     fn show(&mut self, now: i64, changed: bool) {
-        let every = if changed { SHOW_EVERY } else { IDLE_MAX };
+        self.unshown |= changed;
+        let every = if self.unshown { SHOW_EVERY } else { IDLE_MAX };
         if self.shown_at.is_some_and(|at| at.elapsed() < every) {
             return;
         }
@@ -354,12 +385,14 @@ impl Work {
         let look = || Ok::<_, TableError>((turn.ways()?, turn.quotas()?, turn.balance()?));
         let Ok((ways, quotas, balance)) = look() else { return };
         self.shown_at = Some(Instant::now());
+        self.unshown = false;
         self.status.send_replace(Status {
             ways,
             quotas,
             balance,
             clock_trusted: self.clock.is_trusted(),
             now_ms: now,
+            low_water_micros: self.low_water_micros,
             tokens: self.tokens.shown(now),
             trouble: None,
         });

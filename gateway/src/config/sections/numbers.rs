@@ -9,6 +9,9 @@ use super::super::values::{self, Fault};
 /// The country code of the default time zone's people, Hong Kong.
 const HOME: &str = "+852";
 
+/// It stands in keys on disk, which are short.
+const PORTFOLIO_BYTES_MAX: usize = 64;
+
 pub(super) fn numbers(root: &Section<'_>) -> Option<Vec<Number>> {
     let mut first: BTreeMap<String, usize> = BTreeMap::new();
     let mut numbers = Vec::new();
@@ -62,6 +65,9 @@ fn number(section: &Section<'_>) -> Option<Number> {
     let phone = section.read("phone", values::phone);
     let timezone = section.read("timezone", values::timezone);
     let portfolio = section.read("portfolio", values::text);
+    if portfolio.as_ref().is_some_and(|name| name.len() > PORTFOLIO_BYTES_MAX) {
+        section.mistake("portfolio", Fault::new("a portfolio's name has at most 64 bytes"));
+    }
     let limits = limits(&section.section("limits"));
     if !section.has("timezone") && phone.as_ref().is_some_and(|phone| !phone.starts_with(HOME)) {
         section.warn(
