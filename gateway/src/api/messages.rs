@@ -4,6 +4,8 @@
 //! `Idempotency-Key` stays the answer, even where the same body would be refused today: so the outbox is
 //! asked about the key, too, before anything is refused.
 
+use std::sync::Arc;
+
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -13,6 +15,7 @@ use outbox::{Draft, Enqueue, Fallback, Kind, Queued, TableError, Turn, Unqueued}
 use records::outgoing::{self, Part, PartKind, Request, To, quick_reply};
 use ring::rand::SecureRandom as _;
 use serde_json::json;
+use store::Store;
 
 use super::message_view::{template_of, time};
 use super::problem::Problem;
@@ -35,7 +38,16 @@ struct Mark {
 /// A call that is right as far as can be said without the outbox.
 struct Checked {
     from: Option<String>,
+    to: Recipient,
     drafts: Vec<Draft>,
+}
+
+/// Whom it goes to.
+enum Recipient {
+    /// The contact's 128 bits.
+    Contact(u128),
+    /// Who is looked up where the message is queued.
+    At(Address),
 }
 
 /// What the outbox makes of a call.
@@ -44,6 +56,8 @@ enum Taken {
     Not(Unqueued),
     /// Several numbers could send it.
     WhichNumber(Vec<String>),
+    /// Nobody knows the recipient yet.
+    Stranger(Box<Checked>, Address),
 }
 
 /// Queues a message.
@@ -61,7 +75,18 @@ pub(super) async fn queue(
         checked => checked,
     };
     let taken = match checked {
-        Ok(checked) => side.sending.ask(move |turn| take(turn, mark, checked)).await?,
+        Ok(checked) => {
+            let store = Arc::clone(&side.shown.store);
+            match side.sending.ask(move |turn| take(turn, mark, checked, &store)).await? {
+                Taken::Stranger(mut checked, address) => {
+                    let met = people::meet(&side, &address).await?;
+                    checked.to = Recipient::Contact(met.to_bits().unwrap_or_default());
+                    let store = Arc::clone(&side.shown.store);
+                    side.sending.ask(move |turn| take(turn, mark, *checked, &store)).await?
+                }
+                taken => taken,
+            }
+        }
         Err(problem) => {
             let answered = side.sending.ask(move |turn| turn.answered(&mark.key, &mark.body)).await?;
             match answered {
@@ -75,6 +100,8 @@ pub(super) async fn queue(
         Taken::Queued(queued) => Ok(accepted(&queued)),
         Taken::Not(unqueued) => Err(refused(unqueued)),
         Taken::WhichNumber(numbers) => Err(which_number(&numbers)),
+        // Whom the store has just met it knows.
+        Taken::Stranger(..) => Err(Problem::later("the recipient can't be looked up just now")),
     }
 }
 
@@ -126,10 +153,10 @@ async fn check(side: &Side, body: &Bytes) -> Result<Checked, Problem> {
         }
     };
     let Request { from, to, priority, expires_at, fallback, parts } = request;
-    let (to, contact) = match to {
+    let (to, recipient) = match to {
         Some(to) => recipient(side, to).await?,
         // Whom a mark as read is for isn't known here: each has a lane of its own.
-        None => (None, u128::from_be_bytes(hash(body))),
+        None => (None, Recipient::Contact(u128::from_be_bytes(hash(body)))),
     };
     let mut fallback = fallback.map(|part| Fallback {
         template: template_of(&part.payload).unwrap_or_default(),
@@ -145,7 +172,7 @@ async fn check(side: &Side, body: &Bytes) -> Result<Checked, Problem> {
         drafts.push(Draft {
             number: String::new(),
             to: to.clone().filter(|_| kind != Kind::ReadMark),
-            contact,
+            contact: 0,
             priority,
             kind,
             template: if kind == Kind::Template { template_of(&payload) } else { None },
@@ -162,16 +189,13 @@ async fn check(side: &Side, body: &Bytes) -> Result<Checked, Problem> {
         let detail = format!("holds a message of more than {} KiB", MESSAGE_BYTES_MAX / 1024);
         return Err(Problem::fault("", detail));
     }
-    Ok(Checked { from, drafts })
+    Ok(Checked { from, to: recipient, drafts })
 }
 
 /// The address and the contact.
-async fn recipient(side: &Side, to: To) -> Result<(Option<Address>, u128), Problem> {
-    let (address, contact) = match to {
-        To::Address(address) => {
-            let contact = people::meet(side, &address).await?;
-            (address, contact)
-        }
+async fn recipient(side: &Side, to: To) -> Result<(Option<Address>, Recipient), Problem> {
+    match to {
+        To::Address(address) => Ok((Some(address.clone()), Recipient::At(address))),
         To::Contact(id) => {
             let known = people::find(side, people::Name::Id(id)).await?;
             let unknown = || Problem::fault("/to", "is a contact that the box doesn't know");
@@ -182,10 +206,9 @@ async fn recipient(side: &Side, to: To) -> Result<(Option<Address>, u128), Probl
                     "is a contact of whom neither phone nor user id is kept: name one of them",
                 )
             })?;
-            (address, known.id)
+            Ok((Some(address), Recipient::Contact(known.id.to_bits().unwrap_or_default())))
         }
-    };
-    Ok((Some(address), contact.to_bits().unwrap_or_default()))
+    }
 }
 
 fn chance() -> Result<u64, Problem> {
@@ -197,9 +220,21 @@ fn chance() -> Result<u64, Problem> {
 }
 
 /// Queues in a turn of the outbox.
-fn take(turn: &mut Turn<'_>, mark: Mark, checked: Checked) -> Result<Taken, TableError> {
-    let Checked { from, mut drafts } = checked;
-    let contact = drafts.first().map_or(0, |draft| draft.contact);
+fn take(turn: &mut Turn<'_>, mark: Mark, checked: Checked, store: &Store) -> Result<Taken, TableError> {
+    let contact = match &checked.to {
+        Recipient::Contact(contact) => *contact,
+        Recipient::At(address) => {
+            let known = store.contact(&records::aliases_of(address));
+            match known.map_err(|error| TableError(Box::new(error)))?.and_then(|known| known.to_bits()) {
+                Some(known) => known,
+                None => {
+                    let address = address.clone();
+                    return Ok(Taken::Stranger(Box::new(checked), address));
+                }
+            }
+        }
+    };
+    let Checked { from, mut drafts, .. } = checked;
     let from = match from {
         Some(from) => from,
         None => match sender(turn, contact)? {
@@ -216,6 +251,7 @@ fn take(turn: &mut Turn<'_>, mark: Mark, checked: Checked) -> Result<Taken, Tabl
     };
     for draft in &mut drafts {
         draft.number.clone_from(&from);
+        draft.contact = contact;
     }
     let call = Enqueue { key: mark.key, body: mark.body, drafts };
     Ok(turn.enqueue(call)?.map_or_else(Taken::Not, Taken::Queued))
