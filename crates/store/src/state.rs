@@ -11,6 +11,7 @@ use crate::hand::Hand;
 use crate::marks::Marks;
 use crate::people::People;
 use crate::settled::Settled;
+use crate::spoiled::Spoiled;
 use crate::unread::Unread;
 use crate::values::Values;
 
@@ -85,6 +86,7 @@ pub(crate) struct State {
     pub(crate) hand: Hand,
     pub(crate) marks: Marks,
     pub(crate) unread: Unread,
+    pub(crate) spoiled: Spoiled,
     pub(crate) pending: u64,
     /// The newest durable record; 0 before the first.
     pub(crate) newest: u64,
