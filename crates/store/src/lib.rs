@@ -41,6 +41,7 @@ mod people;
 mod reading;
 mod receipts;
 mod settled;
+mod spoiled;
 mod state;
 mod store;
 mod tail;

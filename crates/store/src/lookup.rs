@@ -16,7 +16,8 @@ const VALUE_DOMAIN: u8 = 0x76;
 pub type Row = (Vec<u8>, Vec<u8>);
 
 impl Store {
-    /// What a key stands for.
+    /// What a key stands for. A row whose bytes can't be read is none: it is counted, set aside, and stands
+    /// until something else is put under its key.
     ///
     /// # Errors
     /// What the disk says; [`ReadError::Reopening`] passes by itself.
@@ -28,11 +29,12 @@ impl Store {
         }
         let table = self.shared.index.begin_read()?.open_table(schema::VALUES)?;
         let row = table.get(key)?;
-        row.map(|row| Ok(value::from_bytes(row.value())?.into_owned())).transpose()
+        Ok(row.and_then(|row| self.open_row(key, row.value())))
     }
 
     /// Keys from `from` up to `to`, which is not among them, with their values, ascending; at most
-    /// `limit`. All of them as they were at one instant.
+    /// `limit`. All of them as they were at one instant. Without those whose bytes can't be read, as
+    /// [`Store::value`] says.
     ///
     /// # Errors
     /// As for [`Store::value`].
@@ -45,9 +47,38 @@ impl Store {
             let table = self.shared.index.begin_read()?.open_table(schema::VALUES)?;
             // With another fold begun redb may hold what is newer than that.
             if self.shared.lock().values.folds() == overlay.folds {
-                return merge(overlay, &table, from, to, limit);
+                return merge(overlay, &table, (from, to), limit, |key, row| self.open_row(key, row));
             }
         }
+    }
+
+    /// The value in a row of redb. One that can't be read costs itself and no other: whoever reads a
+    /// range would else never get past it.
+    fn open_row(&self, key: &[u8], row: &[u8]) -> Option<Vec<u8>> {
+        let error = match value::from_bytes(row) {
+            Ok(value) => return Some(value.into_owned()),
+            Err(error) => error,
+        };
+        let name = self.hash(key);
+        {
+            let mut state = self.shared.lock();
+            if !state.spoiled.note(name) {
+                return None;
+            }
+            state.counters.damaged += 1;
+        }
+        let table = key.first().copied().unwrap_or_default();
+        tracing::error!(
+            %error,
+            table,
+            "a value in the index can't be read any more and is left out; see the folder `damaged`"
+        );
+        // The same name at each start, so that a row doesn't fill the folder.
+        let name = format!("value-{:032x}", u128::from_be_bytes(name));
+        if let Err(error) = self.shared.disk.set_aside(&name, row) {
+            tracing::warn!(%error, "damaged bytes can't be set aside");
+        }
+        None
     }
 
     /// 16 bytes that stand for a text in keys: of the box's own hash, so that no key tells what it was.
@@ -97,9 +128,9 @@ impl Store {
 fn merge(
     overlay: Overlay,
     table: &impl redb::ReadableTable<&'static [u8], &'static [u8]>,
-    from: &[u8],
-    to: &[u8],
+    (from, to): (&[u8], &[u8]),
     limit: usize,
+    open_row: impl Fn(&[u8], &[u8]) -> Option<Vec<u8>>,
 ) -> Result<Vec<Row>, ReadError> {
     let nothing = Changes::new();
     let folding = overlay.folding.as_deref().unwrap_or(&nothing);
@@ -123,7 +154,11 @@ fn merge(
         }
         match (newest.or(folding), stored) {
             (Some(Some(value)), _) => found.push((key, value.to_vec())),
-            (None, Some((_, bytes))) => found.push((key, value::from_bytes(bytes.value())?.into_owned())),
+            (None, Some((_, bytes))) => {
+                if let Some(value) = open_row(&key, bytes.value()) {
+                    found.push((key, value));
+                }
+            }
             (Some(None), _) | (None, None) => {}
         }
     }

@@ -7,6 +7,7 @@ use model::{Record, Sequence, WallTime};
 use crate::Store;
 use crate::error::ReadError;
 use crate::hand::bytes_of;
+use crate::index::schema;
 use crate::view::{self, Flow, Seen};
 
 /// What a page of the journal is to hold.
@@ -25,11 +26,12 @@ pub struct Query {
 pub struct Page {
     /// The records, in order.
     pub records: Vec<Arc<Record>>,
-    /// Where the next page begins; never behind a record that may still appear.
+    /// Where the next page begins; never behind a record that may still appear. Who goes on from here
+    /// arrives at `newest`.
     pub next: Sequence,
     /// The oldest record that is kept, or the place of the next where there is none.
     pub oldest: Sequence,
-    /// The newest durable record; 0 where there is none.
+    /// As [`Store::newest`] when the page was begun.
     pub newest: Sequence,
 }
 
@@ -51,18 +53,19 @@ impl Store {
     /// # Errors
     /// [`ReadError::Gone`] where `after` is outside of what is kept, or what the disk says.
     pub fn page(&self, query: &Query, wanted: &dyn Fn(&Record) -> bool) -> Result<Page, ReadError> {
-        let (dropped, newest) = {
+        let (dropped, newest, given_out) = {
             let state = self.shared.lock();
-            (state.dropped, state.newest)
+            (state.dropped, state.certain, state.newest)
         };
         let oldest = Sequence(dropped + 1);
         let after = query.after.unwrap_or(Sequence(dropped));
-        if after.0 < dropped || after.0 > newest {
+        if after.0 < dropped || after.0 > given_out {
             return Err(ReadError::Gone { oldest, newest: Sequence(newest) });
         }
         let mut page = Page { records: Vec::new(), next: after, oldest, newest: Sequence(newest) };
         let mut bytes = 0;
         let mut looked = 0;
+        let mut flow = Flow::On;
         let outcome = view::scan(&self.shared, after.0, &|_, _| true, &mut |seen| {
             looked += 1;
             match seen {
@@ -70,7 +73,8 @@ impl Store {
                     if wanted(record) {
                         bytes += bytes_of(record);
                         if !page.records.is_empty() && bytes > query.bytes {
-                            return Flow::Stop;
+                            flow = Flow::Stop;
+                            return flow;
                         }
                         page.records.push(Arc::clone(record));
                     }
@@ -78,13 +82,30 @@ impl Store {
                 }
                 Seen::Damaged { last, .. } => page.next = Sequence(last),
             }
-            if page.records.len() >= query.limit || looked >= SCAN_MAX { Flow::Stop } else { Flow::On }
+            if page.records.len() >= query.limit || looked >= SCAN_MAX {
+                flow = Flow::Stop;
+            }
+            flow
+        });
+        // The journal may end with sequences that are no records: of a group that was refused, say.
+        // Whoever waited for one of them to be seen would wait for ever.
+        let outcome = outcome.and_then(|()| {
+            if flow == Flow::On && page.next < page.newest && !self.has_dropped(page.next)? {
+                page.next = page.newest;
+            }
+            Ok(())
         });
         // What was read before the error is a page; the next one begins with the error.
         if page.next == after {
             outcome?;
         }
         Ok(page)
+    }
+
+    /// Whether records behind `after` have gone by now, which the reader hasn't seen then.
+    fn has_dropped(&self, after: Sequence) -> Result<bool, ReadError> {
+        // The index knows before the state does.
+        Ok(schema::checkpoint(&self.shared.index.begin_read()?)?.dropped > after.0)
     }
 
     /// The same as [`Store::undelivered`] from memory alone, for who keeps up with the intake: never

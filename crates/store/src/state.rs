@@ -11,6 +11,7 @@ use crate::hand::Hand;
 use crate::marks::Marks;
 use crate::people::People;
 use crate::settled::Settled;
+use crate::spoiled::Spoiled;
 use crate::unread::Unread;
 use crate::values::Values;
 
@@ -85,9 +86,13 @@ pub(crate) struct State {
     pub(crate) hand: Hand,
     pub(crate) marks: Marks,
     pub(crate) unread: Unread,
+    pub(crate) spoiled: Spoiled,
     pub(crate) pending: u64,
-    /// The newest durable record; 0 before the first.
+    /// The newest sequence that was given out, or may have been; 0 before the first.
     pub(crate) newest: u64,
+    /// Every sequence up to this one is a record or will never be: lower than `newest` where the disk
+    /// doesn't give out the end of the log, since the records in there are back once it does.
+    pub(crate) certain: u64,
     pub(crate) dead: DeadChanges,
     /// Changes whenever a dead letter is to be sent again.
     pub(crate) replays: u64,
@@ -110,6 +115,7 @@ impl State {
             self.settled.insert_range(self.newest + 1, entry.sequence - 1);
         }
         self.newest = entry.sequence;
+        self.certain = entry.sequence;
         if !self.tail.back().is_some_and(|last| last.is_beside(&entry)) {
             self.tail_bytes += u64::from(entry.length);
         }
@@ -168,9 +174,14 @@ impl State {
         }
     }
 
-    /// Notes that `count` sequences behind the newest may have been given out.
+    /// Notes at the end of a replay that `count` sequences behind the newest may have been given out, to
+    /// records that aren't here today.
     pub(crate) fn burn(&mut self, count: u64) {
-        self.used(self.newest.saturating_add(count));
+        if count == 0 {
+            self.certain = self.newest;
+        } else {
+            self.used(self.newest.saturating_add(count));
+        }
     }
 
     /// Notes that a sequence was given out, though its record is lost: it is never used again.

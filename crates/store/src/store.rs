@@ -218,10 +218,11 @@ impl Store {
         self.shared.lock().pending
     }
 
-    /// The newest durable record; 0 where there is none.
+    /// The newest durable record, or the last of the sequences behind it that are none and never will
+    /// be; 0 where there is neither. Who reads on until here has seen everything that there is.
     #[must_use]
     pub fn newest(&self) -> Sequence {
-        Sequence(self.shared.lock().newest)
+        Sequence(self.shared.lock().certain)
     }
 
     /// Changes whenever a person wants a dead letter sent again.

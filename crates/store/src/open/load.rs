@@ -52,6 +52,7 @@ impl Loaded {
             settled,
             pending: checkpoint.pending,
             newest: checkpoint.next_sequence - 1,
+            certain: checkpoint.next_sequence - 1,
             seen_ms: checkpoint.seen_ms,
             people,
             ..State::default()

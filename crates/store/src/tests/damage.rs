@@ -3,10 +3,11 @@
 use redb::ReadableTable as _;
 
 use super::bounds::noise;
+use super::values::{apply, put, table};
 use super::{NOW, everything, item, open, small, waiting};
-use crate::Options;
 use crate::disk::simulated::SimulatedDisk;
 use crate::index::{Index, schema};
+use crate::{Options, Store, Transaction};
 
 fn filled() -> SimulatedDisk {
     let disk = SimulatedDisk::new();
@@ -162,6 +163,62 @@ fn a_damaged_block_of_the_index_costs_its_records_wherever_the_damage_is() {
             assert_eq!((found.len(), store.pending()), (left, left as u64), "byte {byte}");
             assert_eq!(store.health().counters.damaged, 4, "byte {byte}");
         }
+    }
+}
+
+/// Changes the row of `key` in the index by hand.
+fn spoil(disk: &SimulatedDisk, key: &[u8], change: impl FnOnce(&mut Vec<u8>)) {
+    let index = Index::new(1 << 20);
+    index.reopen(disk).unwrap();
+    let transaction = index.begin_write().unwrap();
+    let mut rows = transaction.open_table(schema::VALUES).unwrap();
+    let mut bytes = rows.get(key).unwrap().unwrap().value().to_vec();
+    change(&mut bytes);
+    rows.insert(key, bytes.as_slice()).unwrap();
+    drop(rows);
+    transaction.commit().unwrap();
+    index.close();
+}
+
+#[test]
+fn a_value_that_cannot_be_read_costs_itself_and_no_range_that_it_stands_in() {
+    let transact = |store: &Store, changes: &[crate::Change]| {
+        let changes = changes.to_vec();
+        store.transact_and_wait(Transaction { changes, ..Transaction::default() }, NOW).unwrap();
+    };
+    // Another version, a key that nobody has, too short.
+    let ways: [fn(&mut Vec<u8>); 4] = [|row| row[0] = 9, |row| row[3] = 1, |row| row.truncate(4), Vec::clear];
+    for (way, change) in ways.into_iter().enumerate() {
+        let disk = SimulatedDisk::new();
+        let store = open(&disk, small());
+        let changes: Vec<_> = (0..6_u8).map(|key| put(&[b'q', key], &[key; 100])).collect();
+        transact(&store, &changes);
+        store.fold().unwrap();
+        drop(store);
+        spoil(&disk, &[b'q', 2], change);
+        let mut left = std::collections::BTreeMap::new();
+        apply(&mut left, &changes);
+        left.remove([b'q', 2].as_slice());
+        for start in 1..3 {
+            let store = open(&disk, small());
+            for _ in 0..3 {
+                assert_eq!(store.value(&[b'q', 2]).unwrap(), None, "way {way}");
+                assert_eq!(table(&store), left, "way {way}");
+                let some: Vec<_> = left.clone().into_iter().skip(1).take(3).collect();
+                assert_eq!(store.values(&[b'q', 1], b"r", 3).unwrap(), some, "way {way}");
+            }
+            assert_eq!((store.health().counters.damaged, disk.set_aside_count()), (1, start), "way {way}");
+        }
+        let store = open(&disk, small());
+        let again = [put(&[b'q', 2], b"whole"), put(&[b'q', 4], b"other")];
+        transact(&store, &again);
+        apply(&mut left, &again);
+        store.fold().unwrap();
+        assert_eq!(table(&store), left, "way {way}");
+        drop(store);
+        let store = open(&disk, small());
+        assert_eq!(table(&store), left, "way {way}");
+        assert_eq!((store.health().counters.damaged, disk.set_aside_count()), (0, 2), "way {way}");
     }
 }
 

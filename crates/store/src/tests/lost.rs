@@ -8,10 +8,10 @@ use super::{NOW, everything, item, open, small};
 use crate::disk::simulated::SimulatedDisk;
 use crate::{Options, Store};
 
-const BLOCK: u64 = 4096;
+pub(super) const BLOCK: u64 = 4096;
 
 /// Nothing is folded but when it is asked for, or the ring is full.
-fn unfolded() -> Options {
+pub(super) fn unfolded() -> Options {
     Options { fold_records: 10_000, fold_bytes: u64::MAX, ..small() }
 }
 
@@ -20,7 +20,7 @@ fn send(store: &Store, id: &str) {
 }
 
 /// Eight groups of a block and one of three with nine records, in the first segment.
-fn nine() -> SimulatedDisk {
+pub(super) fn nine() -> SimulatedDisk {
     let disk = SimulatedDisk::new();
     let store = open(&disk, unfolded());
     for number in 0..8 {
@@ -62,7 +62,7 @@ fn a_block_that_cannot_be_read_costs_its_group_and_its_place_is_kept_for_it() {
             disk.fail_reads(1, block * BLOCK, after, u64::MAX);
             let store = open(&disk, unfolded());
             let counters = store.health().counters;
-            let newest = store.newest().0;
+            let newest = store.shared.lock().newest;
             // A header that can be read is all that is read of a block before its records.
             if counters.holes + counters.damaged == 0 {
                 assert!(after > 1 || block == 0 || block > 8, "{when}: {counters:?}");
@@ -92,7 +92,7 @@ fn a_segment_that_cannot_be_read_keeps_no_store_from_starting() {
     }
     let store = open(&disk, unfolded());
     assert!(store.health().counters.holes > 0);
-    assert!(store.newest().0 > 17);
+    assert!(store.shared.lock().newest > 17);
     for number in 0..30 {
         send(&store, &format!("more-{number}"));
     }

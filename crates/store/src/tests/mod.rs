@@ -5,6 +5,7 @@ mod bounds;
 mod compact;
 mod damage;
 mod faults;
+mod following;
 mod ghosts;
 mod golden;
 mod hand;

@@ -141,7 +141,9 @@ fn who_reads_sees_whole_transactions_in_order_whatever_is_folded() {
 
 #[test]
 fn what_is_larger_than_it_may_be_is_refused_whole() {
-    let store = open(&SimulatedDisk::new(), Options { segment_bytes: 5 << 20, ..small() });
+    let disk = SimulatedDisk::new();
+    let options = Options { segment_bytes: 5 << 20, ..small() };
+    let store = open(&disk, options.clone());
     let good = put(b"good", b"1");
     let mut many: Vec<Change> = (0..4_u8).map(|number| put(&[number], &vec![1; VALUE_MAX])).collect();
     for bad in [put(b"", b"1"), put(&[1; KEY_MAX + 1], b"1"), put(b"k", &vec![1; VALUE_MAX + 1])] {
@@ -158,6 +160,29 @@ fn what_is_larger_than_it_may_be_is_refused_whole() {
     let with_item = Transaction { changes: vec![good], items: vec![large], essential: false };
     assert_eq!(store.transact_and_wait(with_item, NOW), Err(Refused::TooLarge));
     assert_eq!((table(&store).len(), store.newest().0), (4, 0));
+    let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+    let people = vec![Vec::new(); TRANSACTION_MAX / 32 + 1];
+    store.meet(people, NOW, Box::new(move |result| sender.send(result).unwrap()));
+    assert_eq!(receiver.recv().unwrap(), Err(Refused::TooLarge));
+    // Nothing of them was ever on its way: no sequence, no person, no duplicate.
+    let known = table(&store);
+    drop(store);
+    let store = open(&disk, options);
+    assert_eq!(
+        (table(&store) == known, store.newest().0, store.health().live_bytes < 2 << 20),
+        (true, 0, true)
+    );
+    assert_eq!(store.contact(&item("large", 1).contact.unwrap().aliases).unwrap(), None);
+    store.append_and_wait(vec![item("large", 1)], NOW).unwrap();
+    assert_eq!((store.newest().0, store.health().counters.duplicates), (1, 0));
+}
+
+#[test]
+fn who_is_told_of_a_refusal_can_tell_them_apart() {
+    let all = [Refused::Full, Refused::Busy, Refused::Disk, Refused::TooLarge, Refused::Closed];
+    let said: std::collections::BTreeSet<_> = all.iter().map(ToString::to_string).collect();
+    assert_eq!(said.len(), all.len());
+    assert!(Refused::TooLarge.to_string().contains("too large"));
 }
 
 #[test]
