@@ -10,6 +10,7 @@ mod dead_letters;
 mod forecast;
 mod health;
 mod media;
+mod members;
 mod message_view;
 mod messages;
 mod openapi;

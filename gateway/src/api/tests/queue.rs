@@ -103,7 +103,10 @@ async fn an_uncertain_message_waits_for_a_persons_word() {
     assert_eq!(listed["messages"][0]["id"], id);
     assert_eq!(listed["messages"][0]["reason"]["code"], "no_answer");
 
-    assert_eq!(world.post(&path, json!({ "as": "perhaps" })).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    for (word, pointer) in [(json!({ "as": "perhaps" }), "/as"), (json!({}), "/as"), (json!([]), "")] {
+        let answer = world.post(&path, word).await;
+        assert_eq!((answer.status, answer.pointers()), (StatusCode::UNPROCESSABLE_ENTITY, vec![pointer]));
+    }
     assert_eq!(world.ask(Method::POST, &path, &[], "{").await.status, StatusCode::BAD_REQUEST);
     let resent = world.post(&path, json!({ "as": "resend" })).await;
     assert_eq!((resent.status, &resent.json["reason"]["code"]), (StatusCode::OK, &json!("person")));
