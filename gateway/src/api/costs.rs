@@ -40,6 +40,8 @@ pub(super) async fn list(State(side): State<Side>, uri: Uri) -> Result<Response,
         return Err(Problem::bad_request(detail).with("parameter", "from"));
     }
     let mut sum = Charges::default();
+    // Without a rate card no price is known, and 0 would be one.
+    let amount = |micros| currency.as_ref().map(|_| Micros(micros).to_string());
     let rows: Vec<Value> = rows
         .iter()
         .map(|(day, number, category, charges)| {
@@ -52,7 +54,7 @@ pub(super) async fn list(State(side): State<Side>, uri: Uri) -> Result<Response,
                 "category": category,
                 "messages": charges.messages,
                 "billed": charges.billed,
-                "amount": Micros(charges.micros).to_string(),
+                "amount": amount(charges.micros),
             })
         })
         .collect();
@@ -62,7 +64,7 @@ pub(super) async fn list(State(side): State<Side>, uri: Uri) -> Result<Response,
         "currency": currency,
         "messages": sum.messages,
         "billed": sum.billed,
-        "amount": Micros(sum.micros).to_string(),
+        "amount": amount(sum.micros),
         "costs": rows,
     });
     Ok(axum::Json(answer).into_response())

@@ -88,6 +88,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Side>)> {
         ("/v1/messages/{id}", get(queue::show).delete(queue::cancel)),
         ("/v1/messages/{id}/resolve", post(queue::resolve)),
         ("/v1/quota", get(quota::show)),
+        ("/v1/numbers/{phone_number_id}/resume", post(quota::resume)),
         ("/v1/forecast", post(forecast::show)),
         ("/v1/contacts/{name}", get(people::show)),
         ("/v1/contacts/{name}/opt-in", put(people::opt_in)),

@@ -1,8 +1,21 @@
 //! How sending is doing: for `/v1/status`, the metrics and the alarms.
 
 use model::{Refusal, WallTime};
-use outbox::{Balance, Quota, Way};
+use outbox::{Balance, Quota, Way, Why};
 use serde::Serialize;
+
+/// Why nothing goes out from a number, and until when if that is known.
+///
+/// The day's messages are no matter of the way itself: marks as read, and what has its unit already, still go.
+pub(crate) fn blocked(way: &Way, quotas: &[Quota]) -> Option<(Why, Option<i64>)> {
+    let used_up = quotas.iter().find(|quota| {
+        quota.number == way.number && quota.name == MESSAGES_PER_DAY && quota.used >= quota.limit
+    });
+    way.blocked.or_else(|| used_up.map(|quota| (Why::MessagesPerDay, quota.resets_ms)))
+}
+
+/// As the configuration calls it.
+const MESSAGES_PER_DAY: &str = "messages_per_day";
 
 /// One look at the outbox.
 #[derive(Debug, Clone, Default)]
@@ -51,6 +64,7 @@ pub struct Shown {
     sending: u64,
     uncertain: u64,
     stopped: Vec<Stopped>,
+    blocked: Vec<Blocked>,
     clock_trusted: bool,
     now: String,
     tokens: Vec<Token>,
@@ -65,6 +79,13 @@ struct Stopped {
     since: String,
 }
 
+#[derive(Debug, Clone, Serialize)]
+struct Blocked {
+    number: String,
+    reason: &'static str,
+    until: Option<String>,
+}
+
 impl Status {
     pub(crate) fn shown(&self) -> Shown {
         let sum = |count: fn(&Way) -> u64| self.ways.iter().map(count).sum();
@@ -77,12 +98,18 @@ impl Status {
                 since: WallTime(stop.since_ms).rfc3339_seconds(),
             })
         });
+        let blocked = self.ways.iter().filter_map(|way| {
+            let (why, until) = blocked(way, &self.quotas)?;
+            let until = until.map(|at| WallTime(at).rfc3339_seconds());
+            Some(Blocked { number: way.number.clone(), reason: why.as_str(), until })
+        });
         Shown {
             queued: sum(|way| way.counts.queued),
             held: sum(|way| way.counts.held),
             sending: sum(|way| way.counts.sending),
             uncertain: sum(|way| way.counts.uncertain),
             stopped: stopped.collect(),
+            blocked: blocked.collect(),
             clock_trusted: self.clock_trusted,
             now: WallTime(self.now_ms).rfc3339_millis(),
             tokens: self.tokens.clone(),
@@ -102,8 +129,13 @@ impl Status {
                 let code = stop.code.map_or_else(String::new, |code| format!(" (code {code})"));
                 let refusal = Refusal { code: stop.code, ..Refusal::default() };
                 let advice = policy::sending::advice(&refusal);
+                // What nothing tries again by itself waits for a person.
+                let go_on = match way.blocked {
+                    Some((Why::Stopped, None)) => format!(" `wagate queue resume {number}` lets it go on."),
+                    _ => String::new(),
+                };
                 alarms.push(format!(
-                    "WhatsApp lets number {number} send nothing{code}: {}. {advice} The queue is kept.",
+                    "WhatsApp lets number {number} send nothing{code}: {}. {advice} The queue is kept.{go_on}",
                     stop.reason.trim_end_matches('.')
                 ));
             }
