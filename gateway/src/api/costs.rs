@@ -108,8 +108,9 @@ pub(super) async fn enter(State(side): State<Side>, body: Body) -> Result<Respon
     members.end()?;
     // Without an amount there is a fault.
     let amount = amount.unwrap_or(Micros(0));
+    let Micros(configured) = side.low_water;
     let known = side.sending.ask(move |turn| {
-        let before = turn.balance()?.map_or(0, |balance| balance.low_water_micros);
+        let before = turn.balance()?.map_or(configured, |balance| balance.low_water_micros);
         let low_water_micros = low_water.map_or(before, |Micros(micros)| micros);
         let balance = Balance { micros: amount.0, low_water_micros };
         turn.set_balance(balance);

@@ -36,6 +36,7 @@ use hyper::body::Incoming;
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 use ingress::{ConnectionLimits, ListenerMetrics, Peer, Transport};
+use policy::sending::Micros;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -54,6 +55,8 @@ pub(crate) struct Side {
     pub(crate) numbers: Arc<Numbers>,
     pub(crate) sending: Sending,
     pub(crate) uploads: Uploads,
+    /// At this prepaid balance or below people are told, where nobody has named another.
+    pub(crate) low_water: Micros,
     pub(crate) registry: Arc<Registry>,
     /// True once the box is to stop: nobody waits any more.
     pub(crate) stopped: watch::Receiver<bool>,

@@ -18,7 +18,7 @@ use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 use model::{Fact, Outcome, Says, Sequence, WallTime};
 use outbox::{Number, Settings};
-use policy::sending::{RateCard, Zone};
+use policy::sending::{Micros, RateCard, Zone};
 use serde_json::{Value, json};
 use store::Store;
 use tokio::sync::watch;
@@ -114,6 +114,7 @@ impl World {
             numbers: Arc::new(phones.into_iter().collect()),
             sending: sending.clone(),
             uploads: Uploads::new((Calls::new(1), watch::Sender::new(Arc::new(routes)).subscribe())),
+            low_water: Micros(20_000_000),
             registry: Arc::default(),
             stopped: watch::Sender::new(false).subscribe(),
         };

@@ -101,6 +101,9 @@ async fn amounts_and_dates_are_checked() {
     let world = World::new(&[SHOP]);
     let none = world.get("/v1/balance").await.json;
     assert_eq!((&none["amount"], &none["is_low"]), (&Value::Null, &json!(false)));
+    // The configuration's mark, until somebody names another.
+    let first = world.put("/v1/balance", json!({ "amount": "20" })).await.json;
+    assert_eq!((&first["low_water"], &first["is_low"]), (&json!("20.000000"), &json!(true)));
     world.put("/v1/balance", json!({ "amount": "50", "low_water": "10.5" })).await;
     let kept = world.put("/v1/balance", json!({ "amount": "60" })).await.json;
     assert_eq!((&kept["amount"], &kept["low_water"]), (&json!("60.000000"), &json!("10.500000")));

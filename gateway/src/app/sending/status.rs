@@ -147,8 +147,8 @@ impl Status {
                     .to_owned(),
             );
         }
-        if self.balance.is_some_and(|balance| balance.micros < balance.low_water_micros) {
-            alarms.push("the prepaid balance is below its low-water mark".to_owned());
+        if self.balance.is_some_and(|balance| balance.micros <= balance.low_water_micros) {
+            alarms.push("the prepaid balance has come down to its low-water mark".to_owned());
         }
         for token in &self.tokens {
             if !token.valid {
