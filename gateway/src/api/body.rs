@@ -1,11 +1,11 @@
-//! Bodies of requests: read within a bound, and taken for JSON of one shape.
+//! Bodies of requests: read within a bound.
 
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
 use records::outgoing::Fault;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::IgnoredAny;
 
 use super::problem::Problem;
 
@@ -40,21 +40,6 @@ fn is_too_long(error: &axum::Error) -> bool {
     .any(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>)
 }
 
-/// A body that is JSON of one shape: 400 for what is no JSON, 422 for another shape.
-pub(super) async fn json<T: DeserializeOwned>(body: Body) -> Result<T, Problem> {
-    let bytes = read(body, SMALL).await?;
-    serde_json::from_slice(&bytes).map_err(|error| {
-        if error.is_data() {
-            // The place in the text says little; which member it is stands in the words.
-            let detail = error.to_string();
-            let detail = detail.split(" at line ").next().unwrap_or_default().to_owned();
-            Problem::faults(vec![Fault { pointer: String::new(), detail }])
-        } else {
-            no_json(&error)
-        }
-    })
-}
-
 /// What is wrong with a body that a reader of its own refuses: 400 for what is no JSON, else 422.
 pub(super) fn refused(body: &[u8], faults: Vec<Fault>) -> Problem {
     match serde_json::from_slice::<IgnoredAny>(body) {
@@ -63,7 +48,8 @@ pub(super) fn refused(body: &[u8], faults: Vec<Fault>) -> Problem {
     }
 }
 
-fn no_json(error: &serde_json::Error) -> Problem {
+/// 400 with the place where a body stops being JSON.
+pub(super) fn no_json(error: &serde_json::Error) -> Problem {
     Problem::bad_request(format!(
         "the body is no JSON: something is wrong in line {}, column {}",
         error.line(),

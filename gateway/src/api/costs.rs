@@ -8,12 +8,12 @@ use jiff::civil::Date;
 use jiff::{Span, Timestamp, tz::TimeZone};
 use outbox::{Balance, Charges};
 use policy::sending::Micros;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::Side;
+use super::members::Members;
 use super::problem::Problem;
 use super::query::Parameters;
-use super::{Side, body};
 
 /// Days in one answer, at most.
 const DAYS_MAX: i32 = 400;
@@ -40,6 +40,8 @@ pub(super) async fn list(State(side): State<Side>, uri: Uri) -> Result<Response,
         return Err(Problem::bad_request(detail).with("parameter", "from"));
     }
     let mut sum = Charges::default();
+    // Without a rate card no price is known, and 0 would be one.
+    let amount = |micros| currency.as_ref().map(|_| Micros(micros).to_string());
     let rows: Vec<Value> = rows
         .iter()
         .map(|(day, number, category, charges)| {
@@ -52,7 +54,7 @@ pub(super) async fn list(State(side): State<Side>, uri: Uri) -> Result<Response,
                 "category": category,
                 "messages": charges.messages,
                 "billed": charges.billed,
-                "amount": Micros(charges.micros).to_string(),
+                "amount": amount(charges.micros),
             })
         })
         .collect();
@@ -62,7 +64,7 @@ pub(super) async fn list(State(side): State<Side>, uri: Uri) -> Result<Response,
         "currency": currency,
         "messages": sum.messages,
         "billed": sum.billed,
-        "amount": Micros(sum.micros).to_string(),
+        "amount": amount(sum.micros),
         "costs": rows,
     });
     Ok(axum::Json(answer).into_response())
@@ -90,25 +92,25 @@ pub(super) async fn balance(State(side): State<Side>) -> Result<Response, Proble
     Ok(axum::Json(render(known.0, known.1.as_deref())).into_response())
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Entered {
-    amount: String,
-    low_water: Option<String>,
-}
-
 /// `PUT /v1/balance`: enters what is left.
 pub(super) async fn enter(State(side): State<Side>, body: Body) -> Result<Response, Problem> {
-    let entered: Entered = body::json(body).await?;
-    let read = |pointer: &str, text: &str| {
-        Micros::parse(text).ok_or_else(|| {
-            Problem::fault(pointer, "is no amount: write it with up to six decimals, such as \"50.00\"")
-        })
+    let mut members = Members::of(body, &["amount", "low_water"]).await?;
+    let amount = members.required_text("amount", "what is left, such as \"50.00\"");
+    let low_water = members.text("low_water");
+    let mut read = |name: &str, text: Option<String>| {
+        let amount = Micros::parse(text.as_deref()?);
+        if amount.is_none() {
+            members.fault(name, "is no amount: write it with up to six decimals, such as \"50.00\"");
+        }
+        amount
     };
-    let amount = read("/amount", &entered.amount)?;
-    let low_water = entered.low_water.as_deref().map(|text| read("/low_water", text)).transpose()?;
+    let (amount, low_water) = (read("amount", amount), read("low_water", low_water));
+    members.end()?;
+    // Without an amount there is a fault.
+    let amount = amount.unwrap_or(Micros(0));
+    let Micros(configured) = side.low_water;
     let known = side.sending.ask(move |turn| {
-        let before = turn.balance()?.map_or(0, |balance| balance.low_water_micros);
+        let before = turn.balance()?.map_or(configured, |balance| balance.low_water_micros);
         let low_water_micros = low_water.map_or(before, |Micros(micros)| micros);
         let balance = Balance { micros: amount.0, low_water_micros };
         turn.set_balance(balance);

@@ -9,13 +9,13 @@ use axum::response::{IntoResponse as _, Response};
 use outbox::{Number, Quota, Turn};
 use policy::sending::forecast::{INTERACTIONS, Limit, Prices, Terms};
 use policy::sending::{Campaign, Category, Counts, Forecast, RateCard, forecast};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::Side;
+use super::members::Members;
 use super::message_view::time;
 use super::messages::which_number;
 use super::problem::Problem;
-use super::{Side, body};
 
 /// Customers of one campaign, at most: as many as there are people.
 const CUSTOMERS_MAX: u64 = 10_000_000_000;
@@ -24,50 +24,52 @@ const INTERACTIONS_MAX: u64 = 1_000;
 /// Calling codes that recipients are counted by, at most.
 const CODES_MAX: usize = 500;
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// What is planned, as the body says.
+#[derive(Debug)]
 struct Planned {
     customers: u64,
-    #[serde(default = "usual")]
     interactions: u64,
-    #[serde(default)]
     open_windows: u64,
     from: Option<String>,
-    #[serde(default = "marketing")]
-    category: String,
+    category: Category,
     /// How many of the customers have numbers that begin so.
-    #[serde(default)]
     recipients: BTreeMap<String, u64>,
 }
 
-const fn usual() -> u64 {
-    INTERACTIONS
-}
-
-fn marketing() -> String {
-    "marketing".to_owned()
-}
+/// The members of the body.
+const MEMBERS: [&str; 6] = ["customers", "interactions", "open_windows", "from", "category", "recipients"];
 
 impl Planned {
-    fn check(&self) -> Result<Category, Problem> {
-        if self.customers > CUSTOMERS_MAX {
-            return Err(Problem::fault("/customers", "is more than there are people"));
+    async fn read(body: Body) -> Result<Self, Problem> {
+        let mut members = Members::of(body, &MEMBERS).await?;
+        let people = 0..=CUSTOMERS_MAX;
+        let what = "how many customers the campaign has";
+        let customers = members.required_count("customers", what, people.clone());
+        let interactions = members.count("interactions", 1..=INTERACTIONS_MAX);
+        let open_windows = members.count("open_windows", people.clone());
+        let from = members.text("from");
+        let category = members.text("category");
+        let category = category.as_deref().map_or(Some(Category::Marketing), Category::parse);
+        if category.is_none() {
+            members.fault("category", "must be marketing, utility, authentication or service");
         }
-        if !(1..=INTERACTIONS_MAX).contains(&self.interactions) {
-            return Err(Problem::fault("/interactions", format!("must be from 1 to {INTERACTIONS_MAX}")));
-        }
+        let recipients = members.counts("recipients", &people);
         let digits = |code: &String| {
             let code = code.trim_start_matches('+');
             !code.is_empty() && code.bytes().all(|byte| byte.is_ascii_digit())
         };
-        if self.recipients.len() > CODES_MAX || !self.recipients.keys().all(digits) {
-            return Err(Problem::fault(
-                "/recipients",
-                "must have calling codes, such as \"852\", and how many",
-            ));
+        if recipients.len() > CODES_MAX || !recipients.keys().all(digits) {
+            members.fault("recipients", "must have calling codes, such as \"852\", and how many");
         }
-        Category::parse(&self.category).ok_or_else(|| {
-            Problem::fault("/category", "must be marketing, utility, authentication or service")
+        members.end()?;
+        Ok(Self {
+            // Without them there is a fault.
+            customers: customers.unwrap_or_default(),
+            interactions: interactions.unwrap_or(INTERACTIONS),
+            open_windows: open_windows.unwrap_or_default(),
+            from,
+            category: category.unwrap_or(Category::Marketing),
+            recipients,
         })
     }
 }
@@ -85,8 +87,7 @@ struct Known {
 
 /// Forecasts a campaign.
 pub(super) async fn show(State(side): State<Side>, body: Body) -> Result<Response, Problem> {
-    let planned: Planned = body::json(body).await?;
-    let category = planned.check()?;
+    let planned = Planned::read(body).await?;
     let from = planned.from.clone();
     let known = side.sending.ask(move |turn| look(turn, from.as_deref())).await?;
     let known = known.map_err(|numbers| match &planned.from {
@@ -97,7 +98,7 @@ pub(super) async fn show(State(side): State<Side>, body: Body) -> Result<Respons
     })?;
     // A year of days is played through: not on a thread that answers others.
     let answer = tokio::task::spawn_blocking(move || {
-        let played = play(&planned, category, &known);
+        let played = play(&planned, &known);
         render(&played, &known)
     });
     Ok(axum::Json(answer.await?).into_response())
@@ -131,7 +132,7 @@ fn look(turn: &Turn<'_>, from: Option<&str>) -> Result<Result<Known, Vec<String>
     }))
 }
 
-fn play(planned: &Planned, category: Category, known: &Known) -> Forecast {
+fn play(planned: &Planned, known: &Known) -> Forecast {
     let limits: Vec<Limit> = known
         .quotas
         .iter()
@@ -158,7 +159,7 @@ fn play(planned: &Planned, category: Category, known: &Known) -> Forecast {
         .collect();
     let prices = known.rates.as_ref().map(|card| Prices::Card {
         card,
-        category,
+        category: planned.category,
         recipients: &recipients,
         service_this_month: known.service_this_month,
     });

@@ -10,6 +10,7 @@ mod dead_letters;
 mod forecast;
 mod health;
 mod media;
+mod members;
 mod message_view;
 mod messages;
 mod openapi;
@@ -35,6 +36,7 @@ use hyper::body::Incoming;
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 use ingress::{ConnectionLimits, ListenerMetrics, Peer, Transport};
+use policy::sending::Micros;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -53,6 +55,8 @@ pub(crate) struct Side {
     pub(crate) numbers: Arc<Numbers>,
     pub(crate) sending: Sending,
     pub(crate) uploads: Uploads,
+    /// At this prepaid balance or below people are told, where nobody has named another.
+    pub(crate) low_water: Micros,
     pub(crate) registry: Arc<Registry>,
     /// True once the box is to stop: nobody waits any more.
     pub(crate) stopped: watch::Receiver<bool>,
@@ -87,6 +91,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Side>)> {
         ("/v1/messages/{id}", get(queue::show).delete(queue::cancel)),
         ("/v1/messages/{id}/resolve", post(queue::resolve)),
         ("/v1/quota", get(quota::show)),
+        ("/v1/numbers/{phone_number_id}/resume", post(quota::resume)),
         ("/v1/forecast", post(forecast::show)),
         ("/v1/contacts/{name}", get(people::show)),
         ("/v1/contacts/{name}/opt-in", put(people::opt_in)),

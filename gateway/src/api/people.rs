@@ -9,14 +9,14 @@ use axum::response::{IntoResponse as _, Response};
 use jiff::Timestamp;
 use model::{Address, Contact, ContactId, Record, Sequence};
 use outbox::{Consent, Known};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use store::{Query, ReadError, Store};
 use tokio::sync::oneshot;
 
+use super::Side;
+use super::members::{Members, sort_of};
 use super::message_view::time;
 use super::problem::Problem;
-use super::{Side, body};
 use crate::app::sending::SendingError;
 use crate::clock;
 
@@ -245,8 +245,8 @@ async fn render(side: &Side, person: &Person) -> Result<Value, Problem> {
     }))
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// What a body says of a consent.
+#[derive(Debug)]
 struct OptIn {
     opted_in: bool,
     proof: Option<String>,
@@ -254,6 +254,17 @@ struct OptIn {
 }
 
 impl OptIn {
+    async fn read(body: Body) -> Result<Self, Problem> {
+        let mut members = Members::of(body, &["opted_in", "proof", "at"]).await?;
+        let said = Self {
+            opted_in: members.truth("opted_in").unwrap_or(true),
+            proof: proof(&mut members),
+            at: members.text("at"),
+        };
+        members.end()?;
+        Ok(said)
+    }
+
     fn consent(self, now_ms: i64) -> Result<Option<Consent>, Problem> {
         if !self.opted_in {
             return match self.proof.or(self.at) {
@@ -283,6 +294,22 @@ impl OptIn {
     }
 }
 
+/// A text, or an object as its JSON text.
+fn proof(members: &mut Members) -> Option<String> {
+    let value = members.raw("proof")?;
+    let said = if value.get().starts_with('{') {
+        // An empty one shows nothing.
+        let is_empty = serde_json::from_str::<Map<String, Value>>(value.get()).is_ok_and(|it| it.is_empty());
+        Some(if is_empty { String::new() } else { value.get().to_owned() })
+    } else {
+        serde_json::from_str(value.get()).ok()
+    };
+    if said.is_none() {
+        members.fault("proof", format!("must be a text or an object, not {}", sort_of(&value)));
+    }
+    said
+}
+
 /// `PUT /v1/contacts/{id, phone or user id}/opt-in`: notes a consent with its proof, or that it was taken back.
 pub(super) async fn opt_in(
     State(side): State<Side>,
@@ -290,7 +317,7 @@ pub(super) async fn opt_in(
     body: Body,
 ) -> Result<Response, Problem> {
     let name = Name::read(&name).ok_or_else(missing)?;
-    let said: OptIn = body::json(body).await?;
+    let said = OptIn::read(body).await?;
     let now_ms = side.sending.ask(|turn| Ok(turn.date_ms())).await?;
     let consent = said.consent(now_ms)?;
     // Consent may well come before the first message. Thousands of them may come at once, so that the journal

@@ -6,13 +6,13 @@ use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use model::OutboxId;
 use outbox::{Resolution, TableError, Turn, Unchanged};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::Side;
+use super::members::Members;
 use super::message_view::Seen;
 use super::problem::Problem;
 use super::query::Parameters;
-use super::{Side, body};
 
 /// Messages in an answer, without a word about it and at most.
 const LIMIT: usize = 100;
@@ -64,32 +64,28 @@ pub(super) async fn cancel(State(side): State<Side>, Path(id): Path<String>) -> 
     change(&side, &id, Asked::Cancel).await
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Word {
-    r#as: As,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum As {
-    Sent,
-    Failed,
-    Resend,
-}
-
 /// `POST /v1/messages/{id}/resolve`: a person's word on an uncertain one.
 pub(super) async fn resolve(
     State(side): State<Side>,
     Path(id): Path<String>,
     body: Body,
 ) -> Result<Response, Problem> {
-    let word: Word = body::json(body).await?;
-    let word = match word.r#as {
-        As::Sent => Resolution::Sent,
-        As::Failed => Resolution::Failed,
-        As::Resend => Resolution::Resend,
+    let mut members = Members::of(body, &["as"]).await?;
+    let what = "what became of the message: sent, failed or resend";
+    let word = members.required_text("as", what);
+    let resolution = match word.as_deref() {
+        Some("sent") => Some(Resolution::Sent),
+        Some("failed") => Some(Resolution::Failed),
+        Some("resend") => Some(Resolution::Resend),
+        Some(_) => {
+            members.fault("as", "must be sent, failed or resend");
+            None
+        }
+        None => None,
     };
+    members.end()?;
+    // Without a word there is a fault.
+    let word = resolution.ok_or_else(|| Problem::fault("/as", what))?;
     change(&side, &id, Asked::Resolve(word)).await
 }
 

@@ -6,10 +6,11 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use outbox::{QUICK_REPLIES_MAX, QUICK_REPLY_BYTES_MAX};
 use records::outgoing::{self, Fault, quick_reply};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
+use super::members::Members;
 use super::message_view::raw;
 use super::problem::Problem;
 use super::{Side, body};
@@ -79,21 +80,16 @@ pub(super) async fn delete(State(side): State<Side>, Path(name): Path<String>) -
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Preview {
-    #[serde(default)]
-    fields: Option<Box<RawValue>>,
-}
-
 /// `POST /v1/quick-replies/{name}/preview`: the message as it would be sent, or what it wants for.
 pub(super) async fn preview(
     State(side): State<Side>,
     Path(name): Path<String>,
     body: Body,
 ) -> Result<Response, Problem> {
-    let preview: Preview = body::json(body).await?;
-    let given = preview.fields.as_ref().map_or("{}", |fields| fields.get());
+    let mut members = Members::of(body, &["fields"]).await?;
+    let given = members.raw("fields");
+    members.end()?;
+    let given = given.as_ref().map_or("{}", |fields| fields.get());
     let fields = quick_reply::fields(given.as_bytes()).map_err(|faults| {
         let inside = |fault: Fault| Fault { pointer: format!("/fields{}", fault.pointer), ..fault };
         Problem::faults(faults.into_iter().map(inside).collect())

@@ -26,6 +26,7 @@ use anyhow::Context as _;
 use egress::Journal as _;
 use ingress::{RequestLimits, Tls, Transport, Webhook};
 use model::WallTime;
+use policy::sending::Micros;
 use prometheus_client::registry::Registry;
 use records::Numbers;
 use store::{FolderDisk, Store};
@@ -141,6 +142,7 @@ impl App {
             numbers,
             sending: questions,
             uploads: api::Uploads::new(sending.calls()),
+            low_water: config.costs.low_water.unwrap_or(Micros(0)),
             registry: Arc::new(registry),
             stopped: stopped.clone(),
         };

@@ -79,6 +79,21 @@ fn describe(status: &Value) -> String {
             let part = |name: &str| stop[name].as_str().unwrap_or("-").to_owned();
             line("STOPPED", format!("{}: {}; see `wagate quota`", part("number"), part("reason")));
         }
+        let list = |name: &str| status.pointer(&format!("/sending/{name}")).and_then(Value::as_array);
+        for blocked in list("blocked").into_iter().flatten() {
+            let part = |name: &str| blocked[name].as_str().map(str::to_owned);
+            let until = part("until").map_or_else(String::new, |until| format!(", until {until}"));
+            let (number, reason) = [part("number"), part("reason")].map(Option::unwrap_or_default).into();
+            if reason != "stopped" {
+                line("blocked", format!("{number}: {reason}{until}"));
+            }
+        }
+        for token in list("tokens").into_iter().flatten() {
+            line("token", describe_token(token));
+        }
+        for reminder in list("reminders").into_iter().flatten() {
+            line("reminder", reminder.as_str().unwrap_or_default().to_owned());
+        }
     }
     let bytes =
         |pointer: &str| status.pointer(pointer).and_then(Value::as_u64).map_or_else(|| "-".to_owned(), size);
@@ -92,6 +107,18 @@ fn describe(status: &Value) -> String {
         line("ALARM", alarm.as_str().unwrap_or_default().to_owned());
     }
     page
+}
+
+/// The age of an endpoint's token, and when it ends.
+fn describe_token(token: &Value) -> String {
+    let part = |name: &str| token[name].as_str();
+    let age = match part("since") {
+        Some(_) => format!("{} days old", token["age_days"]),
+        None => "of unknown age".to_owned(),
+    };
+    let ends = part("expires").map_or_else(|| "no end is known".to_owned(), |at| format!("ends {at}"));
+    let invalid = if token["valid"] == false { "; NOT VALID, says WhatsApp" } else { "" };
+    format!("of endpoint {}: {age}, {ends}{invalid}", part("endpoint").unwrap_or("-"))
 }
 
 /// A time as people say it.
@@ -122,8 +149,24 @@ mod tests {
         assert!(!page.contains("sending"), "{page}");
         let page = describe(
             &json!({ "ready": true, "sending": { "queued": 3, "held": 12, "sending": 1, "uncertain": 0,
-            "stopped": [{ "number": "106540352242922", "reason": "the token has expired" }] } }),
+            "stopped": [{ "number": "106540352242922", "reason": "the token has expired" }],
+            "blocked": [{ "number": "106540352242922", "reason": "stopped", "until": null },
+                        { "number": "2", "reason": "messages_per_day", "until": "2026-11-20T16:00:00Z" }],
+            "tokens": [
+                { "endpoint": "meta", "since": "2026-10-01T00:00:00Z", "age_days": 50, "valid": true,
+                  "expires": "2026-12-01T00:00:00Z" },
+                { "endpoint": "backup", "since": null, "age_days": 0, "expires": null, "valid": false }],
+            "reminders": ["the token of endpoint meta ends at 2026-12-01T00:00:00Z: replace it"] } }),
         );
+        for line in [
+            "blocked       2: messages_per_day, until 2026-11-20T16:00:00Z",
+            "token         of endpoint meta: 50 days old, ends 2026-12-01T00:00:00Z",
+            "token         of endpoint backup: of unknown age, no end is known; NOT VALID, says WhatsApp",
+            "reminder      the token of endpoint meta ends at 2026-12-01T00:00:00Z: replace it",
+        ] {
+            assert!(page.contains(&format!("\n{line}\n")), "{line:?} isn't in\n{page}");
+        }
+        assert!(!page.contains("blocked       106540352242922"), "{page}");
         assert!(page.contains("\nsending       3 queued, 12 held, 1 on their way, 0 uncertain\n"), "{page}");
         assert!(
             page.contains("\nSTOPPED       106540352242922: the token has expired; see `wagate quota`\n"),

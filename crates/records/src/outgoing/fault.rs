@@ -16,6 +16,24 @@ pub struct Fault {
     pub detail: String,
 }
 
+impl Fault {
+    /// Names a member that isn't one of those that are `known`, and the one that may be meant.
+    #[must_use]
+    pub fn unknown_member(name: &str, known: &[&str]) -> Self {
+        let detail = match nearest(name, known) {
+            Some(meant) => format!("is no member of this body; did you mean {meant:?}?"),
+            None => format!("is no member of this body; there are {}", known.join(", ")),
+        };
+        Self { pointer: Self::member(name), detail }
+    }
+
+    /// The pointer to a member of the whole. Of a long name it has the beginning.
+    #[must_use]
+    pub fn member(name: &str) -> String {
+        Place::ROOT.member(name).pointer()
+    }
+}
+
 /// The faults found so far, [`FAULTS_MAX`] at most.
 #[derive(Debug, Default)]
 pub(super) struct Faults(Vec<Fault>);

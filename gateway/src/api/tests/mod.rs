@@ -18,7 +18,7 @@ use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 use model::{Fact, Outcome, Says, Sequence, WallTime};
 use outbox::{Number, Settings};
-use policy::sending::{RateCard, Zone};
+use policy::sending::{Micros, RateCard, Zone};
 use serde_json::{Value, json};
 use store::Store;
 use tokio::sync::watch;
@@ -91,9 +91,16 @@ impl World {
     }
 
     fn with(numbers: &[&str], routes: Routes) -> Self {
+        Self::of(numbers.iter().map(|id| (*id, number())), routes)
+    }
+
+    fn of<'n>(numbers: impl IntoIterator<Item = (&'n str, Number)>, routes: Routes) -> Self {
+        let numbers: Vec<(&str, Number)> = numbers.into_iter().collect();
+        let phones: Vec<_> =
+            numbers.iter().map(|(id, _)| ((*id).to_owned(), "+85291234567".to_owned())).collect();
         let folder = tempfile::tempdir().unwrap();
         let settings = Settings {
-            numbers: numbers.iter().map(|id| ((*id).to_owned(), number())).collect(),
+            numbers: numbers.into_iter().map(|(id, number)| (id.to_owned(), number)).collect(),
             send_again_after_ms: [None; 3],
             history_ms: 180 * 24 * HOUR,
             rates: Some(card()),
@@ -101,13 +108,13 @@ impl World {
         let (sending, outbox) = outbox_fake::start(settings, NOW);
         let shown = fake::shown(folder.path());
         let store = Arc::clone(&shown.store);
-        let phones = numbers.iter().map(|id| ((*id).to_owned(), "+85291234567".to_owned()));
         let side = Side {
             shown,
             token: Arc::new(RwLock::new(Secret::new("right".to_owned()))),
-            numbers: Arc::new(phones.collect()),
+            numbers: Arc::new(phones.into_iter().collect()),
             sending: sending.clone(),
             uploads: Uploads::new((Calls::new(1), watch::Sender::new(Arc::new(routes)).subscribe())),
+            low_water: Micros(20_000_000),
             registry: Arc::default(),
             stopped: watch::Sender::new(false).subscribe(),
         };

@@ -1,6 +1,6 @@
 //! People: found by each of their names, and what they agreed to.
 
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use model::WallTime;
 use serde_json::{Value, json};
 
@@ -109,11 +109,23 @@ async fn consent_has_its_proof() {
         (json!({ "opted_in": true, "proof": proof, "at": "yesterday" }), "/at"),
         (json!({ "opted_in": true, "proof": proof, "at": "2026-11-20T13:00:00Z" }), "/at"),
         (json!({ "opted_in": false, "proof": proof }), "/opted_in"),
-        (json!({ "proof": proof }), ""),
+        (json!({ "proof": "x".repeat(2_001) }), "/proof"),
+        (json!({ "proof": {} }), "/proof"),
+        (json!({ "proof": ["form 12"] }), "/proof"),
+        (json!({ "opted_in": "yes", "proof": proof }), "/opted_in"),
+        (json!({ "proof": proof, "note": "by phone" }), "/note"),
     ] {
         let answer = world.put(path, said.clone()).await;
         assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{said}");
         assert_eq!(answer.pointers(), [pointer], "{said}");
+    }
+    // Who sends a proof has one, and it may have a form of its own.
+    for (said, kept) in [
+        (r#"{"proof":"form 12"}"#, "form 12"),
+        (r#"{"proof":{"form":12.50,"by":"Ana"},"opted_in":null}"#, r#"{"form":12.50,"by":"Ana"}"#),
+    ] {
+        let given = world.ask(Method::PUT, path, &[], said).await;
+        assert_eq!((given.status, &given.json["opt_in"]["proof"]), (StatusCode::OK, &json!(kept)), "{said}");
     }
     let taken_back = world.put(&format!("/v1/contacts/{id}/opt-in"), json!({ "opted_in": false })).await;
     assert_eq!((taken_back.status, &taken_back.json["opt_in"]), (StatusCode::OK, &Value::Null));

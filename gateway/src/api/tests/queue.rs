@@ -103,7 +103,10 @@ async fn an_uncertain_message_waits_for_a_persons_word() {
     assert_eq!(listed["messages"][0]["id"], id);
     assert_eq!(listed["messages"][0]["reason"]["code"], "no_answer");
 
-    assert_eq!(world.post(&path, json!({ "as": "perhaps" })).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    for (word, pointer) in [(json!({ "as": "perhaps" }), "/as"), (json!({}), "/as"), (json!([]), "")] {
+        let answer = world.post(&path, word).await;
+        assert_eq!((answer.status, answer.pointers()), (StatusCode::UNPROCESSABLE_ENTITY, vec![pointer]));
+    }
     assert_eq!(world.ask(Method::POST, &path, &[], "{").await.status, StatusCode::BAD_REQUEST);
     let resent = world.post(&path, json!({ "as": "resend" })).await;
     assert_eq!((resent.status, &resent.json["reason"]["code"]), (StatusCode::OK, &json!("person")));
@@ -203,4 +206,38 @@ async fn quotas_count_what_went_and_say_what_stops() {
     let numbers = &world.get("/v1/quota").await.json["numbers"][0];
     assert_eq!((&numbers["stopped"]["code"], &numbers["queued"]), (&json!(190), &json!(1)), "{numbers}");
     assert_eq!(numbers["blocked"]["reason"], "stopped");
+}
+
+#[tokio::test]
+async fn what_waits_for_the_next_day_is_told_by_the_quota_too() {
+    let mut few = super::number();
+    few.messages_per_day = 1;
+    let world = World::of([(SHOP, few)], crate::app::sending::Routes::default());
+    world.wrote_to(SHOP).await;
+    world.queue("1", &text("Hello")).await;
+    world.answered(accepted()).await;
+    assert_eq!(world.queue("2", &text("And again")).await.json["status"], "held");
+    let waiting = &world.get("/v1/messages").await.json["messages"][0]["reason"];
+    let number = &world.get("/v1/quota").await.json["numbers"][0];
+    assert_eq!(number["blocked"]["reason"], waiting["code"]);
+    assert_eq!(number["blocked"]["reason"], "messages_per_day");
+    assert_eq!(number["blocked"]["until"], "2026-11-20T16:00:00.000Z");
+    assert_eq!((&number["queued"], &number["held"]), (&json!(1), &json!(0)));
+}
+
+#[tokio::test]
+async fn a_paused_number_goes_on_when_a_person_says_so() {
+    let world = World::new(&[SHOP]);
+    world.wrote_to(SHOP).await;
+    let id = world.queue("1", &text("Hello")).await.id();
+    let refusal = Refusal { code: Some(131_048), details: "spam".to_owned(), ..Refusal::default() };
+    world.answered(Outcome::Refused(refusal)).await;
+    let number = &world.get("/v1/quota").await.json["numbers"][0];
+    assert_eq!((&number["stopped"]["code"], &number["blocked"]["until"]), (&json!(131_048), &Value::Null));
+    assert!(world.outbox.calls.lock().unwrap().is_empty());
+    let other = world.ask(Method::POST, "/v1/numbers/7/resume", &[], "").await;
+    assert_eq!(other.status, StatusCode::NOT_FOUND);
+    let resumed = world.ask(Method::POST, &format!("/v1/numbers/{SHOP}/resume"), &[], "").await;
+    assert_eq!((resumed.status, resumed.json), (StatusCode::OK, json!({ "resumed": true })));
+    assert_eq!(world.outbox.call().id.to_string(), id);
 }

@@ -27,7 +27,7 @@ use tokio::sync::{mpsc, oneshot};
 
 pub(crate) use self::calls::Calls;
 pub(crate) use self::routes::Routes;
-pub(crate) use self::status::{Shown, Status};
+pub(crate) use self::status::{Shown, Status, blocked};
 pub(super) use self::thread::SendingThread;
 
 /// Questions that wait for the outbox; one more waits with its caller.

@@ -1,8 +1,21 @@
 //! How sending is doing: for `/v1/status`, the metrics and the alarms.
 
 use model::{Refusal, WallTime};
-use outbox::{Balance, Quota, Way};
+use outbox::{Balance, Quota, Way, Why};
 use serde::Serialize;
+
+/// Why nothing goes out from a number, and until when if that is known.
+///
+/// The day's messages are no matter of the way itself: marks as read, and what has its unit already, still go.
+pub(crate) fn blocked(way: &Way, quotas: &[Quota]) -> Option<(Why, Option<i64>)> {
+    let used_up = quotas.iter().find(|quota| {
+        quota.number == way.number && quota.name == MESSAGES_PER_DAY && quota.used >= quota.limit
+    });
+    way.blocked.or_else(|| used_up.map(|quota| (Why::MessagesPerDay, quota.resets_ms)))
+}
+
+/// As the configuration calls it.
+const MESSAGES_PER_DAY: &str = "messages_per_day";
 
 /// One look at the outbox.
 #[derive(Debug, Clone, Default)]
@@ -13,8 +26,6 @@ pub(crate) struct Status {
     pub(crate) quotas: Vec<Quota>,
     /// The prepaid balance, if one was entered.
     pub(crate) balance: Option<Balance>,
-    /// The low-water mark of the configuration, for a balance that was entered without one.
-    pub(crate) low_water_micros: Option<i64>,
     /// The clock is believed.
     pub(crate) clock_trusted: bool,
     /// The outbox's own time.
@@ -53,6 +64,7 @@ pub struct Shown {
     sending: u64,
     uncertain: u64,
     stopped: Vec<Stopped>,
+    blocked: Vec<Blocked>,
     clock_trusted: bool,
     now: String,
     tokens: Vec<Token>,
@@ -67,6 +79,13 @@ struct Stopped {
     since: String,
 }
 
+#[derive(Debug, Clone, Serialize)]
+struct Blocked {
+    number: String,
+    reason: &'static str,
+    until: Option<String>,
+}
+
 impl Status {
     pub(crate) fn shown(&self) -> Shown {
         let sum = |count: fn(&Way) -> u64| self.ways.iter().map(count).sum();
@@ -79,12 +98,18 @@ impl Status {
                 since: WallTime(stop.since_ms).rfc3339_seconds(),
             })
         });
+        let blocked = self.ways.iter().filter_map(|way| {
+            let (why, until) = blocked(way, &self.quotas)?;
+            let until = until.map(|at| WallTime(at).rfc3339_seconds());
+            Some(Blocked { number: way.number.clone(), reason: why.as_str(), until })
+        });
         Shown {
             queued: sum(|way| way.counts.queued),
             held: sum(|way| way.counts.held),
             sending: sum(|way| way.counts.sending),
             uncertain: sum(|way| way.counts.uncertain),
             stopped: stopped.collect(),
+            blocked: blocked.collect(),
             clock_trusted: self.clock_trusted,
             now: WallTime(self.now_ms).rfc3339_millis(),
             tokens: self.tokens.clone(),
@@ -104,9 +129,14 @@ impl Status {
                 let code = stop.code.map_or_else(String::new, |code| format!(" (code {code})"));
                 let refusal = Refusal { code: stop.code, ..Refusal::default() };
                 let advice = policy::sending::advice(&refusal);
+                // What nothing tries again by itself waits for a person.
+                let go_on = match way.blocked {
+                    Some((Why::Stopped, None)) => format!(" `wagate queue resume {number}` lets it go on."),
+                    _ => String::new(),
+                };
                 // Meta's own words may name a customer, and alarms are logged: the API has them.
                 alarms.push(format!(
-                    "WhatsApp lets number {number} send nothing{code}. {advice} The queue is kept."
+                    "WhatsApp lets number {number} send nothing{code}. {advice} The queue is kept.{go_on}"
                 ));
             }
         }
@@ -117,10 +147,8 @@ impl Status {
                     .to_owned(),
             );
         }
-        let low_water =
-            |balance: &Balance| balance.low_water_micros.max(self.low_water_micros.unwrap_or(i64::MIN));
-        if self.balance.is_some_and(|balance| balance.micros < low_water(&balance)) {
-            alarms.push("the prepaid balance is below its low-water mark".to_owned());
+        if self.balance.is_some_and(|balance| balance.micros <= balance.low_water_micros) {
+            alarms.push("the prepaid balance has come down to its low-water mark".to_owned());
         }
         for token in &self.tokens {
             if !token.valid {

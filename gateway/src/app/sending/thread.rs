@@ -107,7 +107,6 @@ impl SendingThread {
             resume: false,
             skip_to: Sequence::START,
             most: RECORDS_A_TURN,
-            low_water_micros: config.costs.low_water.map(|mark| mark.0),
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()

@@ -75,8 +75,6 @@ pub(super) struct Work {
     pub(super) skip_to: Sequence,
     /// Records, answers and questions that a turn takes: fewer after one that was too large.
     pub(super) most: usize,
-    /// The configured low-water mark, in millionths.
-    pub(super) low_water_micros: Option<i64>,
 }
 
 /// What a turn comes to.
@@ -392,7 +390,6 @@ impl Work {
             balance,
             clock_trusted: self.clock.is_trusted(),
             now_ms: now,
-            low_water_micros: self.low_water_micros,
             tokens: self.tokens.shown(now),
             trouble: None,
         });

@@ -105,6 +105,14 @@ pub enum QueueAction {
         #[arg(required = true, value_name = "ID", value_parser = id)]
         ids: Vec<OutboxId>,
     },
+    /// Let numbers that WhatsApp has stopped try again, once what stopped them is mended
+    ///
+    /// One try decides: if WhatsApp refuses it, too, they stay stopped.
+    Resume {
+        /// The phone_number_id; default all that are stopped
+        #[arg(value_name = "NUMBER", value_parser = number)]
+        number: Option<String>,
+    },
     /// Say what became of an uncertain message
     ///
     /// Ask the customer, or look at the conversation: `sent` if it arrived, `failed` if it didn't and shall not,
@@ -125,6 +133,14 @@ pub struct Quota {
     /// The gateway.
     #[command(flatten)]
     pub api: ApiArgs,
+}
+
+fn number(text: &str) -> Result<String, String> {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        Ok(text.to_owned())
+    } else {
+        Err("a phone_number_id is digits, as `wagate quota` shows it".to_owned())
+    }
 }
 
 fn priority(text: &str) -> Result<Priority, String> {

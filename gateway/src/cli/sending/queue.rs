@@ -22,6 +22,7 @@ pub(crate) fn run(args: &Queue) -> anyhow::Result<Exit> {
                 Ok(Exit::Done)
             }
             Some(QueueAction::Cancel { ids }) => cancel(args, &client, ids).await,
+            Some(QueueAction::Resume { number }) => resume(args, &client, number.as_deref()).await,
             Some(QueueAction::Resolve { id, as_ }) => {
                 let body = json!({ "as": as_ });
                 show(args, &client.post(&path(*id, "/resolve"), &[], &body).await?)?;
@@ -29,6 +30,32 @@ pub(crate) fn run(args: &Queue) -> anyhow::Result<Exit> {
             }
         }
     })
+}
+
+async fn resume(args: &Queue, client: &Client, number: Option<&str>) -> anyhow::Result<Exit> {
+    let numbers = match number {
+        Some(number) => vec![number.to_owned()],
+        None => stopped(&client.get("/v1/quota", &[]).await?),
+    };
+    for number in &numbers {
+        client.ask(Method::POST, &format!("/v1/numbers/{number}/resume"), &[]).await?;
+        if !args.api.json {
+            out::answer(&format!("{number} tries again: see `wagate quota`\n"))?;
+        }
+    }
+    if args.api.json {
+        out::json(&json!({ "resumed": numbers }))?;
+    } else if numbers.is_empty() {
+        out::talk("no number is stopped");
+    }
+    Ok(Exit::Done)
+}
+
+/// The numbers of `GET /v1/quota` that are stopped.
+fn stopped(quota: &Value) -> Vec<String> {
+    let ways = quota["numbers"].as_array().into_iter().flatten();
+    let stopped = ways.filter(|way| way["stopped"].is_object());
+    stopped.filter_map(|way| way["number"].as_str()).map(str::to_owned).collect()
 }
 
 fn path(id: OutboxId, verb: &str) -> String {
@@ -124,8 +151,14 @@ mod tests {
         );
         let resolved = parse(&["resolve", ID, "--as", "resend", "--json"]).unwrap();
         assert!(matches!(&resolved.action, Some(QueueAction::Resolve { as_, .. }) if as_ == "resend"));
+        let resumed = |words: &[&str]| match parse(words).unwrap().action {
+            Some(QueueAction::Resume { number }) => number,
+            _ => panic!("{words:?}"),
+        };
+        assert_eq!((resumed(&["resume"]), resumed(&["resume", "106"]).as_deref()), (None, Some("106")));
         for (words, part) in [
-            (["show", "../status"].as_slice(), "as `wagate queue` shows it"),
+            (["resume", "../1"].as_slice(), "a phone_number_id is digits"),
+            (&["show", "../status"], "as `wagate queue` shows it"),
             (&["cancel"], "<ID>"),
             (&["cancel", ID, "7"], "`m-` and 26 characters"),
             (&["resolve", ID], "--as"),
@@ -135,6 +168,13 @@ mod tests {
             assert!(said.contains(part), "{words:?}: {part:?} isn't in\n{said}");
         }
         assert_eq!(path(id, "/resolve"), format!("/v1/messages/{ID}/resolve"));
+    }
+
+    #[test]
+    fn without_a_number_those_that_are_stopped_go_on() {
+        let quota = json!({ "numbers": [{ "number": "1", "stopped": null }, { "number": "2", "stopped": { "code": 190 } }] });
+        assert_eq!(stopped(&quota), ["2"]);
+        assert!(stopped(&Value::Null).is_empty());
     }
 
     #[test]

@@ -86,6 +86,13 @@ fn way_lines(way: &Value, now: WallTime) -> String {
         if code.is_some() {
             let _ = writeln!(lines, "  {}", policy::sending::advice(&refusal));
         }
+        if way["blocked"]["reason"] == "stopped" && way["blocked"]["until"].is_null() {
+            let number = view::text(&way["number"]);
+            let _ = writeln!(
+                lines,
+                "  it doesn't try again by itself: `wagate queue resume {number}` lets it go on"
+            );
+        }
     }
     let blocked = &way["blocked"];
     if blocked.is_object() {
@@ -139,5 +146,10 @@ mod tests {
         assert_eq!(describe(&json!({}), NOW), "");
         let way = json!({ "blocked": { "reason": "no_route", "until": null } });
         assert_eq!(way_lines(&way, NOW), "  BLOCKED: no_route\n");
+        let way = json!({ "number": "10", "stopped": { "code": 131_048, "reason": "spam", "since": "2026-11-21T12:00:00Z" },
+            "blocked": { "reason": "stopped", "until": null } });
+        assert!(
+            way_lines(&way, NOW).contains("\n  it doesn't try again by itself: `wagate queue resume 10`")
+        );
     }
 }

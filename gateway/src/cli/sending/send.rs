@@ -36,7 +36,9 @@ pub(crate) fn run(args: &SendMessage) -> anyhow::Result<Exit> {
                 if args.api.json {
                     out::json(&answer)?;
                 } else {
-                    out::answer(&describe(&answer, clock::now()))?;
+                    let why =
+                        if answer["status"] == "held" { why(&client, &answer).await } else { Value::Null };
+                    out::answer(&describe(&answer, &why, clock::now()))?;
                 }
                 Ok(Exit::Done)
             }
@@ -50,9 +52,19 @@ fn fresh_key() -> anyhow::Result<String> {
     Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
 }
 
-/// What the gateway says when it has queued a message: the id and how it stands.
-fn describe(answer: &Value, now: WallTime) -> String {
+/// Why a message is held. It is queued whether that can be asked or not.
+async fn why(client: &Client, answer: &Value) -> Value {
+    let Some(id) = answer["id"].as_str().and_then(OutboxId::parse) else { return Value::Null };
+    let message = client.get(&format!("/v1/messages/{id}"), &[]).await;
+    message.map_or(Value::Null, |message| message["reason"].clone())
+}
+
+/// What the gateway says when it has queued a message: the id, how it stands and why.
+fn describe(answer: &Value, why: &Value, now: WallTime) -> String {
     let mut line = format!("{}  {}", view::text(&answer["id"]), view::text(&answer["status"]));
+    if why.is_object() {
+        let _ = write!(line, "  {}", view::reason(why));
+    }
     if let Some(until) = view::until(&answer["not_before"], now) {
         let _ = write!(line, ", not before {until}");
     }
@@ -159,13 +171,13 @@ mod tests {
         let now = WallTime(1_795_266_000_000);
         let answer = json!({ "id": "m-7", "status": "queued", "not_before": null, "window_closes_at": "2026-11-21T15:00:00Z" });
         assert_eq!(
-            describe(&answer, now),
+            describe(&answer, &Value::Null, now),
             "m-7  queued, the window closes in 2 h, at 2026-11-21T15:00:00Z\n"
         );
         let answer = json!({ "id": "m-7", "status": "held", "not_before": "2026-11-21T16:00:00Z", "parts": ["m-7", "m-8"] });
         assert_eq!(
-            describe(&answer, now),
-            "m-7  held, not before in 3 h, at 2026-11-21T16:00:00Z\nm-8  part of it\n"
+            describe(&answer, &json!({ "code": "messages_per_day", "detail": "used up" }), now),
+            "m-7  held  messages_per_day: used up, not before in 3 h, at 2026-11-21T16:00:00Z\nm-8  part of it\n"
         );
     }
 

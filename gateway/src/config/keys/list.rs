@@ -301,8 +301,8 @@ pub static KEYS: &[Key] = &[
     key(
         "costs.low_water",
         Shaped("amount in quotes, `\"50.00\"`"),
-        Otherwise("no alarm"),
-        "at this prepaid balance or below an alarm is raised; in the rate card's currency",
+        Otherwise("when nothing is left"),
+        "at this prepaid balance or below an alarm is raised, unless `PUT /v1/balance` names another; in the rate card's currency",
     ),
     key(
         "clock.believed_ahead",

@@ -5,6 +5,10 @@ use std::collections::VecDeque;
 use super::super::batch::free_of_batches;
 use super::{Campaign, Counts, DAY_MS, HORIZON_MS, Limit, Terms};
 
+/// What goes in batches has gone so long before the end of its day. So what it takes of a moving limit is free again
+/// before the end of the next day, and goes in the batches of that: each place is used once a day.
+const LAST_BATCH_MS: i64 = 3_600_000;
+
 /// What one limit has room for.
 #[derive(Debug)]
 struct Account {
@@ -18,6 +22,16 @@ struct Account {
 impl Account {
     fn left(&self) -> u64 {
         self.limit.saturating_sub(self.used)
+    }
+
+    /// So many were pushed at that time.
+    fn will_free(&mut self, pushed_ms: i64, count: u64) {
+        if count > 0 {
+            let at = pushed_ms.saturating_add(DAY_MS);
+            // What goes in a batch stands there with the last of its day, and others may go before it.
+            let place = self.freed.partition_point(|(other, _)| *other <= at);
+            self.freed.insert(place, (at, count));
+        }
     }
 
     const fn is_moving(&self) -> bool {
@@ -52,6 +66,7 @@ impl<'a> Ledger<'a> {
     /// When the last burst begins and when its last message has gone; `None` past the horizon.
     pub(super) fn play(mut self, campaign: &Campaign) -> Option<(i64, i64)> {
         let (mut now, mut pushed, mut sent) = (self.terms.now_ms, 0, 0);
+        let mut gone = now;
         let horizon = now.saturating_add(HORIZON_MS);
         // Customers who may be written to without a push, and those who got theirs.
         let reached = |pushed: u64| pushed.saturating_add(campaign.customers - campaign.pushes());
@@ -76,7 +91,8 @@ impl<'a> Ledger<'a> {
             (pushed, sent) = (pushed + pushes, sent + pushes + rest);
             let began = now;
             now = now.saturating_add(self.time_of(pushes + rest)).min(event);
-            let gone = self.take(pushes, rest, now);
+            // An earlier one may go on in batches when the last begins.
+            gone = gone.max(self.take(pushes, rest, now));
             if sent == campaign.messages() {
                 return Some((began, gone));
             }
@@ -128,20 +144,22 @@ impl<'a> Ledger<'a> {
     }
 
     /// Takes what goes by `now`, and says when it has gone: by the end of the day if a limit comes so near that
-    /// it goes in batches.
+    /// some of it goes in batches. What goes before that goes by `now`, and is free again a day later.
     fn take(&mut self, pushes: u64, rest: u64, now: i64) -> i64 {
-        let mut near = false;
+        let (mut near, mut before_batches) = (false, u64::MAX);
         for account in &mut self.accounts {
             let count = if account.is_moving() { pushes } else { pushes + rest };
+            let free = free_of_batches(account.limit, self.terms.batch_above);
+            before_batches = before_batches.min(free.saturating_sub(account.used));
             account.used = account.used.saturating_add(count);
-            near |= count > 0 && account.used > free_of_batches(account.limit, self.terms.batch_above);
+            near |= count > 0 && account.used > free;
         }
-        let gone = if near { self.day_ends_ms } else { now };
-        for account in self.accounts.iter_mut().filter(|account| account.is_moving() && pushes > 0) {
-            // In order of time: what went before in a batch stands there with the end of its day.
-            let at = gone.saturating_add(DAY_MS).max(account.freed.back().map_or(i64::MIN, |(at, _)| *at));
-            account.freed.push_back((at, pushes));
+        // Pushes go first.
+        let at_once = pushes.min(before_batches);
+        for account in self.accounts.iter_mut().filter(|account| account.is_moving()) {
+            account.will_free(now, at_once);
+            account.will_free(self.day_ends_ms.saturating_sub(LAST_BATCH_MS).max(now), pushes - at_once);
         }
-        gone
+        if near { self.day_ends_ms } else { now }
     }
 }

@@ -145,9 +145,36 @@ fn a_campaign_has_a_price() {
     assert!(cost(Campaign { customers: u64::MAX, ..campaign(0, 1) }, &by(Category::Marketing, 0)).is_some());
 }
 
-/// One message after another, hour by hour, with plain lists for ledgers: the day of the last one, and its time.
-fn simulated(plan: &Campaign, messages: u64, calls: u64, recipients: (u64, u64), start: i64) -> (i64, i64) {
-    let (mut today, mut day) = (0, start / (24 * HOUR));
+#[test]
+fn what_goes_before_the_batches_makes_room_a_day_later() {
+    let zone = utc();
+    let now = T + 12 * HOUR;
+    let terms = Terms { batch_above: 0.8, ..terms(&zone, now) };
+    let through = |customers| {
+        let limits = [limit(Counts::Recipients, 250, 0)];
+        forecast(&campaign(customers, 1), &limits, &terms, None).through_at_ms
+    };
+    // 200 at noon, the rest by midnight; at the next noon 150, since 50 are left of the night.
+    assert_eq!(through(200), Some(now + 2_500));
+    assert_eq!(through(250), Some(T + 24 * HOUR));
+    assert_eq!(through(400), Some(now + 3_125 + 24 * HOUR + 1_875));
+    // 250 customers a day.
+    assert_eq!(through(2_500), Some(T + 10 * 24 * HOUR));
+}
+
+/// One message after another, hour by hour, with plain lists for ledgers: the day of the last one, and its time. Past
+/// the share of a limit that goes before the batches, a message counts as gone at the end of its day, and its
+/// recipient an hour before that.
+fn simulated(
+    plan: &Campaign,
+    messages: u64,
+    calls: u64,
+    recipients: (u64, u64),
+    start: i64,
+    share: u64,
+) -> (i64, i64) {
+    let before_batches = |limit: u64| limit * share / 10;
+    let (mut today, mut day, mut last) = (0, start / (24 * HOUR), start);
     let mut pushes: Vec<i64> = vec![T; usize::try_from(recipients.1).unwrap()];
     let (mut pushed, mut sent, mut hour) = (0, 0, start);
     loop {
@@ -156,19 +183,24 @@ fn simulated(plan: &Campaign, messages: u64, calls: u64, recipients: (u64, u64),
         }
         loop {
             if sent == plan.messages() {
-                return (day - start / (24 * HOUR) + 1, hour);
+                return (day - start / (24 * HOUR) + 1, last);
             }
             if today == messages.min(calls) {
                 break;
             }
             let recent = pushes.iter().filter(|at| hour - **at < 24 * HOUR).count();
-            if pushed < plan.pushes() && u64::try_from(recent).unwrap() < recipients.0 {
-                pushes.push(hour);
+            let recent = u64::try_from(recent).unwrap();
+            let mut near = today >= before_batches(messages) || today >= before_batches(calls);
+            let midnight = (day + 1) * 24 * HOUR;
+            if pushed < plan.pushes() && recent < recipients.0 {
+                near |= recent >= before_batches(recipients.0);
+                pushes.push(if near { hour.max(midnight - HOUR) } else { hour });
                 pushed += 1;
             } else if sent >= (pushed + plan.open_windows.min(plan.customers)) * plan.interactions {
                 break;
             }
             (sent, today) = (sent + 1, today + 1);
+            last = last.max(if near { midnight } else { hour });
         }
         hour += HOUR;
     }
@@ -185,6 +217,7 @@ proptest! {
         recipients in 5..40_u64,
         used in 0..40_u64,
         hour in 0..24_i64,
+        share in 0..=10_u64,
     ) {
         let zone = utc();
         let start = T + hour * HOUR;
@@ -196,9 +229,11 @@ proptest! {
             limit(Counts::Recipients, recipients, used),
         ];
         // So fast that a burst ends within the hour in which it begins.
-        let terms = Terms { per_second: 1_000_000, ..terms(&zone, start) };
+        #[expect(clippy::cast_precision_loss, reason = "0 to 10")]
+        let batch_above = share as f64 / 10.0;
+        let terms = Terms { per_second: 1_000_000, batch_above, ..terms(&zone, start) };
         let answer = forecast(&plan, &limits, &terms, None);
-        let (days, at) = simulated(&plan, messages, calls, (recipients, used), start);
+        let (days, at) = simulated(&plan, messages, calls, (recipients, used), start, share);
         prop_assert_eq!(answer.days.map(i64::from), Some(days));
         let through = answer.through_at_ms.unwrap();
         prop_assert!((at..at + HOUR).contains(&through), "{} is not in the hour from {}", through, at);
@@ -223,6 +258,8 @@ proptest! {
             forecast(&campaign(customers, INTERACTIONS), &limits, &terms, None).through_at_ms.unwrap_or(i64::MAX)
         };
         prop_assert!(through(customers, 1.0) <= through(customers + more, 1.0));
-        prop_assert!(through(customers, 1.0) <= through(customers, batch_above));
+        // Bursts that are cut begin and end some seconds earlier, and what they take is free again so much earlier.
+        let (at_once, in_batches) = (through(customers, 1.0), through(customers, batch_above));
+        prop_assert!(at_once <= in_batches.saturating_add(60_000), "{}", at_once - in_batches);
     }
 }
