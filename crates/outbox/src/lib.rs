@@ -32,6 +32,7 @@ mod pick;
 mod replies;
 mod report;
 mod settings;
+mod stops;
 mod table;
 mod timers;
 mod turn;

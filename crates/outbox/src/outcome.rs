@@ -8,7 +8,7 @@ use crate::keys;
 use crate::settings::{DOUBT_MS, EARLY_MAX, STOPS_MAX, TRIAL_EVERY_MS, UNCERTAIN_HOLD_MS, UNREAD_AFTER_MS};
 use crate::table::TableError;
 use crate::turn::{Note, Sent, Turn, wamid_key};
-use crate::values::{Busy, Channel, Early, EarlyWord, Kind, Message, State, Stop, Window};
+use crate::values::{Busy, Early, EarlyWord, Kind, Message, State, Window};
 use crate::why::Why;
 
 /// What came of one [`crate::Call`].
@@ -66,7 +66,10 @@ impl Turn<'_> {
                 }
                 self.posted(place, &message, Busy::No)?;
             }
-            Outcome::Unknown { .. } => self.becomes_uncertain(place, &message, &mut state)?,
+            Outcome::Unknown { .. } => {
+                self.slow_down(&message.number, None, called.chance)?;
+                self.becomes_uncertain(place, &message, &mut state)?;
+            }
             Outcome::NotSent { .. } => {
                 self.try_later(place, &message, &mut state, Why::Retry, None, called.chance)?;
             }
@@ -85,16 +88,6 @@ impl Turn<'_> {
         Ok(())
     }
 
-    fn change_channel(&mut self, number: &str, change: impl FnOnce(&mut Channel)) -> Result<(), TableError> {
-        let before: Channel = self.view.get(&keys::channel(number))?.unwrap_or_default();
-        let mut channel = before.clone();
-        change(&mut channel);
-        if channel != before {
-            self.view.put(keys::channel(number), &channel);
-        }
-        Ok(())
-    }
-
     fn accepted(
         &mut self,
         place: u64,
@@ -103,7 +96,7 @@ impl Turn<'_> {
         wamid: Option<String>,
         names: (Option<String>, Option<String>),
     ) -> Result<(), TableError> {
-        self.change_channel(&message.number, was_let_in)?;
+        self.was_let_in(&message.number)?;
         self.posted(place, message, Busy::No)?;
         state.refusals = 0;
         if state.standing == Standing::Sending {
@@ -197,14 +190,7 @@ impl Turn<'_> {
         chance: u64,
     ) -> Result<(), TableError> {
         self.give_back_push(message, state)?;
-        let now = self.now;
-        let mut until = now;
-        self.change_channel(&message.number, |channel| {
-            channel.throttled = channel.throttled.saturating_add(1);
-            until = now.saturating_add(retry::replay_ms(channel.throttled, at_least_ms, chance));
-            channel.slow_until_ms = channel.slow_until_ms.max(until);
-        })?;
-        state.not_before_ms = Some(until);
+        state.not_before_ms = Some(self.slow_down(&message.number, at_least_ms, chance)?);
         self.stand(place, message, state, Standing::Queued, Some(why))?;
         self.stays(place, message, Busy::No)
     }
@@ -226,10 +212,13 @@ impl Turn<'_> {
             Class::Permanent | Class::Template | Class::Pair | Class::OptOut | Class::Wait { .. }
         ) {
             // Who is refused for the recipient's sake was let in.
-            self.change_channel(&message.number, was_let_in)?;
+            self.was_let_in(&message.number)?;
         }
         match class {
-            Class::Ambiguous => self.becomes_uncertain(place, message, state),
+            Class::Ambiguous => {
+                self.slow_down(&message.number, refusal.retry_after_ms, chance)?;
+                self.becomes_uncertain(place, message, state)
+            }
             Class::Replay => {
                 self.try_later(place, message, state, Why::Throttled, refusal.retry_after_ms, chance)
             }
@@ -271,28 +260,6 @@ impl Turn<'_> {
                 self.give_up(place, message, state, Standing::Failed, Why::Refused)
             }
         }
-    }
-
-    /// Nothing goes out from a number before a person has seen to it, but a trial now and then.
-    pub(crate) fn stop_channel(
-        &mut self,
-        number: &str,
-        refusal: &Refusal,
-        scope: StopScope,
-    ) -> Result<(), TableError> {
-        // To go on trying is what a paused number is paused for.
-        let trial_ms = match scope {
-            StopScope::Channel => self.now.saturating_add(TRIAL_EVERY_MS),
-            StopScope::PauseNumber | StopScope::Country => i64::MAX,
-        };
-        let (code, reason) = (refusal.code, refusal.details.clone());
-        let stop = Stop { code, reason, since_ms: self.date, trial_ms };
-        self.change_channel(number, |channel| match &mut channel.stopped {
-            // A pause is ended by a person, and not by another refusal.
-            Some(known) if known.trial_ms == i64::MAX => {}
-            Some(known) => *known = Stop { since_ms: known.since_ms, ..stop },
-            none => *none = Some(stop),
-        })
     }
 
     /// WhatsApp says that the window is closed. Where the box thinks it open it is asked once more, and then
@@ -362,13 +329,6 @@ impl Turn<'_> {
         }
         Ok(())
     }
-}
-
-/// WhatsApp let a message of the number in: what stopped it is over. But not a pause, which a person ends: this one
-/// was on its way before.
-fn was_let_in(channel: &mut Channel) {
-    channel.stopped.take_if(|stop| stop.trial_ms < i64::MAX);
-    channel.throttled = 0;
 }
 
 /// Whether a call surely posted nothing.

@@ -59,8 +59,10 @@ impl Turn<'_> {
                 }
                 return Ok(false);
             }
-            if channel.stopped.is_some() && in_flight > 0 {
-                // The trial's answer decides.
+            // An outage shall cost the units of one message at a time, and a stop a trial.
+            let one_by_one = channel.stopped.is_some() || channel.throttled > 0;
+            if one_by_one && in_flight > 0 {
+                // The answer decides.
                 return Ok(false);
             }
             let place = match self.next_head(name, number, &channel)? {

@@ -149,7 +149,7 @@ fn a_limit_that_a_restart_lowers_holds_who_has_a_unit_too() {
     assert!(script.calls.is_empty());
     assert_eq!(script.shown(ids[3]).why, Some(Why::MessagesPerDay));
     script.pass(6 * HOUR);
-    assert_eq!(script.accept_all(), ids[3..], "the next day");
+    assert_eq!(script.drain(), ids[3..], "the next day");
 }
 
 #[test]
