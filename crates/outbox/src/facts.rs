@@ -79,7 +79,8 @@ impl Turn<'_> {
                 let (now, since_ms) = (self.now, self.date);
                 self.for_channels(fact.number.as_deref(), |channel| {
                     let trial_ms = now.saturating_add(TRIAL_EVERY_MS);
-                    let stop = Stop { code: None, reason: reason.clone(), since_ms, trial_ms };
+                    let stop =
+                        Stop { code: None, reason: reason.clone(), since_ms, trial_ms, by_status: false };
                     channel.stopped.get_or_insert(stop);
                 })?;
             }
@@ -180,6 +181,9 @@ impl Turn<'_> {
         if word == StatusWord::Read {
             self.was_read(message)?;
         }
+        if word != StatusWord::Failed {
+            self.got_through(&message.number, state)?;
+        }
         let Some(standing) = after_status(state.standing, word) else { return Ok(()) };
         match state.standing {
             // The call is still open: its answer takes it out of its lane.
@@ -226,7 +230,7 @@ impl Turn<'_> {
             Class::OptOut => self.stop_marketing(message.contact, true)?,
             Class::Stop(scope @ (StopScope::Channel | StopScope::PauseNumber)) if refusal.code.is_some() => {
                 // All that follow would be taken, and fail for good like this one.
-                self.stop_channel(&message.number, &refusal, scope)?;
+                self.stop_channel(&message.number, &refusal, scope, true)?;
             }
             Class::Replay
             | Class::Ambiguous

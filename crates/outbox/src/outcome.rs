@@ -96,7 +96,7 @@ impl Turn<'_> {
         wamid: Option<String>,
         names: (Option<String>, Option<String>),
     ) -> Result<(), TableError> {
-        self.was_let_in(&message.number)?;
+        self.was_let_in(&message.number, state)?;
         self.posted(place, message, Busy::No)?;
         state.refusals = 0;
         if state.standing == Standing::Sending {
@@ -212,7 +212,7 @@ impl Turn<'_> {
             Class::Permanent | Class::Template | Class::Pair | Class::OptOut | Class::Wait { .. }
         ) {
             // Who is refused for the recipient's sake was let in.
-            self.was_let_in(&message.number)?;
+            self.was_let_in(&message.number, state)?;
         }
         match class {
             Class::Ambiguous => {
@@ -236,7 +236,7 @@ impl Turn<'_> {
             }
             Class::Template => self.window_denied(place, message, state),
             Class::Stop(scope @ (StopScope::Channel | StopScope::PauseNumber)) => {
-                self.stop_channel(&message.number, refusal, scope)?;
+                self.stop_channel(&message.number, refusal, scope, false)?;
                 // Without a code it may be this message alone, so another one has the next trial.
                 state.refusals = state.refusals.saturating_add(1);
                 if refusal.code.is_none() && state.refusals >= STOPS_MAX {

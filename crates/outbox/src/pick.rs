@@ -300,6 +300,7 @@ impl Turn<'_> {
         lane.busy = Busy::Posting(place);
         self.settle_lane(&message.number, message.contact, lane)?;
         state.attempts += 1;
+        state.posted_ms = Some(self.date);
         state.not_before_ms = None;
         self.stand(place, message, state, Standing::Sending, None)?;
         self.view.mark(keys::posting(place));

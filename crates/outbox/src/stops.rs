@@ -7,7 +7,7 @@ use crate::keys;
 use crate::settings::TRIAL_EVERY_MS;
 use crate::table::TableError;
 use crate::turn::Turn;
-use crate::values::{Channel, Stop};
+use crate::values::{Channel, State, Stop};
 
 impl Turn<'_> {
     pub(crate) fn change_channel(
@@ -42,12 +42,24 @@ impl Turn<'_> {
         Ok(until)
     }
 
-    /// WhatsApp let a message of the number in: what stopped it is over. But not a pause, which a person ends: this
-    /// one was on its way before.
-    pub(crate) fn was_let_in(&mut self, number: &str) -> Result<(), TableError> {
+    /// WhatsApp let a message in: what stopped the number is over, unless it came while this one was on its way. But
+    /// not a pause, which a person ends, nor what a status said.
+    pub(crate) fn was_let_in(&mut self, number: &str, state: &State) -> Result<(), TableError> {
         self.change_channel(number, |channel| {
-            channel.stopped.take_if(|stop| stop.trial_ms < i64::MAX);
+            let over = |stop: &mut Stop| !stop.by_status && stop.trial_ms < i64::MAX && is_older(stop, state);
+            channel.stopped.take_if(over);
             channel.throttled = 0;
+        })
+    }
+
+    /// A status says that a message went on its way to the customer: what an earlier one said is over.
+    pub(crate) fn got_through(&mut self, number: &str, state: &State) -> Result<(), TableError> {
+        self.change_channel(number, |channel| {
+            // Of one that was sent twice it may be the first time.
+            let over = |stop: &mut Stop| {
+                stop.by_status && stop.trial_ms < i64::MAX && !state.again && is_older(stop, state)
+            };
+            channel.stopped.take_if(over);
         })
     }
 
@@ -57,6 +69,7 @@ impl Turn<'_> {
         number: &str,
         refusal: &Refusal,
         scope: StopScope,
+        by_status: bool,
     ) -> Result<(), TableError> {
         // To go on trying is what a paused number is paused for.
         let trial_ms = match scope {
@@ -64,12 +77,40 @@ impl Turn<'_> {
             StopScope::PauseNumber | StopScope::Country => i64::MAX,
         };
         let (code, reason) = (refusal.code, refusal.details.clone());
-        let stop = Stop { code, reason, since_ms: self.date, trial_ms };
+        let stop = Stop { code, reason, since_ms: self.date, trial_ms, by_status };
         self.change_channel(number, |channel| match &mut channel.stopped {
             // A pause is ended by a person, and not by another refusal.
             Some(known) if known.trial_ms == i64::MAX => {}
-            Some(known) => *known = Stop { since_ms: known.since_ms, ..stop },
+            Some(known) => {
+                *known = Stop { since_ms: known.since_ms, by_status: known.by_status || by_status, ..stop };
+            }
             none => *none = Some(stop),
         })
     }
+
+    /// Lets every stopped channel try again: a person has seen to it, or the secrets were read anew.
+    ///
+    /// # Errors
+    /// When the table can't be read.
+    pub fn resume(&mut self) -> Result<(), TableError> {
+        let now = self.now;
+        let settings = self.settings;
+        for name in settings.numbers.keys() {
+            self.urgent |=
+                self.view.get::<Channel>(&keys::channel(name))?.is_some_and(|it| it.stopped.is_some());
+            self.change_channel(name, |channel| {
+                if let Some(stop) = &mut channel.stopped {
+                    stop.trial_ms = now;
+                    // A person's word counts more than what failed before.
+                    stop.by_status = false;
+                }
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a stop was known before the last call of a message was made.
+fn is_older(stop: &Stop, state: &State) -> bool {
+    state.posted_ms.is_some_and(|posted| stop.since_ms < posted)
 }

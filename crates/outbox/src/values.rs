@@ -96,6 +96,8 @@ pub(crate) struct State {
     pub(crate) fell_back: bool,
     pub(crate) accepted_ms: Option<i64>,
     pub(crate) delivered_ms: Option<i64>,
+    /// The date of its last intent.
+    pub(crate) posted_ms: Option<i64>,
     /// When it became uncertain.
     pub(crate) uncertain_ms: Option<i64>,
     /// The CRM was told that it is sent.
@@ -230,6 +232,9 @@ pub struct Stop {
     pub since_ms: i64,
     /// When one message is tried again.
     pub trial_ms: i64,
+    /// A failed status said so. WhatsApp takes the messages of such a number and lets them fail, so that it takes one
+    /// proves nothing.
+    pub by_status: bool,
 }
 
 /// Messages of a number by standing.

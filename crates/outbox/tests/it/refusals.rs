@@ -193,7 +193,46 @@ fn a_failed_status_that_says_that_nothing_gets_through_stops_the_number() {
     assert_eq!(script.shown(next).why, Some(Why::Stopped));
     script.pass(5 * MINUTE);
     script.accept(next);
-    assert!(script.turn(|turn| turn.ways().unwrap())[0].stopped.is_none());
+    assert!(is_stopped(&mut script), "the last one was accepted, too");
+    script.status(next, StatusWord::Sent);
+    assert!(!is_stopped(&mut script));
+}
+
+fn is_stopped(script: &mut Script) -> bool {
+    script.turn(|turn| turn.ways().unwrap())[0].stopped.is_some()
+}
+
+/// They were let in before WhatsApp shut the door, and are answered after that.
+#[test]
+fn no_answer_to_a_call_that_was_under_way_undoes_a_stop() {
+    for by_status in [true, false] {
+        let mut script = script();
+        let first = script.queue(template(1));
+        let [second, third, fourth] = [2, 3, 4].map(|contact| script.queue(template(contact)));
+        script.now += SECOND;
+        if by_status {
+            script.accept(first);
+            let says = Some(refusal(131_042));
+            script.status_of(Some(first), "w".to_owned(), StatusWord::Failed, says, None);
+        } else {
+            script.refuse(first, 190);
+        }
+        script.accept(second);
+        script.refuse(third, 131_026);
+        script.accept(fourth);
+        script.status(second, StatusWord::Delivered);
+        assert!(is_stopped(&mut script), "{by_status}");
+        let next = script.queue(template(5));
+        script.pass(SECOND);
+        assert!(script.calls.is_empty());
+        script.pass(MINUTE);
+        // A person's word, or one that got through.
+        script.turn(|turn| turn.resume().unwrap());
+        let trial = script.calls[0].id;
+        assert_eq!((script.calls.len(), trial), (1, if by_status { next } else { first }));
+        script.accept(trial);
+        assert!(!is_stopped(&mut script));
+    }
 }
 
 #[test]
