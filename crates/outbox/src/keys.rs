@@ -5,7 +5,7 @@
 //! | `m` place | the message as it was queued |
 //! | `s` place | how it stands |
 //! | `o` place | nothing: it isn't over |
-//! | `f` place | nothing: it is being posted |
+//! | `f` place | whose lane it is being posted in: number and contact |
 //! | `?` place | nothing: it is uncertain |
 //! | `i` hash | what an `Idempotency-Key` was answered |
 //! | `w` hash of a wamid | the place of its message |

@@ -33,6 +33,7 @@ mod replies;
 mod report;
 mod settings;
 mod stops;
+mod strays;
 mod table;
 mod timers;
 mod turn;

@@ -154,8 +154,7 @@ impl Turn<'_> {
     /// A call that the last run made and never saw answered.
     fn interrupted(&mut self, place: u64) -> Result<(), TableError> {
         let Some((message, mut state)) = self.load(place)? else {
-            self.view.remove(&keys::posting(place));
-            return Ok(());
+            return self.answer_unreadable(place);
         };
         if state.standing == Standing::Sending {
             self.becomes_uncertain(place, &message, &mut state)?;

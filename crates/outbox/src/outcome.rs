@@ -36,12 +36,13 @@ impl Turn<'_> {
     pub fn called(&mut self, called: Called) -> Result<(), TableError> {
         self.urgent = true;
         let place = called.id.place;
-        let Some((message, mut state)) = self.load(place)? else { return Ok(()) };
+        // First of all: whatever can't be read, the call is over.
+        let way = self.way(&called.number);
+        way.in_flight = way.in_flight.saturating_sub(1);
         if !self.view.has(&keys::posting(place))? {
             return Ok(());
         }
-        let way = self.way(&message.number);
-        way.in_flight = way.in_flight.saturating_sub(1);
+        let Some((message, mut state)) = self.load(place)? else { return self.answer_unreadable(place) };
         state.endpoint = Some(called.endpoint);
         if let Some(slow) = called.slow_for_ms {
             let slow = i64::try_from(slow).unwrap_or(i64::MAX).min(RETRY_AFTER_MAX_MS);

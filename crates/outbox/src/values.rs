@@ -171,6 +171,21 @@ pub(crate) struct Units {
     pub(crate) calls: u64,
 }
 
+impl Units {
+    /// What can't be read any more: no limit has room for another, whatever is still given back or taken.
+    pub(crate) const USED_UP: Self = Self { messages: u64::MAX / 2, calls: u64::MAX / 2 };
+
+    /// For people: nobody has used more than fits.
+    pub(crate) const fn messages_shown(self, limit: u64) -> u64 {
+        if self.messages > u64::MAX / 4 { limit } else { self.messages }
+    }
+
+    /// As [`Units::messages_shown`], of calls.
+    pub(crate) const fn calls_shown(self, limit: u64) -> u64 {
+        if self.calls > u64::MAX / 4 { limit } else { self.calls }
+    }
+}
+
 /// What a person agreed to.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Person {
