@@ -65,15 +65,25 @@ impl Turn<'_> {
                     self.stop_marketing(contact, stopped)?;
                 }
             }
-            Says::UniqueLimit(limit) => match limit {
-                Some(limit) => self.view.put(keys::single("recipients"), &limit),
-                None => self.view.remove(&keys::single("recipients")),
-            },
+            Says::UniqueLimit(limit) => {
+                let number = fact.number.as_ref().and_then(|number| self.settings.numbers.get(number));
+                let key = keys::recipients_told(number.map(|number| number.portfolio.as_str()));
+                match limit {
+                    Some(limit) => self.view.put(key, &limit),
+                    None => self.view.remove(&key),
+                }
+            }
             Says::Throughput(per_second) => {
                 self.for_channels(fact.number.as_deref(), |channel| channel.per_second = Some(per_second))?;
             }
             Says::Account { usable: true, .. } => {
-                self.for_channels(fact.number.as_deref(), |channel| channel.stopped = None)?;
+                let number = fact.number.as_deref();
+                self.for_channels(number, |channel| channel.stopped = None)?;
+                let settings = self.settings;
+                for name in settings.numbers.keys().filter(|name| number.is_none_or(|number| number == *name))
+                {
+                    self.free_tried(name)?;
+                }
             }
             Says::Account { usable: false, reason } => {
                 let (now, since_ms) = (self.now, self.date);

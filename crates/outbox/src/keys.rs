@@ -230,6 +230,15 @@ pub(crate) fn quick_replies() -> Key {
     Key::new(b'j')
 }
 
+/// What Meta says of the unique recipients of a portfolio; of all, where it names none.
+pub(crate) fn recipients_told(portfolio: Option<&str>) -> Key {
+    let all = single("recipients");
+    match portfolio {
+        Some(portfolio) => all.text(portfolio),
+        None => all,
+    }
+}
+
 /// The last eight bytes of a key that ends with a place.
 pub(crate) fn place_of(key: &[u8]) -> Option<u64> {
     key.last_chunk().map(|bytes| u64::from_be_bytes(*bytes))

@@ -112,12 +112,13 @@ impl Turn<'_> {
     }
 
     /// The limit of unique recipients: the least that the configuration says of the numbers which share it, or
-    /// what Meta says if that is less.
+    /// what Meta says, of this portfolio or of all, if that is less.
     pub(crate) fn recipients_max(&self, number: &Number) -> Result<u64, TableError> {
-        let told: Option<u64> = self.view.get(&keys::single("recipients"))?;
+        let of_all: Option<u64> = self.view.get(&keys::recipients_told(None))?;
+        let told: Option<u64> = self.view.get(&keys::recipients_told(Some(&number.portfolio)))?;
         let shared = self.settings.numbers.values().filter(|other| other.portfolio == number.portfolio);
         let most = shared.map(|other| other.recipients_per_day).min().unwrap_or(0);
-        Ok(told.map_or(most, |told| told.min(most)))
+        Ok([of_all, told].into_iter().flatten().fold(most, u64::min))
     }
 
     /// Whether a push to this recipient keeps the limit of unique recipients.

@@ -47,6 +47,13 @@ pub(crate) struct Way {
     pub(crate) from: [u64; 4],
 }
 
+impl Way {
+    /// Messages that are being posted.
+    pub(crate) const fn posting(&self) -> u32 {
+        self.in_flight.saturating_sub(self.others)
+    }
+}
+
 /// What came of a turn: to be made durable, and only then to be acted upon.
 #[derive(Debug)]
 pub struct Done {

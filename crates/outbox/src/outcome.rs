@@ -5,7 +5,7 @@ use policy::sending::errors::RETRY_AFTER_MAX_MS;
 use policy::sending::{Class, StopScope, class, retry};
 
 use crate::keys;
-use crate::settings::{DOUBT_MS, EARLY_MAX, STOPS_MAX, TRIAL_EVERY_MS, UNCERTAIN_HOLD_MS, UNREAD_AFTER_MS};
+use crate::settings::{DOUBT_MS, EARLY_MAX, UNCERTAIN_HOLD_MS, UNREAD_AFTER_MS};
 use crate::table::TableError;
 use crate::turn::{Note, Sent, Turn, wamid_key};
 use crate::values::{Busy, Early, EarlyWord, Kind, Message, State, Window};
@@ -237,16 +237,7 @@ impl Turn<'_> {
             }
             Class::Template => self.window_denied(place, message, state),
             Class::Stop(scope @ (StopScope::Channel | StopScope::PauseNumber)) => {
-                self.stop_channel(&message.number, refusal, scope, false)?;
-                // Without a code it may be this message alone, so another one has the next trial.
-                state.refusals = state.refusals.saturating_add(1);
-                if refusal.code.is_none() && state.refusals >= STOPS_MAX {
-                    self.stays(place, message, Busy::No)?;
-                    return self.give_up(place, message, state, Standing::Failed, Why::Refused);
-                }
-                self.stand(place, message, state, Standing::Queued, Some(Why::Stopped))?;
-                let wait = Busy::Until { at: self.now.saturating_add(TRIAL_EVERY_MS + 1), on: place };
-                self.stays(place, message, if refusal.code.is_none() { wait } else { Busy::No })
+                self.stopped_by(place, message, state, refusal, scope)
             }
             Class::OptOut => {
                 self.stop_marketing(message.contact, true)?;

@@ -59,7 +59,7 @@ impl Turn<'_> {
             }
             // An outage shall cost the units of one message at a time, and a stop a trial.
             let one_by_one = channel.stopped.is_some() || channel.throttled > 0;
-            if one_by_one && in_flight > 0 {
+            if one_by_one && self.way(name).posting() > 0 {
                 // The answer decides.
                 return Ok(false);
             }

@@ -1,13 +1,14 @@
 //! What keeps a whole number from sending: it is slowed, or stopped.
 
-use model::Refusal;
+use model::{Refusal, Standing};
 use policy::sending::{StopScope, retry};
 
 use crate::keys;
-use crate::settings::TRIAL_EVERY_MS;
+use crate::settings::{STOPS_MAX, TRIAL_EVERY_MS, TRIED_MAX};
 use crate::table::TableError;
 use crate::turn::Turn;
-use crate::values::{Channel, State, Stop};
+use crate::values::{Busy, Channel, Message, State, Stop};
+use crate::why::Why;
 
 impl Turn<'_> {
     pub(crate) fn change_channel(
@@ -63,6 +64,49 @@ impl Turn<'_> {
         })
     }
 
+    /// A message was refused as if nothing got through. It may be this message alone, so another one has the next trial.
+    pub(crate) fn stopped_by(
+        &mut self,
+        place: u64,
+        message: &Message,
+        state: &mut State,
+        refusal: &Refusal,
+        scope: StopScope,
+    ) -> Result<(), TableError> {
+        let mut others_go = true;
+        self.change_channel(&message.number, |channel| {
+            others_go = channel.stopped.is_none();
+            channel.tried.retain(|other| *other != place);
+            channel.tried.push(place);
+            let spare = channel.tried.len().saturating_sub(TRIED_MAX);
+            channel.tried.drain(..spare);
+        })?;
+        self.stop_channel(&message.number, refusal, scope, false)?;
+        // While nothing goes anyhow, a code that says why is no fault of the message.
+        if refusal.code.is_none() || others_go {
+            state.refusals = state.refusals.saturating_add(1);
+        }
+        if state.refusals >= STOPS_MAX {
+            self.stays(place, message, Busy::No)?;
+            return self.give_up(place, message, state, Standing::Failed, Why::Refused);
+        }
+        self.stand(place, message, state, Standing::Queued, Some(Why::Stopped))?;
+        let at = self.now.saturating_add(TRIAL_EVERY_MS + 1);
+        self.stays(place, message, Busy::Until { at, on: place })
+    }
+
+    /// The number may go on: nobody waits any more for what stopped it.
+    pub(crate) fn free_tried(&mut self, number: &str) -> Result<(), TableError> {
+        let mut tried = Vec::new();
+        self.change_channel(number, |channel| tried = std::mem::take(&mut channel.tried))?;
+        for place in tried {
+            if let Some((message, _)) = self.load(place)? {
+                self.release(place, &message)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Nothing goes out from a number before a person has seen to it, but a trial now and then.
     pub(crate) fn stop_channel(
         &mut self,
@@ -105,6 +149,7 @@ impl Turn<'_> {
                     stop.by_status = false;
                 }
             })?;
+            self.free_tried(name)?;
         }
         Ok(())
     }

@@ -225,6 +225,8 @@ pub(crate) struct Channel {
     /// Throttled so often in a row.
     pub(crate) throttled: u32,
     pub(crate) batch: Batch,
+    /// Messages that drew a stop: their lanes let others have the next trial.
+    pub(crate) tried: Vec<u64>,
     /// What Meta says that it may send a second.
     pub(crate) per_second: Option<u32>,
 }

@@ -30,7 +30,8 @@ fn a_token_that_is_void_stops_the_number_and_keeps_the_queue() {
     assert!(script.calls.is_empty());
     script.pass(MINUTE);
     assert_eq!(script.calls.len(), 1);
-    script.refuse(ids[0], 190);
+    assert_eq!(script.calls[0].id, ids[8], "another one: it may have been the message");
+    script.refuse(ids[8], 190);
     script.pass(MINUTE);
     assert!(script.calls.is_empty());
     // A person has put in another token.
@@ -269,6 +270,43 @@ fn what_expires_while_it_is_posted_ends_when_it_is_refused() {
     script.refuse(id, 131_048);
     assert_eq!(script.standing(id), Standing::Expired, "although nothing is tried any more");
     assert_eq!(script.used(), (0, 0));
+}
+
+/// Of a code that may concern one message only.
+#[test]
+fn one_message_that_draws_a_stop_each_time_stops_no_number_for_ever() {
+    let mut script = script();
+    let bad = script.queue(template(1));
+    script.refuse(bad, 10);
+    let mut good = Vec::new();
+    let mut went = Vec::new();
+    for second in 0..3_600 {
+        if second % 100 == 0 {
+            good.push(script.queue(template(2 + second / 100)));
+        }
+        for id in script.calls.iter().map(|call| call.id).collect::<Vec<_>>() {
+            if id == bad {
+                script.refuse(id, 10);
+            } else {
+                script.accept(id);
+                went.push(id);
+            }
+        }
+        script.pass(SECOND);
+    }
+    assert_eq!(went, good);
+    assert_eq!(script.standing(bad), Standing::Failed);
+}
+
+/// A probe decides nothing about a stop, so nothing waits for the end of one.
+#[test]
+fn a_stopped_number_has_its_trial_whatever_else_is_in_flight() {
+    let mut script = script();
+    let id = script.queue(template(1));
+    script.refuse(id, 190);
+    script.turn(|turn| turn.take_call("1", true).unwrap().unwrap());
+    script.pass(6 * MINUTE);
+    script.accept(id);
 }
 
 #[test]
