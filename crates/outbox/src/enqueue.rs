@@ -212,6 +212,7 @@ impl Turn<'_> {
             fell_back: false,
             accepted_ms: None,
             delivered_ms: None,
+            posted_ms: None,
             uncertain_ms: None,
             told: false,
             told_unread: false,

@@ -65,21 +65,32 @@ impl Turn<'_> {
                     self.stop_marketing(contact, stopped)?;
                 }
             }
-            Says::UniqueLimit(limit) => match limit {
-                Some(limit) => self.view.put(keys::single("recipients"), &limit),
-                None => self.view.remove(&keys::single("recipients")),
-            },
+            Says::UniqueLimit(limit) => {
+                let number = fact.number.as_ref().and_then(|number| self.settings.numbers.get(number));
+                let key = keys::recipients_told(number.map(|number| number.portfolio.as_str()));
+                match limit {
+                    Some(limit) => self.view.put(key, &limit),
+                    None => self.view.remove(&key),
+                }
+            }
             Says::Throughput(per_second) => {
                 self.for_channels(fact.number.as_deref(), |channel| channel.per_second = Some(per_second))?;
             }
             Says::Account { usable: true, .. } => {
-                self.for_channels(fact.number.as_deref(), |channel| channel.stopped = None)?;
+                let number = fact.number.as_deref();
+                self.for_channels(number, |channel| channel.stopped = None)?;
+                let settings = self.settings;
+                for name in settings.numbers.keys().filter(|name| number.is_none_or(|number| number == *name))
+                {
+                    self.free_tried(name)?;
+                }
             }
             Says::Account { usable: false, reason } => {
                 let (now, since_ms) = (self.now, self.date);
                 self.for_channels(fact.number.as_deref(), |channel| {
                     let trial_ms = now.saturating_add(TRIAL_EVERY_MS);
-                    let stop = Stop { code: None, reason: reason.clone(), since_ms, trial_ms };
+                    let stop =
+                        Stop { code: None, reason: reason.clone(), since_ms, trial_ms, by_status: false };
                     channel.stopped.get_or_insert(stop);
                 })?;
             }
@@ -117,7 +128,9 @@ impl Turn<'_> {
         {
             self.view.put(key, &Window { last_ms: at_ms, wamid, denied: false });
         }
-        if at_ms.saturating_add(SERVICE_WINDOW_MS) <= self.date {
+        // Where nothing was ever queued, nothing is held and nothing lies unread.
+        let none_queued = self.memory.next <= 1;
+        if none_queued || at_ms.saturating_add(SERVICE_WINDOW_MS) <= self.date {
             return Ok(());
         }
         for one in self.view.family(contact) {
@@ -180,6 +193,9 @@ impl Turn<'_> {
         if word == StatusWord::Read {
             self.was_read(message)?;
         }
+        if word != StatusWord::Failed {
+            self.got_through(&message.number, state)?;
+        }
         let Some(standing) = after_status(state.standing, word) else { return Ok(()) };
         match state.standing {
             // The call is still open: its answer takes it out of its lane.
@@ -226,7 +242,7 @@ impl Turn<'_> {
             Class::OptOut => self.stop_marketing(message.contact, true)?,
             Class::Stop(scope @ (StopScope::Channel | StopScope::PauseNumber)) if refusal.code.is_some() => {
                 // All that follow would be taken, and fail for good like this one.
-                self.stop_channel(&message.number, &refusal, scope)?;
+                self.stop_channel(&message.number, &refusal, scope, true)?;
             }
             Class::Replay
             | Class::Ambiguous

@@ -5,7 +5,7 @@
 //! | `m` place | the message as it was queued |
 //! | `s` place | how it stands |
 //! | `o` place | nothing: it isn't over |
-//! | `f` place | nothing: it is being posted |
+//! | `f` place | whose lane it is being posted in: number and contact |
 //! | `?` place | nothing: it is uncertain |
 //! | `i` hash | what an `Idempotency-Key` was answered |
 //! | `w` hash of a wamid | the place of its message |
@@ -228,6 +228,15 @@ pub(crate) fn quick_reply(name: &str) -> Key {
 
 pub(crate) fn quick_replies() -> Key {
     Key::new(b'j')
+}
+
+/// What Meta says of the unique recipients of a portfolio; of all, where it names none.
+pub(crate) fn recipients_told(portfolio: Option<&str>) -> Key {
+    let all = single("recipients");
+    match portfolio {
+        Some(portfolio) => all.text(portfolio),
+        None => all,
+    }
 }
 
 /// The last eight bytes of a key that ends with a place.

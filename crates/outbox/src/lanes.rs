@@ -62,18 +62,25 @@ impl Turn<'_> {
         contact: u128,
         mut lane: Lane,
     ) -> Result<(), TableError> {
+        if let Busy::Posting(place) = lane.busy
+            && !self.view.has(&keys::posting(place))?
+        {
+            // It ended, and the lane was read or written wrongly.
+            lane.busy = Busy::No;
+        }
         let messages = keys::lane_messages(number, contact);
         let first = self.view.list(&messages, &messages, 1)?.pop().and_then(|(key, _)| {
             let class = *key.get(key.len().checked_sub(9)?)?;
             Some((class, keys::place_of(&key)?))
         });
         let head = first.filter(|_| lane.busy == Busy::No);
-        if head != lane.head {
-            if let Some((class, place)) = lane.head {
-                self.view.remove(&keys::head(number, class, place));
-            }
-            if let Some((class, place)) = head {
-                self.view.put(keys::head(number, class, place), &contact);
+        if let Some((class, place)) = lane.head.filter(|_| head != lane.head) {
+            self.view.remove(&keys::head(number, class, place));
+        }
+        if let Some((class, place)) = head {
+            let key = keys::head(number, class, place);
+            if head != lane.head || self.view.get::<u128>(&key)? != Some(contact) {
+                self.view.put(key, &contact);
                 if let Some(from) = self.way(number).from.get_mut(usize::from(class)) {
                     *from = place.min(*from);
                 }

@@ -12,7 +12,7 @@ const UNITS_KEPT_DAYS: i32 = 60;
 
 impl Turn<'_> {
     pub(crate) fn units(&self, number: &str, day: i32) -> Result<Units, TableError> {
-        Ok(self.view.get(&keys::units(number, day))?.unwrap_or_default())
+        Ok(self.view.get_or(&keys::units(number, day), Units::USED_UP)?.unwrap_or_default())
     }
 
     /// Takes what one call of a message needs: a call, and a message unit if it has none of this day.
@@ -99,16 +99,26 @@ impl Turn<'_> {
     }
 
     pub(crate) fn recipients(&self, portfolio: &str) -> Result<u64, TableError> {
-        Ok(self.view.get(&keys::recipient_count(portfolio))?.unwrap_or(0))
+        match self.view.get(&keys::recipient_count(portfolio))? {
+            Some(count) => Ok(count),
+            None => self.count_recipients(portfolio),
+        }
+    }
+
+    /// Where the count is lost, or was never written, they are counted themselves.
+    fn count_recipients(&self, portfolio: &str) -> Result<u64, TableError> {
+        let prefix = keys::recipients_by_time(portfolio);
+        Ok(self.view.list(&prefix, &prefix, usize::MAX)?.len() as u64)
     }
 
     /// The limit of unique recipients: the least that the configuration says of the numbers which share it, or
-    /// what Meta says if that is less.
+    /// what Meta says, of this portfolio or of all, if that is less.
     pub(crate) fn recipients_max(&self, number: &Number) -> Result<u64, TableError> {
-        let told: Option<u64> = self.view.get(&keys::single("recipients"))?;
+        let of_all: Option<u64> = self.view.get(&keys::recipients_told(None))?;
+        let told: Option<u64> = self.view.get(&keys::recipients_told(Some(&number.portfolio)))?;
         let shared = self.settings.numbers.values().filter(|other| other.portfolio == number.portfolio);
         let most = shared.map(|other| other.recipients_per_day).min().unwrap_or(0);
-        Ok(told.map_or(most, |told| told.min(most)))
+        Ok([of_all, told].into_iter().flatten().fold(most, u64::min))
     }
 
     /// Whether a push to this recipient keeps the limit of unique recipients.
@@ -160,6 +170,7 @@ impl Turn<'_> {
     fn set_recipient(&mut self, portfolio: &str, contact: u128, at: Option<i64>) -> Result<(), TableError> {
         let key = keys::recipient(portfolio, contact);
         let before: Option<i64> = self.view.get(&key)?;
+        let mut count = self.recipients(portfolio)?;
         // What is a day old may have been forgotten meanwhile, and isn't brought back.
         let at = at.filter(|at| at.saturating_add(MOVING_DAY_MS) > self.now);
         if let Some(before) = before {
@@ -172,7 +183,6 @@ impl Turn<'_> {
             }
             None => self.view.remove(&key),
         }
-        let mut count = self.recipients(portfolio)?;
         count = count.saturating_add(u64::from(at.is_some())).saturating_sub(u64::from(before.is_some()));
         self.view.put(keys::recipient_count(portfolio), &count);
         Ok(())
@@ -180,6 +190,12 @@ impl Turn<'_> {
 
     /// Forgets recipients that were last pushed to a day ago; says when the next one is.
     pub(crate) fn forget_recipients(&mut self, portfolio: &str) -> Result<Option<i64>, TableError> {
+        let known = keys::recipient_count(portfolio);
+        if self.view.has(&known)? && self.view.get::<u64>(&known)?.is_none() {
+            // Counted once, and not with every question.
+            let count = self.count_recipients(portfolio)?;
+            self.view.put(known, &count);
+        }
         let prefix = keys::recipients_by_time(portfolio);
         let oldest = self.view.list(&prefix, &prefix, TURN_MAX)?;
         for (key, _) in &oldest {
@@ -190,7 +206,15 @@ impl Turn<'_> {
             if until > self.now {
                 return Ok(Some(until));
             }
-            self.set_recipient(portfolio, u128::from_be_bytes(*contact), None)?;
+            let contact = u128::from_be_bytes(*contact);
+            if self.view.get(&keys::recipient(portfolio, contact))? == Some(at) {
+                self.set_recipient(portfolio, contact, None)?;
+            } else {
+                // Whose it was can't be read, and counted twice since.
+                self.view.remove(&keys::Key::from_bytes(key));
+                let count = self.count_recipients(portfolio)?;
+                self.view.put(keys::recipient_count(portfolio), &count);
+            }
         }
         Ok((oldest.len() == TURN_MAX).then_some(self.now))
     }

@@ -32,6 +32,8 @@ mod pick;
 mod replies;
 mod report;
 mod settings;
+mod stops;
+mod strays;
 mod table;
 mod timers;
 mod turn;

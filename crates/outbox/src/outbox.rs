@@ -49,6 +49,13 @@ pub(crate) struct Way {
     pub(crate) from: [u64; 4],
 }
 
+impl Way {
+    /// Messages that are being posted.
+    pub(crate) const fn posting(&self) -> u32 {
+        self.in_flight.saturating_sub(self.others)
+    }
+}
+
 /// What came of a turn: to be made durable, and only then to be acted upon.
 #[derive(Debug)]
 pub struct Done {
@@ -157,8 +164,7 @@ impl Turn<'_> {
     /// A call that the last run made and never saw answered.
     fn interrupted(&mut self, place: u64) -> Result<(), TableError> {
         let Some((message, mut state)) = self.load(place)? else {
-            self.view.remove(&keys::posting(place));
-            return Ok(());
+            return self.answer_unreadable(place);
         };
         if state.standing == Standing::Sending {
             self.becomes_uncertain(place, &message, &mut state)?;

@@ -5,10 +5,10 @@ use policy::sending::errors::RETRY_AFTER_MAX_MS;
 use policy::sending::{Class, StopScope, class, retry};
 
 use crate::keys;
-use crate::settings::{DOUBT_MS, EARLY_MAX, STOPS_MAX, TRIAL_EVERY_MS, UNCERTAIN_HOLD_MS, UNREAD_AFTER_MS};
+use crate::settings::{DOUBT_MS, EARLY_MAX, UNCERTAIN_HOLD_MS, UNREAD_AFTER_MS};
 use crate::table::TableError;
 use crate::turn::{Note, Sent, Turn, wamid_key};
-use crate::values::{Busy, Channel, Early, EarlyWord, Kind, Message, State, Stop, Window};
+use crate::values::{Busy, Early, EarlyWord, Kind, Message, State, Window};
 use crate::why::Why;
 
 /// What came of one [`crate::Call`].
@@ -36,13 +36,14 @@ impl Turn<'_> {
     pub fn called(&mut self, called: Called) -> Result<(), TableError> {
         self.urgent = true;
         let place = called.id.place;
+        // First of all: whatever can't be read, the call is over.
+        let way = self.way(&called.number);
+        way.in_flight = way.in_flight.saturating_sub(1);
         self.paces.ended(&called.number, place, self.now);
-        let Some((message, mut state)) = self.load(place)? else { return Ok(()) };
         if !self.view.has(&keys::posting(place))? {
             return Ok(());
         }
-        let way = self.way(&message.number);
-        way.in_flight = way.in_flight.saturating_sub(1);
+        let Some((message, mut state)) = self.load(place)? else { return self.answer_unreadable(place) };
         state.endpoint = Some(called.endpoint);
         if let Some(slow) = called.slow_for_ms {
             let slow = i64::try_from(slow).unwrap_or(i64::MAX).min(RETRY_AFTER_MAX_MS);
@@ -67,7 +68,10 @@ impl Turn<'_> {
                 }
                 self.posted(place, &message, Busy::No)?;
             }
-            Outcome::Unknown { .. } => self.becomes_uncertain(place, &message, &mut state)?,
+            Outcome::Unknown { .. } => {
+                self.slow_down(&message.number, None, called.chance)?;
+                self.becomes_uncertain(place, &message, &mut state)?;
+            }
             Outcome::NotSent { .. } => {
                 self.try_later(place, &message, &mut state, Why::Retry, None, called.chance)?;
             }
@@ -86,16 +90,6 @@ impl Turn<'_> {
         Ok(())
     }
 
-    fn change_channel(&mut self, number: &str, change: impl FnOnce(&mut Channel)) -> Result<(), TableError> {
-        let before: Channel = self.view.get(&keys::channel(number))?.unwrap_or_default();
-        let mut channel = before.clone();
-        change(&mut channel);
-        if channel != before {
-            self.view.put(keys::channel(number), &channel);
-        }
-        Ok(())
-    }
-
     fn accepted(
         &mut self,
         place: u64,
@@ -104,7 +98,7 @@ impl Turn<'_> {
         wamid: Option<String>,
         names: (Option<String>, Option<String>),
     ) -> Result<(), TableError> {
-        self.change_channel(&message.number, was_let_in)?;
+        self.was_let_in(&message.number, state)?;
         self.posted(place, message, Busy::No)?;
         state.refusals = 0;
         if state.standing == Standing::Sending {
@@ -198,17 +192,7 @@ impl Turn<'_> {
         chance: u64,
     ) -> Result<(), TableError> {
         self.give_back_push(message, state)?;
-        let now = self.now;
-        let mut until = now;
-        self.change_channel(&message.number, |channel| {
-            // Calls that were on their way when the first of them was refused say nothing new.
-            if channel.throttled == 0 || channel.slow_until_ms <= now {
-                channel.throttled = channel.throttled.saturating_add(1);
-            }
-            until = now.saturating_add(retry::replay_ms(channel.throttled, at_least_ms, chance));
-            channel.slow_until_ms = channel.slow_until_ms.max(until);
-        })?;
-        state.not_before_ms = Some(until);
+        state.not_before_ms = Some(self.slow_down(&message.number, at_least_ms, chance)?);
         self.stand(place, message, state, Standing::Queued, Some(why))?;
         self.stays(place, message, Busy::No)
     }
@@ -230,10 +214,13 @@ impl Turn<'_> {
             Class::Permanent | Class::Template | Class::Pair | Class::OptOut | Class::Wait { .. }
         ) {
             // Who is refused for the recipient's sake was let in.
-            self.change_channel(&message.number, was_let_in)?;
+            self.was_let_in(&message.number, state)?;
         }
         match class {
-            Class::Ambiguous => self.becomes_uncertain(place, message, state),
+            Class::Ambiguous => {
+                self.slow_down(&message.number, refusal.retry_after_ms, chance)?;
+                self.becomes_uncertain(place, message, state)
+            }
             Class::Replay => {
                 self.try_later(place, message, state, Why::Throttled, refusal.retry_after_ms, chance)
             }
@@ -251,16 +238,7 @@ impl Turn<'_> {
             }
             Class::Template => self.window_denied(place, message, state),
             Class::Stop(scope @ (StopScope::Channel | StopScope::PauseNumber)) => {
-                self.stop_channel(&message.number, refusal, scope)?;
-                // Without a code it may be this message alone, so another one has the next trial.
-                state.refusals = state.refusals.saturating_add(1);
-                if refusal.code.is_none() && state.refusals >= STOPS_MAX {
-                    self.stays(place, message, Busy::No)?;
-                    return self.give_up(place, message, state, Standing::Failed, Why::Refused);
-                }
-                self.stand(place, message, state, Standing::Queued, Some(Why::Stopped))?;
-                let wait = Busy::Until { at: self.now.saturating_add(TRIAL_EVERY_MS + 1), on: place };
-                self.stays(place, message, if refusal.code.is_none() { wait } else { Busy::No })
+                self.stopped_by(place, message, state, refusal, scope)
             }
             Class::OptOut => {
                 self.stop_marketing(message.contact, true)?;
@@ -275,28 +253,6 @@ impl Turn<'_> {
                 self.give_up(place, message, state, Standing::Failed, Why::Refused)
             }
         }
-    }
-
-    /// Nothing goes out from a number before a person has seen to it, but a trial now and then.
-    pub(crate) fn stop_channel(
-        &mut self,
-        number: &str,
-        refusal: &Refusal,
-        scope: StopScope,
-    ) -> Result<(), TableError> {
-        // To go on trying is what a paused number is paused for.
-        let trial_ms = match scope {
-            StopScope::Channel => self.now.saturating_add(TRIAL_EVERY_MS),
-            StopScope::PauseNumber | StopScope::Country => i64::MAX,
-        };
-        let (code, reason) = (refusal.code, refusal.details.clone());
-        let stop = Stop { code, reason, since_ms: self.date, trial_ms };
-        self.change_channel(number, |channel| match &mut channel.stopped {
-            // A pause is ended by a person, and not by another refusal.
-            Some(known) if known.trial_ms == i64::MAX => {}
-            Some(known) => *known = Stop { since_ms: known.since_ms, ..stop },
-            none => *none = Some(stop),
-        })
     }
 
     /// WhatsApp says that the window is closed. Where the box thinks it open it is asked once more, and then
@@ -366,13 +322,6 @@ impl Turn<'_> {
         }
         Ok(())
     }
-}
-
-/// WhatsApp let a message of the number in: what stopped it is over. But not a pause, which a person ends: this one
-/// was on its way before.
-fn was_let_in(channel: &mut Channel) {
-    channel.stopped.take_if(|stop| stop.trial_ms < i64::MAX);
-    channel.throttled = 0;
 }
 
 /// Whether a call surely posted nothing.

@@ -6,7 +6,7 @@ use crate::keys;
 use crate::settings::TURN_MAX;
 use crate::table::TableError;
 use crate::turn::Turn;
-use crate::values::{Channel, Consent, Message, Person, State};
+use crate::values::{Consent, Message, Person, State};
 use crate::why::Why;
 
 /// A person's word on an uncertain message.
@@ -141,23 +141,6 @@ impl Turn<'_> {
                         self.save(place, &state);
                     }
                 }
-            }
-        }
-        Ok(())
-    }
-
-    /// Lets every stopped channel try again: a person has seen to it, or the secrets were read anew.
-    ///
-    /// # Errors
-    /// When the table can't be read.
-    pub fn resume(&mut self) -> Result<(), TableError> {
-        let names: Vec<String> = self.settings.numbers.keys().cloned().collect();
-        for name in names {
-            let channel: Channel = self.view.get(&keys::channel(&name))?.unwrap_or_default();
-            if let Some(stop) = &channel.stopped {
-                self.urgent = true;
-                let stop = Some(crate::Stop { trial_ms: self.now, ..stop.clone() });
-                self.view.put(keys::channel(&name), &Channel { stopped: stop, ..channel });
             }
         }
         Ok(())

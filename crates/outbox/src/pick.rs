@@ -8,9 +8,7 @@ use crate::keys;
 use crate::settings::{CALLS_MAX, Number, TRIAL_EVERY_MS, TURN_MAX};
 use crate::table::TableError;
 use crate::turn::{Call, Turn};
-use crate::values::{
-    Batch, Busy, CAMPAIGN, CLASSES, Channel, Counts, Kind, Lane, MARKS, Message, State, Units,
-};
+use crate::values::{Batch, Busy, CAMPAIGN, CLASSES, Channel, Kind, Lane, MARKS, Message, State, Units};
 use crate::why::Why;
 
 /// Heads that are looked at for one that has its unit already, when no more units are left.
@@ -59,8 +57,10 @@ impl Turn<'_> {
                 }
                 return Ok(false);
             }
-            if channel.stopped.is_some() && in_flight > 0 {
-                // The trial's answer decides.
+            // An outage shall cost the units of one message at a time, and a stop a trial.
+            let one_by_one = channel.stopped.is_some() || channel.throttled > 0;
+            if one_by_one && self.way(name).posting() > 0 {
+                // The answer decides.
                 return Ok(false);
             }
             let place = match self.next_head(name, number, &channel)? {
@@ -100,8 +100,8 @@ impl Turn<'_> {
     pub(crate) fn used(&self, name: &str, number: &Number) -> Result<[(u64, u64); 3], TableError> {
         let units: Units = self.units(name, self.day(number))?;
         Ok([
-            (units.messages, number.messages_per_day),
-            (units.calls, number.calls_per_day),
+            (units.messages_shown(number.messages_per_day), number.messages_per_day),
+            (units.calls_shown(number.calls_per_day), number.calls_per_day),
             (self.recipients(&number.portfolio)?, self.recipients_max(number)?),
         ])
     }
@@ -212,24 +212,13 @@ impl Turn<'_> {
     /// Tries the head of a lane; false when the number has to wait.
     fn try_to_send(&mut self, place: u64, name: &str, number: &Number) -> Result<bool, TableError> {
         let Some((message, mut state)) = self.load(place)? else {
-            // It can't be read: said when it was tried, and nothing else waits for it.
-            if self.view.has(&keys::open(place))? {
-                self.view.remove(&keys::open(place));
-                self.memory.open = self.memory.open.saturating_sub(1);
-                let mut counts: Counts = self.view.get(&keys::counts(name))?.unwrap_or_default();
-                counts.queued = counts.queued.saturating_sub(1);
-                self.view.put(keys::counts(name), &counts);
-            }
-            for class in CLASSES {
-                if let Some(contact) = self.view.get::<u128>(&keys::head(name, class, place))? {
-                    self.view.remove(&keys::head(name, class, place));
-                    self.view.remove(&keys::in_lane(name, contact, class, place));
-                    let lane = self.view.get(&keys::lane(name, contact))?.unwrap_or_default();
-                    self.settle_lane(name, contact, lane)?;
-                }
-            }
+            self.drop_unreadable(place, name)?;
             return Ok(true);
         };
+        if state.standing != Standing::Queued {
+            self.drop_stray_head(place, &message)?;
+            return Ok(true);
+        }
         let mut lane = self.lane(&message)?;
         match self.judge(number, &message, &state, &lane)? {
             Verdict::Go { push } => {
@@ -295,12 +284,15 @@ impl Turn<'_> {
             stop.trial_ms = self.now.saturating_add(TRIAL_EVERY_MS);
             self.view.put(keys::channel(&message.number), &channel);
         }
+        self.view.put(keys::posting(place), &(&message.number, message.contact));
         lane.busy = Busy::Posting(place);
         self.settle_lane(&message.number, message.contact, lane)?;
+        // Whatever the lane knew of it.
+        self.view.remove(&keys::head(&message.number, message.class(), place));
         state.attempts += 1;
+        state.posted_ms = Some(self.date);
         state.not_before_ms = None;
         self.stand(place, message, state, Standing::Sending, None)?;
-        self.view.mark(keys::posting(place));
         self.way(&message.number).in_flight += 1;
         let payload = match (&message.fallback, state.fell_back) {
             (Some(fallback), true) => &fallback.payload,

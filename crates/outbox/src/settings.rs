@@ -58,9 +58,11 @@ pub(crate) const UNREAD_AFTER_MS: i64 = 24 * HOUR_MS;
 pub(crate) const MOVING_DAY_MS: i64 = 24 * HOUR_MS + 60_000;
 /// A stopped channel tries one message after so long.
 pub(crate) const TRIAL_EVERY_MS: i64 = 5 * 60_000;
-/// A message that is refused so often without a code, each time as if nothing got through, fails: it may be the
-/// message.
+/// A message that is refused so often as if nothing got through, without a code or while others do get through,
+/// fails: it may be the message.
 pub(crate) const STOPS_MAX: u32 = 5;
+/// Messages whose lanes a stop holds, at once: those in flight, one trial after another, and some to spare.
+pub(crate) const TRIED_MAX: usize = 2 * CALLS_MAX as usize;
 /// How long a status waits for its message: whatsapp keeps the answer no longer than a call may take.
 pub(crate) const EARLY_KEPT_MS: i64 = 15 * 60_000;
 /// Statuses of one message that wait for it.

@@ -88,6 +88,15 @@ impl<'a> View<'a> {
         Ok(self.raw(key.as_bytes())?.and_then(|bytes| decode(&bytes)))
     }
 
+    /// The value of `key`, or `unreadable` where it can't be read as what it should be: for what must not look unused.
+    pub(crate) fn get_or<T: DeserializeOwned>(
+        &self,
+        key: &Key,
+        unreadable: T,
+    ) -> Result<Option<T>, TableError> {
+        Ok(self.raw(key.as_bytes())?.map(|bytes| decode(&bytes).unwrap_or(unreadable)))
+    }
+
     pub(crate) fn has(&self, key: &Key) -> Result<bool, TableError> {
         Ok(self.raw(key.as_bytes())?.is_some())
     }

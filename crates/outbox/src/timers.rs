@@ -101,8 +101,8 @@ impl Turn<'_> {
         match lane.busy {
             Busy::Until { at, .. } if at <= self.now => lane.busy = Busy::No,
             // Another timer is set for it.
-            Busy::Until { .. } | Busy::Posting(_) => return Ok(()),
-            Busy::No => {}
+            Busy::Until { .. } => return Ok(()),
+            Busy::Posting(_) | Busy::No => {}
         }
         self.settle_lane(number, contact, lane)
     }

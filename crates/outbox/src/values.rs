@@ -96,6 +96,8 @@ pub(crate) struct State {
     pub(crate) fell_back: bool,
     pub(crate) accepted_ms: Option<i64>,
     pub(crate) delivered_ms: Option<i64>,
+    /// The date of its last intent.
+    pub(crate) posted_ms: Option<i64>,
     /// When it became uncertain.
     pub(crate) uncertain_ms: Option<i64>,
     /// The CRM was told that it is sent.
@@ -169,6 +171,21 @@ pub(crate) struct Units {
     pub(crate) calls: u64,
 }
 
+impl Units {
+    /// What can't be read any more: no limit has room for another, whatever is still given back or taken.
+    pub(crate) const USED_UP: Self = Self { messages: u64::MAX / 2, calls: u64::MAX / 2 };
+
+    /// For people: nobody has used more than fits.
+    pub(crate) const fn messages_shown(self, limit: u64) -> u64 {
+        if self.messages > u64::MAX / 4 { limit } else { self.messages }
+    }
+
+    /// As [`Units::messages_shown`], of calls.
+    pub(crate) const fn calls_shown(self, limit: u64) -> u64 {
+        if self.calls > u64::MAX / 4 { limit } else { self.calls }
+    }
+}
+
 /// What a person agreed to.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Person {
@@ -208,6 +225,8 @@ pub(crate) struct Channel {
     /// Throttled so often in a row.
     pub(crate) throttled: u32,
     pub(crate) batch: Batch,
+    /// Messages that drew a stop: their lanes let others have the next trial.
+    pub(crate) tried: Vec<u64>,
     /// What Meta says that it may send a second.
     pub(crate) per_second: Option<u32>,
 }
@@ -230,6 +249,9 @@ pub struct Stop {
     pub since_ms: i64,
     /// When one message is tried again.
     pub trial_ms: i64,
+    /// A failed status said so. WhatsApp takes the messages of such a number and lets them fail, so that it takes one
+    /// proves nothing.
+    pub by_status: bool,
 }
 
 /// Messages of a number by standing.

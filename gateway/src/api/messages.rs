@@ -84,7 +84,7 @@ pub(super) async fn queue(
                     let store = Arc::clone(&side.shown.store);
                     side.sending.ask(move |turn| take(turn, mark, *checked, &store)).await?
                 }
-                taken => taken,
+                taken @ (Taken::Queued(_) | Taken::Not(_) | Taken::WhichNumber(_)) => taken,
             }
         }
         Err(problem) => {

@@ -93,6 +93,26 @@ fn the_least_limit_of_a_portfolio_counts_and_what_meta_says_tightens_it_at_once(
 }
 
 #[test]
+fn what_meta_says_of_one_portfolio_changes_no_other_and_what_it_says_of_none_loosens_none() {
+    let mut settings = two(3);
+    settings.numbers.get_mut("2").unwrap().portfolio = "other".to_owned();
+    let mut script = Script::new(settings);
+    let limits = |script: &mut Script| {
+        let quotas = script.turn(|turn| turn.quotas().unwrap());
+        [quotas[2].limit, quotas[5].limit]
+    };
+    script.fact(Some("1"), None, Says::UniqueLimit(Some(1)));
+    assert_eq!(limits(&mut script), [1, 3]);
+    script.fact(Some("2"), None, Says::UniqueLimit(Some(1_000)));
+    script.fact(None, None, Says::UniqueLimit(Some(2)));
+    assert_eq!(limits(&mut script), [1, 2]);
+    script.fact(None, None, Says::UniqueLimit(None));
+    assert_eq!(limits(&mut script), [1, 3]);
+    script.fact(Some("1"), None, Says::UniqueLimit(None));
+    assert_eq!(limits(&mut script), [3, 3]);
+}
+
+#[test]
 fn who_was_held_for_want_of_room_goes_before_campaigns_that_wait_for_their_batch() {
     let mut script = Script::new(settings(|number| {
         number.recipients_per_day = 4;
@@ -149,7 +169,7 @@ fn a_limit_that_a_restart_lowers_holds_who_has_a_unit_too() {
     assert!(script.calls.is_empty());
     assert_eq!(script.shown(ids[3]).why, Some(Why::MessagesPerDay));
     script.pass(6 * HOUR);
-    assert_eq!(script.accept_all(), ids[3..], "the next day");
+    assert_eq!(script.drain(), ids[3..], "the next day");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 mod chance;
 mod checks;
+mod damage;
 mod graph;
 mod history;
 mod journal;

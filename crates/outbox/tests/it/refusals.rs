@@ -30,7 +30,8 @@ fn a_token_that_is_void_stops_the_number_and_keeps_the_queue() {
     assert!(script.calls.is_empty());
     script.pass(MINUTE);
     assert_eq!(script.calls.len(), 1);
-    script.refuse(ids[0], 190);
+    assert_eq!(script.calls[0].id, ids[8], "another one: it may have been the message");
+    script.refuse(ids[8], 190);
     script.pass(MINUTE);
     assert!(script.calls.is_empty());
     // A person has put in another token.
@@ -193,7 +194,46 @@ fn a_failed_status_that_says_that_nothing_gets_through_stops_the_number() {
     assert_eq!(script.shown(next).why, Some(Why::Stopped));
     script.pass(5 * MINUTE);
     script.accept(next);
-    assert!(script.turn(|turn| turn.ways().unwrap())[0].stopped.is_none());
+    assert!(is_stopped(&mut script), "the last one was accepted, too");
+    script.status(next, StatusWord::Sent);
+    assert!(!is_stopped(&mut script));
+}
+
+fn is_stopped(script: &mut Script) -> bool {
+    script.turn(|turn| turn.ways().unwrap())[0].stopped.is_some()
+}
+
+/// They were let in before WhatsApp shut the door, and are answered after that.
+#[test]
+fn no_answer_to_a_call_that_was_under_way_undoes_a_stop() {
+    for by_status in [true, false] {
+        let mut script = script();
+        let first = script.queue(template(1));
+        let [second, third, fourth] = [2, 3, 4].map(|contact| script.queue(template(contact)));
+        script.now += SECOND;
+        if by_status {
+            script.accept(first);
+            let says = Some(refusal(131_042));
+            script.status_of(Some(first), "w".to_owned(), StatusWord::Failed, says, None);
+        } else {
+            script.refuse(first, 190);
+        }
+        script.accept(second);
+        script.refuse(third, 131_026);
+        script.accept(fourth);
+        script.status(second, StatusWord::Delivered);
+        assert!(is_stopped(&mut script), "{by_status}");
+        let next = script.queue(template(5));
+        script.pass(SECOND);
+        assert!(script.calls.is_empty());
+        script.pass(MINUTE);
+        // A person's word, or one that got through.
+        script.turn(|turn| turn.resume().unwrap());
+        let trial = script.calls[0].id;
+        assert_eq!((script.calls.len(), trial), (1, if by_status { next } else { first }));
+        script.accept(trial);
+        assert!(!is_stopped(&mut script));
+    }
 }
 
 #[test]
@@ -230,6 +270,43 @@ fn what_expires_while_it_is_posted_ends_when_it_is_refused() {
     script.refuse(id, 131_048);
     assert_eq!(script.standing(id), Standing::Expired, "although nothing is tried any more");
     assert_eq!(script.used(), (0, 0));
+}
+
+/// Of a code that may concern one message only.
+#[test]
+fn one_message_that_draws_a_stop_each_time_stops_no_number_for_ever() {
+    let mut script = script();
+    let bad = script.queue(template(1));
+    script.refuse(bad, 10);
+    let mut good = Vec::new();
+    let mut went = Vec::new();
+    for second in 0..3_600 {
+        if second % 100 == 0 {
+            good.push(script.queue(template(2 + second / 100)));
+        }
+        for id in script.calls.iter().map(|call| call.id).collect::<Vec<_>>() {
+            if id == bad {
+                script.refuse(id, 10);
+            } else {
+                script.accept(id);
+                went.push(id);
+            }
+        }
+        script.pass(SECOND);
+    }
+    assert_eq!(went, good);
+    assert_eq!(script.standing(bad), Standing::Failed);
+}
+
+/// A probe decides nothing about a stop, so nothing waits for the end of one.
+#[test]
+fn a_stopped_number_has_its_trial_whatever_else_is_in_flight() {
+    let mut script = script();
+    let id = script.queue(template(1));
+    script.refuse(id, 190);
+    script.turn(|turn| turn.take_call("1", true).unwrap().unwrap());
+    script.pass(6 * MINUTE);
+    script.accept(id);
 }
 
 #[test]

@@ -40,6 +40,7 @@ fn what_is_over_is_forgotten_without_a_trace() {
     script.accept(ids[0]);
     script.status(ids[0], StatusWord::Read);
     script.answer(ids[1], unknown());
+    script.pass(2 * SECOND);
     script.turn(|turn| turn.resolve(ids[1], Resolution::Failed).unwrap().unwrap());
     script.accept(ids[2]);
     script.refuse(ids[3], 131_026);

@@ -113,6 +113,15 @@ impl Disk {
         self.families.push(both);
     }
 
+    /// Overwrites every value of a kind with nonsense, or with what it was before.
+    pub(crate) fn damage(&mut self, space: u8) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        let keys: Vec<_> = self.values.range(vec![space]..vec![space + 1]).collect();
+        let whole: BTreeMap<_, _> =
+            keys.into_iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+        self.values.extend(whole.keys().map(|key| (key.clone(), vec![0xff; 3])));
+        whole
+    }
+
     /// How many keys there are of a kind.
     pub(crate) fn count(&self, space: u8) -> usize {
         self.values.range(vec![space]..vec![space + 1]).count()

@@ -19,8 +19,9 @@ fn an_uncertain_message_holds_its_recipient_for_a_minute_and_no_other() {
     script.answer(id, unknown());
     assert_eq!(script.standing(id), Standing::Uncertain);
     let other = script.queue(template(2));
+    script.pass(2 * SECOND);
     assert_eq!(script.accept_all(), [other]);
-    script.pass(MINUTE - 1);
+    script.pass(MINUTE - 2 * SECOND - 1);
     assert!(script.calls.is_empty());
     script.pass(1);
     assert_eq!(script.accept_all(), [next]);
@@ -67,6 +68,7 @@ fn a_person_says_what_it_is() {
         script.answer(id, unknown());
         script.turn(|turn| turn.resolve(id, word).unwrap().unwrap());
         assert_eq!(script.standing(id), standing);
+        script.pass(2 * SECOND);
         assert_eq!(script.accept_all(), [next], "nothing is left to wait for");
         assert_eq!(script.used().0, 2, "a person may be wrong: the unit stays taken");
         let again = script.turn(|turn| turn.resolve(id, word).unwrap());
@@ -85,6 +87,7 @@ fn sent_once_more_it_takes_a_second_unit_and_goes_before_what_came_later() {
     let next = script.queue(free(1));
     script.answer(id, unknown());
     script.turn(|turn| turn.resolve(id, Resolution::Resend).unwrap().unwrap());
+    script.pass(2 * SECOND);
     assert_eq!(script.calls.len(), 1);
     assert_eq!((script.calls[0].id, script.calls[0].attempt), (id, 2));
     script.accept(id);
@@ -116,6 +119,7 @@ fn a_second_time_that_surely_never_went_costs_nothing() {
         let id = script.queue(free(1));
         script.answer(id, unknown());
         script.turn(|turn| turn.resolve(id, Resolution::Resend).unwrap().unwrap());
+        script.pass(2 * SECOND);
         // The first time turns out to have been enough while the second is on its way.
         script.status(id, StatusWord::Delivered);
         assert_eq!(script.used().0, 2);
@@ -212,10 +216,47 @@ fn a_status_of_the_first_time_gives_back_the_unit_that_the_second_waits_with() {
     let id = script.queue(free(1));
     script.answer(id, unknown());
     script.turn(|turn| turn.resolve(id, Resolution::Resend).unwrap().unwrap());
+    script.pass(2 * SECOND);
     script.refuse(id, 130_429);
     assert_eq!(script.used().0, 2);
     script.status(id, StatusWord::Delivered);
     assert_eq!((script.standing(id), script.used().0), (Standing::Delivered, 1));
     script.pass(HOUR);
     assert!(script.calls.is_empty());
+}
+
+/// Each of them costs a unit and a person's look.
+#[test]
+fn an_outage_makes_few_messages_uncertain_and_not_the_queue() {
+    for outcome in [unknown(), Outcome::Refused(crate::script::refusal(131_000))] {
+        let mut script = Script::new(settings(|number| number.recipients_per_day = 1_000));
+        for contact in 1..=200 {
+            script.queue(template(contact));
+        }
+        let mut lost = 0;
+        for _ in 0..600 {
+            for id in script.calls.iter().map(|call| call.id).collect::<Vec<_>>() {
+                script.answer(id, outcome.clone());
+                lost += 1;
+            }
+            script.pass(SECOND);
+        }
+        assert!((9..=20).contains(&lost), "{lost} in ten minutes");
+        // Over, and the first that is let in says so.
+        script.pass(5 * MINUTE);
+        assert_eq!(script.drain().len(), 200 - lost);
+    }
+}
+
+#[test]
+fn one_uncertain_message_among_good_ones_slows_the_number_for_two_seconds_at_most() {
+    let mut script = script();
+    let [one, two, three] = [1, 2, 3].map(|contact| script.queue(template(contact)));
+    script.answer(one, unknown());
+    script.accept(two);
+    script.accept(three);
+    let next = script.queue(template(4));
+    assert!(script.calls.is_empty());
+    script.pass(2 * SECOND);
+    assert_eq!(script.accept_all(), [next]);
 }

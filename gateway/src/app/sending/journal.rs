@@ -15,6 +15,9 @@ const FIRST_LOOK: u64 = 200_000;
 /// Bytes of the name of a price category: those of Meta have 29 at most.
 const CATEGORY_BYTES_MAX: usize = 40;
 
+/// WhatsApp accounts that are remembered with one of their numbers.
+const ACCOUNTS_MAX: usize = 256;
+
 /// What a record of the journal says.
 pub(super) type Said = (Sequence, Vec<Fact>);
 
@@ -42,8 +45,21 @@ impl Work {
         self.metrics.read(page.records.len());
         let mut said = Vec::with_capacity(page.records.len() + 1);
         for record in &page.records {
+            let account = &record.item.account;
+            if let (Some(waba), Some(number)) = (&account.waba_id, &account.phone_number_id)
+                && self.accounts.len() < ACCOUNTS_MAX
+                && !self.accounts.contains_key(waba)
+                && self.outbox.settings().numbers.contains_key(number)
+            {
+                self.accounts.insert(waba.clone(), number.clone());
+            }
             let mut facts = records::facts(record, &self.numbers);
             for fact in &mut facts {
+                // Meta names the account only; another account's limit is none of this one's.
+                if let (Says::UniqueLimit(_), None, Some(waba)) = (&fact.says, &fact.number, &account.waba_id)
+                {
+                    fact.number = self.accounts.get(waba).cloned();
+                }
                 if let Some(at) = fact.at {
                     self.clock.heard(at.0, reading);
                 }

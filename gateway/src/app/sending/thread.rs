@@ -2,6 +2,7 @@
 //!
 //! A thread and a runtime of its own: reading what may go next takes no time from who answers Meta.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -105,6 +106,7 @@ impl SendingThread {
             shown_at: None,
             unshown: true,
             resume: false,
+            accounts: BTreeMap::new(),
             skip_to: Sequence::START,
             most: RECORDS_A_TURN,
         };

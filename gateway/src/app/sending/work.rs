@@ -1,5 +1,6 @@
 //! The loop of the sending thread: gather, decide in a turn, make it durable, act.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -71,6 +72,8 @@ pub(super) struct Work {
     pub(super) unshown: bool,
     /// What is stopped is to be tried again, for the tokens are new.
     pub(super) resume: bool,
+    /// Accounts and one of their numbers, as records name them together.
+    pub(super) accounts: BTreeMap<String, String>,
     /// The journal is passed over up to here.
     pub(super) skip_to: Sequence,
     /// Records, answers and questions that a turn takes: fewer after one that was too large.
