@@ -96,6 +96,7 @@ impl Turn<'_> {
     }
 
     fn show(&self, place: u64, message: Message, state: State) -> Result<Shown, TableError> {
+        let id = message.id(place);
         let (standing, why, not_before_ms) = self.shown(&message, &state)?;
         let mut parts = Vec::new();
         for other in message.first..message.first + u64::from(message.parts) {
@@ -103,16 +104,20 @@ impl Turn<'_> {
                 parts.push(part.id(other));
             }
         }
+        let (template, payload) = match message.fallback.filter(|_| state.fell_back) {
+            Some(fallback) => (Some(fallback.template), fallback.payload),
+            None => (message.template, message.payload),
+        };
         Ok(Shown {
-            id: message.id(place),
+            id,
             parts,
             number: message.number,
             to: message.to,
             contact: message.contact,
             priority: message.priority,
             kind: message.kind,
-            template: message.template,
-            payload: message.payload,
+            template,
+            payload,
             standing,
             why,
             not_before_ms,

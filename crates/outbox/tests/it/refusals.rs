@@ -339,14 +339,13 @@ fn calls_that_are_refused_together_are_one_refusal() {
     }
     // 1 to 2 s, as for the first; eight in a row would be minutes.
     script.pass(2 * SECOND);
-    assert_eq!(script.calls.len(), 8);
+    // One by one, until the first is let in.
+    assert_eq!(script.calls.len(), 1);
     // The second time in a row it is twice that.
-    for id in &ids[..8] {
-        script.refuse(*id, 130_429);
-    }
+    script.refuse(ids[0], 130_429);
     script.pass(2 * SECOND - 1);
     assert!(script.calls.is_empty());
     script.pass(2 * SECOND);
-    assert_eq!(script.calls.len(), 8);
+    assert_eq!(script.calls.len(), 1);
     assert_eq!(script.drain(), ids);
 }
