@@ -292,7 +292,9 @@ async fn no_answer_in_time_is_settled_by_a_late_status() {
     api.until(&other, "accepted").await;
     let message = api.until(&silent, "uncertain").await;
     assert_eq!(message["reason"]["code"], "no_answer", "{message:#}");
-    assert_eq!(api.message(&behind).await["status"], "queued", "nobody overtakes an uncertain message");
+    // Held for a moment with the whole number, which had no answer; then queued.
+    let waits = api.message(&behind).await["status"].clone();
+    assert!(waits == "queued" || waits == "held", "nobody overtakes an uncertain message: {waits}");
     // The status comes, and what waited for it goes.
     let poster = Poster::new(&stage.site);
     let status = async |id: &String, word: &str| {
