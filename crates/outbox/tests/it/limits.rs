@@ -112,6 +112,34 @@ fn what_meta_says_of_one_portfolio_changes_no_other_and_what_it_says_of_none_loo
     assert_eq!(limits(&mut script), [3, 3]);
 }
 
+/// WhatsApp counts by when it has them.
+#[test]
+fn what_is_on_its_way_at_midnight_counts_for_either_day() {
+    for crash in [false, true] {
+        let mut script = Script::new(settings(|number| number.messages_per_day = 3));
+        script.now += 6 * HOUR - 2 * SECOND - 100;
+        let old: Vec<_> = (1..=3).map(|contact| script.queue(template(contact))).collect();
+        assert_eq!(script.calls.len(), 3);
+        script.now += 200;
+        let new: Vec<_> = (4..=6).map(|contact| script.queue(template(contact))).collect();
+        assert_eq!((script.calls.len(), script.used().0), (3, 0), "they may be the three of today");
+        if crash {
+            script.crash();
+        } else {
+            script.refuse(old[0], 131_026);
+            assert_eq!(script.calls.len(), 3, "one surely isn't");
+            script.accept(old[1]);
+            script.answer(old[2], unknown());
+            script.accept(new[0]);
+        }
+        assert_eq!(script.used().0, 3);
+        script.pass(DAY - HOUR);
+        assert!(script.calls.is_empty());
+        script.pass(HOUR);
+        assert_eq!(script.drain(), new[usize::from(!crash)..]);
+    }
+}
+
 #[test]
 fn who_was_held_for_want_of_room_goes_before_campaigns_that_wait_for_their_batch() {
     let mut script = Script::new(settings(|number| {
