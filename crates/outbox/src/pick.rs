@@ -271,6 +271,7 @@ impl Turn<'_> {
         if push {
             state.push = Some(self.take_push(message, number)?);
         }
+        self.owe_for_all(message, &mut lane)?;
         if kind != Kind::ReadMark
             && let Ok(taken) = (Pair { tat_ms: lane.pair_ms }).take(self.now)
         {

@@ -58,6 +58,9 @@ pub(crate) const MOVING_DAY_MS: i64 = 24 * HOUR_MS + ARRIVES_WITHIN_MS;
 pub(crate) const ARRIVES_WITHIN_MS: i64 = 60_000;
 /// A stopped channel tries one message after so long.
 pub(crate) const TRIAL_EVERY_MS: i64 = 5 * 60_000;
+/// A person has two lanes by names that were joined since, and a message is under way in the other one: when it is
+/// looked at again.
+pub(crate) const JOINED_LOOK_MS: i64 = 1_000;
 /// A message that is refused so often as if nothing got through, without a code or while others do get through,
 /// fails: it may be the message.
 pub(crate) const STOPS_MAX: u32 = 5;

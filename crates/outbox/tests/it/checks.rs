@@ -40,7 +40,8 @@ pub(crate) fn post(
     if open.len() + world.open_probes(&post.number) >= CALLS_MAX {
         return Err(format!("{who}: more than {CALLS_MAX} calls in flight"));
     }
-    if open.iter().any(|open| open.contact == post.contact) {
+    let family = world.disk.family(post.contact);
+    if open.iter().any(|open| family.contains(&open.contact)) {
         return Err(format!("{who}: two calls in flight for one recipient"));
     }
     let of_number: Vec<&Post> = world.posts.iter().filter(|other| other.number == post.number).collect();

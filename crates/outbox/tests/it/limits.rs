@@ -141,6 +141,45 @@ fn what_is_on_its_way_at_midnight_counts_for_either_day() {
 }
 
 #[test]
+fn names_that_are_joined_share_one_call_in_flight_and_one_pair_rate() {
+    let mut script = Script::new(settings(|_| ()));
+    for contact in [1, 2] {
+        script.wrote(contact);
+    }
+    let mut went = 0;
+    for _ in 0..30 {
+        for contact in [1, 2] {
+            script.queue(crate::script::free(contact));
+        }
+    }
+    // Before they are known to be one person.
+    while went < 25 {
+        let id = script.calls[0].id;
+        script.accept(id);
+        script.pass(20);
+        went += 1;
+    }
+    script.accept_all();
+    script.disk.join(1, 2);
+    let before = script.turn(|turn| turn.ways().unwrap())[0].counts.queued;
+    script.accept_all();
+    for _ in 0..20 {
+        assert!(script.calls.len() <= 1, "{:?}", script.calls);
+        script.accept_all();
+        script.pass(SECOND);
+    }
+    let after = script.turn(|turn| turn.ways().unwrap())[0].counts.queued;
+    assert!((15..=25).contains(&(before - after)), "{before} and then {after}: 45 in all, and three");
+    script.drain();
+    script.pass(HOUR);
+    while !script.calls.is_empty() {
+        script.accept_all();
+        script.pass(HOUR);
+    }
+    assert_eq!(script.turn(|turn| turn.ways().unwrap())[0].counts.queued, 0);
+}
+
+#[test]
 fn who_was_held_for_want_of_room_goes_before_campaigns_that_wait_for_their_batch() {
     let mut script = Script::new(settings(|number| {
         number.recipients_per_day = 4;
