@@ -190,6 +190,7 @@ impl Turn<'_> {
         if person.pushed_ms == Some(push.at_ms) {
             person.pushed_ms = push.person_before_ms;
             self.view.put(keys::person(contact), &person);
+            self.let_go_pushes(contact)?;
         }
         Ok(())
     }

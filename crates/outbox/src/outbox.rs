@@ -114,7 +114,9 @@ impl Outbox {
         let posting = turn.view.list(&keys::Key::new(b'f'), &keys::Key::new(b'f'), usize::MAX)?;
         for place in posting.iter().filter_map(|(key, _)| keys::place_of(key)) {
             turn.interrupted(place)?;
+            turn.urgent = true;
         }
+        turn.look_at_uncertain()?;
         let memory = turn.memory.clone();
         let done = turn.finish()?;
         outbox.memory = Memory { ways: BTreeMap::new(), ..memory };
@@ -131,12 +133,16 @@ impl Outbox {
 
     /// Begins a turn.
     pub fn turn<'a>(&'a self, table: &'a dyn Table, now_ms: i64) -> Turn<'a> {
+        self.paces.gone_by(now_ms.saturating_sub(self.memory.leapt));
         Turn::new(self, table, now_ms)
     }
 
     /// Takes in a turn whose changes are durable. One that couldn't be made durable is dropped instead, with all
     /// that it said.
     pub fn commit(&mut self, done: &Done) {
+        for call in &done.calls {
+            self.paces.handed_out(&call.number);
+        }
         self.memory = done.memory.clone();
         self.carried.clear();
     }

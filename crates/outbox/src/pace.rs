@@ -34,8 +34,16 @@ pub(crate) struct Paces {
 #[derive(Debug)]
 struct Pace {
     even: RateLimiter<NotKeyed, InMemoryState, Handed, NoOpMiddleware<Nanos>>,
-    last: Mutex<VecDeque<i64>>,
+    last: Mutex<Last>,
     most: usize,
+}
+
+/// When the last ones went, the oldest first.
+#[derive(Debug)]
+struct Last {
+    times: VecDeque<i64>,
+    /// So many of the newest were handed out since their time was noted, which was when they were decided on.
+    handed_out: usize,
 }
 
 /// A clock that shows what it is handed.
@@ -59,7 +67,8 @@ impl Paces {
             let even =
                 RateLimiter::direct_with_clock(Quota::per_second(rate).allow_burst(burst), time.clone());
             let most = rate.get() as usize;
-            (name.clone(), Pace { even, last: Mutex::new(VecDeque::from(vec![now_ms; most])), most })
+            let last = Last { times: VecDeque::from(vec![now_ms; most]), handed_out: 0 };
+            (name.clone(), Pace { even, last: Mutex::new(last), most })
         });
         Self { paces: paces.collect(), time, began_ms: now_ms }
     }
@@ -70,7 +79,8 @@ impl Paces {
         let Some(pace) = self.paces.get(number) else { return Ok(()) };
         let mut last = pace.last.lock().unwrap_or_else(PoisonError::into_inner);
         let most = told.map_or(pace.most, |told| pace.most.min(told.max(1) as usize));
-        if let Some(earliest) = last.len().checked_sub(most).and_then(|place| last.get(place))
+        let first = last.times.len().checked_sub(most);
+        if let Some(earliest) = first.and_then(|place| last.times.get(place).copied())
             && now_ms < earliest.saturating_add(SECOND_MS)
         {
             return Err(earliest.saturating_add(SECOND_MS));
@@ -82,8 +92,26 @@ impl Paces {
             let wait = Duration::from(wait).as_micros().div_ceil(1_000);
             now_ms.saturating_add(i64::try_from(wait).unwrap_or(i64::MAX).max(1))
         })?;
-        last.push_back(now_ms);
-        last.pop_front();
+        last.times.push_back(now_ms);
+        last.times.pop_front();
         Ok(())
+    }
+
+    /// A call of a number may be made from now on: its turn is durable, which may have taken a slow disk a while.
+    pub(crate) fn handed_out(&self, number: &str) {
+        if let Some(pace) = self.paces.get(number) {
+            pace.last.lock().unwrap_or_else(PoisonError::into_inner).handed_out += 1;
+        }
+    }
+
+    /// What was handed out has gone by `now_ms`, and later than it was decided on.
+    pub(crate) fn gone_by(&self, now_ms: i64) {
+        for pace in self.paces.values() {
+            let mut last = pace.last.lock().unwrap_or_else(PoisonError::into_inner);
+            let count = std::mem::take(&mut last.handed_out);
+            for time in last.times.iter_mut().rev().take(count) {
+                *time = now_ms.max(*time);
+            }
+        }
     }
 }

@@ -179,6 +179,25 @@ fn names_that_are_joined_share_one_call_in_flight_and_one_pair_rate() {
     assert_eq!(script.turn(|turn| turn.ways().unwrap())[0].counts.queued, 0);
 }
 
+/// The disk took nearly a second for what allows the first ones.
+#[test]
+fn a_second_begins_when_the_calls_are_made_and_not_when_they_are_decided_on() {
+    let mut script = Script::new(settings(|number| number.per_second = 4));
+    let first: Vec<_> = (1..=4).map(|contact| script.draft(&template(contact))).collect();
+    let call = wagate_outbox::Enqueue { key: [1; 16], body: [1; 16], drafts: first };
+    script.turn(|turn| turn.enqueue(call).unwrap().unwrap());
+    assert_eq!(script.calls.len(), 4);
+    script.now += 900;
+    for id in script.calls.iter().map(|call| call.id).collect::<Vec<_>>() {
+        script.accept(id);
+    }
+    script.queue(template(5));
+    script.pass(SECOND);
+    assert!(script.calls.is_empty());
+    script.pass(1);
+    assert_eq!(script.accept_all().len(), 1);
+}
+
 #[test]
 fn who_was_held_for_want_of_room_goes_before_campaigns_that_wait_for_their_batch() {
     let mut script = Script::new(settings(|number| {
@@ -299,6 +318,17 @@ fn a_push_that_was_refused_counts_nobody_and_an_uncertain_one_does() {
     assert_eq!(script.used().1, 1);
     let third = script.queue(template(3));
     assert_eq!(script.shown(third).why, Some(Why::UniqueRecipients));
+}
+
+#[test]
+fn a_push_that_was_none_lets_go_what_waited_for_its_day_by_another_number_too() {
+    let mut script = Script::new(two(100));
+    let id = script.queue(template(1));
+    let waiting = script.queue(crate::script::Wish { number: "2", ..template(1) });
+    assert_eq!(script.shown(waiting).why, Some(Why::PushLimit));
+    script.refuse(id, 131_026);
+    script.pass(SECOND);
+    assert_eq!(script.accept_all(), [waiting]);
 }
 
 #[test]
