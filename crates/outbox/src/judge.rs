@@ -3,7 +3,7 @@
 use policy::sending::{Pair, window};
 
 use crate::keys;
-use crate::settings::{MOVING_DAY_MS, Number};
+use crate::settings::{JOINED_LOOK_MS, MOVING_DAY_MS, Number};
 use crate::table::TableError;
 use crate::turn::Turn;
 use crate::values::{CAMPAIGN, Kind, Lane, Message, State, Window};
@@ -49,6 +49,9 @@ impl Turn<'_> {
         if state.expires_ms.is_some_and(|at| at <= self.now) {
             return Ok(Verdict::Over(Why::Expired));
         }
+        let Some(pair_ms) = self.pair_of_all(message, lane)? else {
+            return Ok(Verdict::Wait(Why::PairRate, self.now.saturating_add(JOINED_LOOK_MS)));
+        };
         let kind = kind(message, state);
         if kind == Kind::ReadMark {
             return Ok(Verdict::Go { push: false });
@@ -57,7 +60,7 @@ impl Turn<'_> {
         if message.class() == CAMPAIGN && person.stopped_ms.is_some() {
             return Ok(Verdict::Over(Why::OptedOut));
         }
-        if let Err(at) = (Pair { tat_ms: lane.pair_ms }).take(self.now) {
+        if let Err(at) = (Pair { tat_ms: pair_ms }).take(self.now) {
             return Ok(Verdict::Wait(Why::PairRate, at));
         }
         let window = self.window(&message.number, message.contact)?;

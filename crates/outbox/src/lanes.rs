@@ -17,6 +17,49 @@ impl Turn<'_> {
         Ok(self.view.get(&keys::lane(&message.number, message.contact))?.unwrap_or_default())
     }
 
+    /// The lanes of a message's recipient under their other names: of messages that waited when the names were joined.
+    pub(crate) fn other_lanes(&self, message: &Message) -> Result<Vec<(u128, Lane)>, TableError> {
+        let mut lanes = Vec::new();
+        for one in self.view.family(message.contact) {
+            if one != message.contact
+                && let Some(lane) = self.view.get::<Lane>(&keys::lane(&message.number, one))?
+            {
+                lanes.push((one, lane));
+            }
+        }
+        Ok(lanes)
+    }
+
+    /// What was taken of the pair rate under all names of a recipient, as one time of paying back; `None` while a
+    /// message is being posted under another one.
+    pub(crate) fn pair_of_all(&self, message: &Message, lane: &Lane) -> Result<Option<i64>, TableError> {
+        let mut pair_ms = lane.pair_ms;
+        for (_, other) in self.other_lanes(message)? {
+            if let Busy::Posting(place) = other.busy
+                && self.view.has(&keys::posting(place))?
+            {
+                return Ok(None);
+            }
+            let owed = other.pair_ms.saturating_sub(self.now).max(0);
+            if owed > 0 {
+                pair_ms = pair_ms.max(self.now).saturating_add(owed);
+            }
+        }
+        Ok(Some(pair_ms))
+    }
+
+    /// From now on one lane owes what was taken of the pair rate under all names.
+    pub(crate) fn owe_for_all(&mut self, message: &Message, lane: &mut Lane) -> Result<(), TableError> {
+        lane.pair_ms = self.pair_of_all(message, lane)?.unwrap_or(lane.pair_ms);
+        for (contact, mut other) in self.other_lanes(message)? {
+            if other.pair_ms > self.now {
+                other.pair_ms = 0;
+                self.settle_lane(&message.number, contact, other)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Takes a message out of its lane, wherever it stands in there.
     pub(crate) fn leave_lane(&mut self, place: u64, message: &Message) -> Result<(), TableError> {
         self.view.remove(&keys::in_lane(&message.number, message.contact, message.class(), place));

@@ -15,6 +15,33 @@ impl Turn<'_> {
         Ok(self.view.get_or(&keys::units(number, day), Units::USED_UP)?.unwrap_or_default())
     }
 
+    /// Units of a day with those of the calls that began on another one and are still on their way: WhatsApp counts
+    /// by when it has them.
+    pub(crate) fn taken(&self, number: &str, day: i32) -> Result<Units, TableError> {
+        let Units { messages, calls } = self.units(number, day)?;
+        let late = self.memory.ways.get(number).map_or(0, |way| u64::from(way.late(day)));
+        Ok(Units { messages: messages + late, calls: calls + late })
+    }
+
+    /// A call has arrived by `day`, so if that isn't the day which it was taken from, WhatsApp may count it for either;
+    /// with `sent` it may have posted the message.
+    pub(crate) fn arrived(
+        &mut self,
+        message: &Message,
+        state: &State,
+        day: i32,
+        sent: bool,
+    ) -> Result<(), TableError> {
+        if state.call_day.is_none_or(|began| began == day) {
+            return Ok(());
+        }
+        let sent = u64::from(sent && message.kind != Kind::ReadMark);
+        self.change_units(&message.number, day, |units| {
+            units.calls += 1;
+            units.messages += sent;
+        })
+    }
+
     /// Takes what one call of a message needs: a call, and a message unit if it has none of this day.
     pub(crate) fn take_units(
         &mut self,
@@ -163,6 +190,7 @@ impl Turn<'_> {
         if person.pushed_ms == Some(push.at_ms) {
             person.pushed_ms = push.person_before_ms;
             self.view.put(keys::person(contact), &person);
+            self.let_go_pushes(contact)?;
         }
         Ok(())
     }
@@ -234,7 +262,7 @@ impl Turn<'_> {
         }
         let day = self.day(settings);
         let most = if probe { settings.calls_per_day } else { settings.calls_for_messages() };
-        if self.units(number, day)?.calls >= most {
+        if self.taken(number, day)?.calls >= most {
             return Ok(Err((Why::ApiCallsPerDay, Some(settings.zone.ends_at(self.date)))));
         }
         self.change_units(number, day, |units| units.calls += 1)?;

@@ -6,7 +6,7 @@ use model::{Sequence, Standing};
 
 use crate::keys;
 use crate::pace::Paces;
-use crate::settings::Settings;
+use crate::settings::{ARRIVES_WITHIN_MS, Settings};
 use crate::table::{Change, Table, TableError};
 use crate::turn::{Call, Note, Turn};
 use crate::values::Busy;
@@ -45,6 +45,9 @@ pub(crate) struct Way {
     /// Those of them that post no message, and the day that the first of these began on.
     pub(crate) others: u32,
     pub(crate) others_day: i32,
+    /// The local day of the newest call of a message, and how many are still in flight that began before it.
+    pub(crate) day: i32,
+    pub(crate) late: u32,
     /// Below these places there are no heads, by class: so that what has gone isn't looked through.
     pub(crate) from: [u64; 4],
 }
@@ -53,6 +56,25 @@ impl Way {
     /// Messages that are being posted.
     pub(crate) const fn posting(&self) -> u32 {
         self.in_flight.saturating_sub(self.others)
+    }
+
+    /// Of them, those that began on another day.
+    pub(crate) const fn late(&self, day: i32) -> u32 {
+        if self.day == day { self.late } else { self.posting() }
+    }
+
+    pub(crate) const fn begin(&mut self, day: i32) {
+        self.late = self.late(day);
+        self.day = day;
+        self.in_flight += 1;
+    }
+
+    pub(crate) fn end(&mut self, began: Option<i32>) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        if began != Some(self.day) {
+            self.late = self.late.saturating_sub(1);
+        }
+        self.late = self.late.min(self.posting());
     }
 }
 
@@ -95,7 +117,9 @@ impl Outbox {
         let posting = turn.view.list(&keys::Key::new(b'f'), &keys::Key::new(b'f'), usize::MAX)?;
         for place in posting.iter().filter_map(|(key, _)| keys::place_of(key)) {
             turn.interrupted(place)?;
+            turn.urgent = true;
         }
+        turn.look_at_uncertain()?;
         let memory = turn.memory.clone();
         let done = turn.finish()?;
         outbox.memory = Memory { ways: BTreeMap::new(), ..memory };
@@ -166,6 +190,10 @@ impl Turn<'_> {
         let Some((message, mut state)) = self.load(place)? else {
             return self.answer_unreadable(place);
         };
+        if let (Some(number), Some(posted)) = (self.settings.numbers.get(&message.number), state.posted_ms) {
+            let day = number.zone.day(posted.saturating_add(ARRIVES_WITHIN_MS)).0;
+            self.arrived(&message, &state, day, true)?;
+        }
         if state.standing == Standing::Sending {
             self.becomes_uncertain(place, &message, &mut state)?;
         } else {

@@ -37,13 +37,19 @@ impl Turn<'_> {
         self.urgent = true;
         let place = called.id.place;
         // First of all: whatever can't be read, the call is over.
-        let way = self.way(&called.number);
-        way.in_flight = way.in_flight.saturating_sub(1);
+        let loaded = self.load(place)?;
+        let began = loaded.as_ref().and_then(|(_, state)| state.call_day);
+        self.way(&called.number).end(began);
         self.paces.ended(&called.number, place, self.now);
         if !self.view.has(&keys::posting(place))? {
             return Ok(());
         }
-        let Some((message, mut state)) = self.load(place)? else { return self.answer_unreadable(place) };
+        let Some((message, mut state)) = loaded else { return self.answer_unreadable(place) };
+        if !matches!(called.outcome, Outcome::NotSent { .. })
+            && let Some(number) = self.settings.numbers.get(&message.number)
+        {
+            self.arrived(&message, &state, self.day(number), !surely_not(&called.outcome))?;
+        }
         state.endpoint = Some(called.endpoint);
         if let Some(slow) = called.slow_for_ms {
             let slow = i64::try_from(slow).unwrap_or(i64::MAX).min(RETRY_AFTER_MAX_MS);

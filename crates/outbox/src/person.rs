@@ -128,15 +128,20 @@ impl Turn<'_> {
         if consent.is_none() {
             return Ok(());
         }
-        // A push that was held for want of it may go now; past so many each comes by its own time.
-        let names: Vec<String> = self.settings.numbers.keys().cloned().collect();
-        for number in names {
+        self.let_go_pushes(contact)
+    }
+
+    /// Lets go what was held for an earlier push to a person, by whatever number: there was none, or they agree. Past so
+    /// many each comes by its own time.
+    pub(crate) fn let_go_pushes(&mut self, contact: u128) -> Result<(), TableError> {
+        let settings = self.settings;
+        for number in settings.numbers.keys() {
             for one in self.view.family(contact) {
-                let prefix = keys::held_for(&number, one);
+                let prefix = keys::held_for(number, one);
                 for (key, _) in self.view.list(&prefix, &prefix, TURN_MAX)? {
                     let Some(place) = keys::place_of(&key) else { continue };
                     let Some((message, mut state)) = self.load(place)? else { continue };
-                    if state.why == Some(Why::PushLimit) {
+                    if state.standing == Standing::Held && state.why == Some(Why::PushLimit) {
                         self.let_go(place, &message, &mut state)?;
                         self.save(place, &state);
                     }

@@ -89,7 +89,7 @@ impl Turn<'_> {
         if channel.slow_until_ms > self.now {
             return Ok(Some((Why::Throttled, Some(channel.slow_until_ms))));
         }
-        let units = self.units(name, self.day(number))?;
+        let units = self.taken(name, self.day(number))?;
         if units.calls >= number.calls_for_messages() {
             return Ok(Some((Why::ApiCallsPerDay, Some(self.day_ends(number)))));
         }
@@ -109,7 +109,7 @@ impl Turn<'_> {
     /// The first message that may be tried.
     fn next_head(&mut self, name: &str, number: &Number, channel: &Channel) -> Result<Next, TableError> {
         let day = self.day(number);
-        let units = self.units(name, day)?;
+        let units = self.taken(name, day)?;
         let left = number.messages_per_day.saturating_sub(units.messages);
         let mut waiting = false;
         for class in CLASSES {
@@ -266,10 +266,12 @@ impl Turn<'_> {
         number: &Number,
     ) -> Result<(), TableError> {
         let kind = kind(message, state);
-        self.take_units(message, state, self.day(number))?;
+        let day = self.day(number);
+        self.take_units(message, state, day)?;
         if push {
             state.push = Some(self.take_push(message, number)?);
         }
+        self.owe_for_all(message, &mut lane)?;
         if kind != Kind::ReadMark
             && let Ok(taken) = (Pair { tat_ms: lane.pair_ms }).take(self.now)
         {
@@ -293,7 +295,7 @@ impl Turn<'_> {
         state.posted_ms = Some(self.date);
         state.not_before_ms = None;
         self.stand(place, message, state, Standing::Sending, None)?;
-        self.way(&message.number).in_flight += 1;
+        self.way(&message.number).begin(day);
         let payload = match (&message.fallback, state.fell_back) {
             (Some(fallback), true) => &fallback.payload,
             _ => &message.payload,

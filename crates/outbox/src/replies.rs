@@ -38,7 +38,10 @@ impl Turn<'_> {
     /// When the table can't be read.
     pub fn put_quick_reply(&mut self, name: &str, json: &str) -> Result<bool, TableError> {
         let key = keys::quick_reply(name);
-        if !self.view.has(&key)? && self.quick_replies()?.len() >= QUICK_REPLIES_MAX {
+        if !self.view.has(&key)?
+            && self.view.list(&keys::quick_replies(), &keys::quick_replies(), QUICK_REPLIES_MAX)?.len()
+                >= QUICK_REPLIES_MAX
+        {
             return Ok(false);
         }
         self.urgent = true;

@@ -55,9 +55,14 @@ pub(crate) const WAIT_MAX_MS: i64 = 30 * 24 * HOUR_MS;
 pub(crate) const UNREAD_AFTER_MS: i64 = 24 * HOUR_MS;
 /// The moving day of unique recipients and of pushes: a day, and the time that a call may be on its way. Meta counts
 /// by when it had the first of two, the box by when that left.
-pub(crate) const MOVING_DAY_MS: i64 = 24 * HOUR_MS + 60_000;
+pub(crate) const MOVING_DAY_MS: i64 = 24 * HOUR_MS + ARRIVES_WITHIN_MS;
+/// A call that was cut off has arrived after so long, or never will.
+pub(crate) const ARRIVES_WITHIN_MS: i64 = 60_000;
 /// A stopped channel tries one message after so long.
 pub(crate) const TRIAL_EVERY_MS: i64 = 5 * 60_000;
+/// A person has two lanes by names that were joined since, and a message is under way in the other one: when it is
+/// looked at again.
+pub(crate) const JOINED_LOOK_MS: i64 = 1_000;
 /// A message that is refused so often as if nothing got through, without a code or while others do get through,
 /// fails: it may be the message.
 pub(crate) const STOPS_MAX: u32 = 5;

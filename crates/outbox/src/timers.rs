@@ -57,6 +57,25 @@ impl Turn<'_> {
         self.memory.timers_from.map_or_else(keys::timers, |from| keys::timers().time(from))
     }
 
+    /// Sets the timer of every uncertain message that is sent again after a while: when it became uncertain the
+    /// configuration may have said otherwise.
+    pub(crate) fn look_at_uncertain(&mut self) -> Result<(), TableError> {
+        if self.settings.send_again_after_ms.iter().all(Option::is_none) {
+            return Ok(());
+        }
+        let all = keys::Key::new(b'?');
+        for (key, _) in self.view.list(&all, &all, usize::MAX)? {
+            let Some(place) = keys::place_of(&key) else { continue };
+            let Some((message, state)) = self.load(place)? else { continue };
+            let after = self.settings.send_again_after_ms[message.priority as usize];
+            if let (Some(since), Some(after)) = (state.uncertain_ms, after) {
+                self.look_at(place, since.saturating_add(after));
+                self.urgent = true;
+            }
+        }
+        Ok(())
+    }
+
     /// Looks at what is due; says whether there is more of it than a turn takes.
     pub(crate) fn run_timers(&mut self) -> Result<bool, TableError> {
         let to = keys::timers().time(self.now.saturating_add(1));

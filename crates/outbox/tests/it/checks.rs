@@ -40,7 +40,8 @@ pub(crate) fn post(
     if open.len() + world.open_probes(&post.number) >= CALLS_MAX {
         return Err(format!("{who}: more than {CALLS_MAX} calls in flight"));
     }
-    if open.iter().any(|open| open.contact == post.contact) {
+    let family = world.disk.family(post.contact);
+    if open.iter().any(|open| family.contains(&open.contact)) {
         return Err(format!("{who}: two calls in flight for one recipient"));
     }
     let of_number: Vec<&Post> = world.posts.iter().filter(|other| other.number == post.number).collect();
@@ -57,8 +58,10 @@ pub(crate) fn post(
         return Err(format!("{who}: {calls} calls and {probes} probes a day of {}", number.calls_per_day));
     }
     if call.kind != Kind::ReadMark {
-        let messages =
-            today.iter().filter(|other| other.kind != Kind::ReadMark && other.taken).count() as u64;
+        // By when Graph has them, which may be the day after that of their call.
+        let day = |post: &Post| number.zone.day(post.arrives).0;
+        let alike = |other: &&&Post| other.kind != Kind::ReadMark && other.taken && day(other) == day(post);
+        let messages = of_number.iter().filter(alike).count() as u64;
         if messages + u64::from(post.taken) > number.messages_per_day {
             return Err(format!("{who}: {messages} messages went of {}", number.messages_per_day));
         }
@@ -170,6 +173,14 @@ fn units(world: &World, audit: &wagate_outbox::Audit) -> Checked {
         *calls.entry(key.clone()).or_default() += u64::from(post.settled != Settled::NotSent);
         let gone = !matches!(post.settled, Settled::NotSent | Settled::Refused);
         *messages.entry(key).or_default() += u64::from(gone && post.kind != Kind::ReadMark);
+        // Graph may have had it on the day after.
+        let ended = post.ended.unwrap_or(post.at + 60_000);
+        let day = world.outbox.settings().numbers[&post.number].zone.day(ended).0;
+        if day != post.day {
+            let key = (post.number.clone(), day);
+            *calls.entry(key.clone()).or_default() += u64::from(post.settled != Settled::NotSent);
+            *messages.entry(key).or_default() += u64::from(gone && post.kind != Kind::ReadMark);
+        }
     }
     let keys: BTreeSet<_> = calls.keys().chain(messages.keys()).chain(audit.units.keys()).cloned().collect();
     for key in keys {

@@ -116,6 +116,8 @@ pub(crate) struct Post {
     pub(crate) day: i32,
     pub(crate) taken: bool,
     pub(crate) settled: Settled,
+    /// When the answer was written down, by the same clock.
+    pub(crate) ended: Option<i64>,
 }
 
 /// The answer to a post.

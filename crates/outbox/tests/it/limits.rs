@@ -112,6 +112,92 @@ fn what_meta_says_of_one_portfolio_changes_no_other_and_what_it_says_of_none_loo
     assert_eq!(limits(&mut script), [3, 3]);
 }
 
+/// WhatsApp counts by when it has them.
+#[test]
+fn what_is_on_its_way_at_midnight_counts_for_either_day() {
+    for crash in [false, true] {
+        let mut script = Script::new(settings(|number| number.messages_per_day = 3));
+        script.now += 6 * HOUR - 2 * SECOND - 100;
+        let old: Vec<_> = (1..=3).map(|contact| script.queue(template(contact))).collect();
+        assert_eq!(script.calls.len(), 3);
+        script.now += 200;
+        let new: Vec<_> = (4..=6).map(|contact| script.queue(template(contact))).collect();
+        assert_eq!((script.calls.len(), script.used().0), (3, 0), "they may be the three of today");
+        if crash {
+            script.crash();
+        } else {
+            script.refuse(old[0], 131_026);
+            assert_eq!(script.calls.len(), 3, "one surely isn't");
+            script.accept(old[1]);
+            script.answer(old[2], unknown());
+            script.accept(new[0]);
+        }
+        assert_eq!(script.used().0, 3);
+        script.pass(DAY - HOUR);
+        assert!(script.calls.is_empty());
+        script.pass(HOUR);
+        assert_eq!(script.drain(), new[usize::from(!crash)..]);
+    }
+}
+
+#[test]
+fn names_that_are_joined_share_one_call_in_flight_and_one_pair_rate() {
+    let mut script = Script::new(settings(|_| ()));
+    for contact in [1, 2] {
+        script.wrote(contact);
+    }
+    let mut went = 0;
+    for _ in 0..30 {
+        for contact in [1, 2] {
+            script.queue(crate::script::free(contact));
+        }
+    }
+    // Before they are known to be one person.
+    while went < 25 {
+        let id = script.calls[0].id;
+        script.accept(id);
+        script.pass(20);
+        went += 1;
+    }
+    script.accept_all();
+    script.disk.join(1, 2);
+    let before = script.turn(|turn| turn.ways().unwrap())[0].counts.queued;
+    script.accept_all();
+    for _ in 0..20 {
+        assert!(script.calls.len() <= 1, "{:?}", script.calls);
+        script.accept_all();
+        script.pass(SECOND);
+    }
+    let after = script.turn(|turn| turn.ways().unwrap())[0].counts.queued;
+    assert!((15..=25).contains(&(before - after)), "{before} and then {after}: 45 in all, and three");
+    script.drain();
+    script.pass(HOUR);
+    while !script.calls.is_empty() {
+        script.accept_all();
+        script.pass(HOUR);
+    }
+    assert_eq!(script.turn(|turn| turn.ways().unwrap())[0].counts.queued, 0);
+}
+
+/// The disk took nearly a second for what allows the first ones.
+#[test]
+fn a_second_begins_when_the_calls_are_made_and_not_when_they_are_decided_on() {
+    let mut script = Script::new(settings(|number| number.per_second = 4));
+    let first: Vec<_> = (1..=4).map(|contact| script.draft(&template(contact))).collect();
+    let call = wagate_outbox::Enqueue { key: [1; 16], body: [1; 16], drafts: first };
+    script.turn(|turn| turn.enqueue(call).unwrap().unwrap());
+    assert_eq!(script.calls.len(), 4);
+    script.now += 900;
+    for id in script.calls.iter().map(|call| call.id).collect::<Vec<_>>() {
+        script.accept(id);
+    }
+    script.queue(template(5));
+    script.pass(SECOND);
+    assert!(script.calls.is_empty());
+    script.pass(1);
+    assert_eq!(script.accept_all().len(), 1);
+}
+
 #[test]
 fn who_was_held_for_want_of_room_goes_before_campaigns_that_wait_for_their_batch() {
     let mut script = Script::new(settings(|number| {
@@ -232,6 +318,17 @@ fn a_push_that_was_refused_counts_nobody_and_an_uncertain_one_does() {
     assert_eq!(script.used().1, 1);
     let third = script.queue(template(3));
     assert_eq!(script.shown(third).why, Some(Why::UniqueRecipients));
+}
+
+#[test]
+fn a_push_that_was_none_lets_go_what_waited_for_its_day_by_another_number_too() {
+    let mut script = Script::new(two(100));
+    let id = script.queue(template(1));
+    let waiting = script.queue(crate::script::Wish { number: "2", ..template(1) });
+    assert_eq!(script.shown(waiting).why, Some(Why::PushLimit));
+    script.refuse(id, 131_026);
+    script.pass(SECOND);
+    assert_eq!(script.accept_all(), [waiting]);
 }
 
 #[test]

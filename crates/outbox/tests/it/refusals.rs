@@ -174,10 +174,12 @@ fn who_wants_no_marketing_gets_none_and_everything_else() {
     assert_eq!(refused, Err(wagate_outbox::Unqueued::OptedOut));
     let order = script.queue(template(1));
     script.accept(order);
+    assert_eq!(script.standing(waiting), Standing::Failed, "the push that it waited for was none");
     script.fact(None, Some(1), Says::Marketing { aliases: Vec::new(), stopped: false });
     script.pass(25 * HOUR);
-    // Its time came while the customer wanted none, or does now.
-    assert_eq!(script.accept_all(), [waiting]);
+    assert!(script.calls.is_empty());
+    let wanted = script.queue(campaign(1));
+    assert_eq!(script.accept_all(), [wanted]);
     script.fact(None, Some(1), Says::Marketing { aliases: Vec::new(), stopped: true });
     script.pass(25 * HOUR);
     assert!(script.calls.is_empty());

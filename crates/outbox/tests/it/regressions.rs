@@ -50,6 +50,18 @@ fn what_expires_under_way_ends() {
     }
 }
 
+/// Both names had messages waiting when they turned out to be one person's.
+#[test]
+fn two_names_of_one_person_are_posted_to_one_after_another() {
+    let other =
+        Op::Enqueue { number: 0, contact: 2, priority: 0, kind: What::Template, expires: None, parts: 1 };
+    let join = Op::Join { one: 1, other: 2 };
+    for mark in [What::Mark, What::Template] {
+        let pass = Op::Pass { ms: 100_000 };
+        holds(&[queue(mark), other.clone(), join.clone(), Op::Pass { ms: 3_000 }, queue(mark), pass]);
+    }
+}
+
 /// What was carried and not yet written down came again in another order.
 #[test]
 fn a_crash_after_statuses_that_were_carried_changes_nothing() {

@@ -225,6 +225,30 @@ fn a_status_of_the_first_time_gives_back_the_unit_that_the_second_waits_with() {
     assert!(script.calls.is_empty());
 }
 
+#[test]
+fn a_wait_that_is_configured_later_reaches_what_is_uncertain_already() {
+    let mut script = script();
+    let id = script.queue(free(1));
+    script.answer(id, unknown());
+    script.pass(HOUR);
+    script.restart(Settings { send_again_after_ms: [Some(6 * HOUR), None, None], ..settings(|_| ()) });
+    script.pass(5 * HOUR - SECOND);
+    assert!(script.calls.is_empty());
+    script.pass(SECOND);
+    assert_eq!(script.accept_all(), [id]);
+}
+
+/// A turn that isn't urgent may be carried, and the calls of the next one would hide which were the last run's.
+#[test]
+fn a_start_that_finds_calls_under_way_is_to_be_made_durable() {
+    let mut script = script();
+    let quiet = wagate_outbox::Outbox::open(&script.disk, settings(|_| ()), script.now).unwrap().1;
+    assert!(!quiet.urgent);
+    script.queue(free(1));
+    let after = wagate_outbox::Outbox::open(&script.disk, settings(|_| ()), script.now).unwrap().1;
+    assert!(after.urgent);
+}
+
 /// Each of them costs a unit and a person's look.
 #[test]
 fn an_outage_makes_few_messages_uncertain_and_not_the_queue() {

@@ -546,6 +546,7 @@ impl World {
         for (post, called) in unheard {
             self.in_flight.retain(|open| open != post);
             let post = &mut self.posts[*post];
+            post.ended = Some(now);
             post.settled = match &called.outcome {
                 Outcome::Accepted { .. } => Settled::Accepted,
                 Outcome::NotSent { .. } => Settled::NotSent,
@@ -670,6 +671,7 @@ impl World {
             day: number.zone.day(now).0,
             taken: plan.is_taken(),
             settled: Settled::Open,
+            ended: None,
         };
         // A restart may have changed it since the message was queued once more.
         let allowed = self
