@@ -19,6 +19,8 @@ mod audit;
 mod charges;
 mod enqueue;
 mod facts;
+#[cfg(test)]
+mod golden;
 mod held;
 mod judge;
 mod keys;

@@ -162,7 +162,7 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
     value
 }
 
-fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+pub(crate) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     // Writing plain data to memory can't fail; were it to, the value would be one that can't be read.
     postcard::to_extend(value, vec![VERSION]).unwrap_or_default()
 }
