@@ -97,7 +97,7 @@ pub struct Done {
 
 impl Outbox {
     /// Opens what a table holds. Calls that were in flight at the end of the last run are uncertain now; the
-    /// turn that says so has to be made durable before the first other one.
+    /// turn that says so has to be made durable, or carried, before the first other one.
     ///
     /// # Errors
     /// When the table can't be read.

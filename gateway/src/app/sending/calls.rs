@@ -17,7 +17,7 @@ const THROTTLED_FOR_MS: u64 = 60_000;
 /// the world's certificates in memory.
 #[derive(Clone)]
 pub(crate) struct Calls {
-    made: Arc<OnceLock<Result<Graph, String>>>,
+    made: Arc<OnceLock<Graph>>,
     idle_connections: usize,
 }
 
@@ -30,13 +30,14 @@ impl Calls {
     /// The client.
     ///
     /// # Errors
-    /// Why there can be none, in words.
+    /// Why there can be none now, in words; the next call tries again.
     pub(crate) fn graph(&self) -> Result<Graph, String> {
-        let make = || {
-            Graph::new(GraphSettings::new(product(), self.idle_connections))
-                .map_err(|error| error.to_string())
-        };
-        self.made.get_or_init(make).clone()
+        if let Some(made) = self.made.get() {
+            return Ok(made.clone());
+        }
+        let made = Graph::new(GraphSettings::new(product(), self.idle_connections))
+            .map_err(|error| error.to_string())?;
+        Ok(self.made.get_or_init(|| made).clone())
     }
 }
 

@@ -60,22 +60,9 @@ impl SendingThread {
         let now = clock.now_ms(reading);
         let leaps = Leaps::new(now, reading);
         let (mut outbox, done) = Outbox::open(&table, config.sending()?, now)?;
-        let transaction = store::Transaction {
-            changes: done
-                .changes
-                .iter()
-                .map(|(key, value)| store::Change { key: key.clone(), value: value.clone() })
-                .collect(),
-            items: Vec::new(),
-            essential: true,
-        };
-        if done.urgent {
-            // What was in flight is uncertain: nothing goes out before that is on disk.
-            store.transact_and_wait(transaction, clock::now()).context("the outbox can't be written")?;
-            outbox.commit(&done);
-        } else {
-            outbox.carry(done);
-        }
+        // What was in flight is uncertain now. It is part of the first transaction, without which nothing goes out;
+        // a disk that takes none for the moment is no reason not to start.
+        outbox.carry(done);
         let routes = watch::Sender::new(Arc::new(Routes::new(config)?));
         let numbers = config.numbers.len().max(1);
         let calls = Calls::new(numbers * CALLS_MAX as usize);
