@@ -105,6 +105,10 @@ impl Turn<'_> {
         for draft in call.drafts {
             let place = self.memory.next;
             self.memory.next += 1;
+            if draft.kind == Kind::ReadMark {
+                // It goes where a message has to wait for the next day.
+                self.stir();
+            }
             parts.push(OutboxId { place, chance: draft.chance });
             let message = Message {
                 chance: draft.chance,

@@ -20,6 +20,7 @@ impl Turn<'_> {
         if fact.sequence != Sequence::START && fact.sequence <= self.known {
             return Ok(());
         }
+        self.stir();
         let at_ms = fact.at.map_or(self.date, |at| at.0);
         match fact.says {
             Says::Nothing => {}

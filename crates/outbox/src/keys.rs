@@ -190,6 +190,13 @@ pub(crate) fn recipient_by_time(portfolio: &str, ms: i64, contact: u128) -> Key 
     recipients_by_time(portfolio).time(ms).contact(contact)
 }
 
+/// When a unique recipient was last pushed to, and who it is, by a key of [`recipient_by_time`].
+pub(crate) fn time_and_recipient(key: &[u8]) -> Option<(i64, u128)> {
+    let (head, contact) = key.split_last_chunk()?;
+    let (_, at) = head.split_last_chunk()?;
+    Some(((u64::from_be_bytes(*at) ^ 1 << 63).cast_signed(), u128::from_be_bytes(*contact)))
+}
+
 pub(crate) fn recipient_count(portfolio: &str) -> Key {
     Key::new(b'n').text(portfolio)
 }

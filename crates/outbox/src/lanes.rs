@@ -10,6 +10,13 @@ impl Turn<'_> {
     pub(crate) fn enter_lane(&mut self, place: u64, message: &Message) -> Result<(), TableError> {
         self.view.mark(keys::in_lane(&message.number, message.contact, message.class(), place));
         let lane = self.lane(message)?;
+        // Behind others it changes nothing for its lane.
+        if let (Busy::No, Some((class, first))) = (lane.busy, lane.head)
+            && (class, first) < (message.class(), place)
+            && self.view.get::<u128>(&keys::head(&message.number, class, first))? == Some(message.contact)
+        {
+            return Ok(());
+        }
         self.settle_lane(&message.number, message.contact, lane)
     }
 

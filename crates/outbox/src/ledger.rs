@@ -225,16 +225,20 @@ impl Turn<'_> {
             self.view.put(known, &count);
         }
         let prefix = keys::recipients_by_time(portfolio);
+        // Nearly always the first is of less than a day ago.
+        let first = self.view.list(&prefix, &prefix, 1)?;
+        if let Some((at, _)) = first.first().and_then(|(key, _)| keys::time_and_recipient(key))
+            && at.saturating_add(MOVING_DAY_MS) > self.now
+        {
+            return Ok(Some(at.saturating_add(MOVING_DAY_MS)));
+        }
         let oldest = self.view.list(&prefix, &prefix, TURN_MAX)?;
         for (key, _) in &oldest {
-            let Some((head, contact)) = key.split_last_chunk::<16>() else { continue };
-            let Some((_, at)) = head.split_last_chunk::<8>() else { continue };
-            let at = (u64::from_be_bytes(*at) ^ 1 << 63).cast_signed();
+            let Some((at, contact)) = keys::time_and_recipient(key) else { continue };
             let until = at.saturating_add(MOVING_DAY_MS);
             if until > self.now {
                 return Ok(Some(until));
             }
-            let contact = u128::from_be_bytes(*contact);
             if self.view.get(&keys::recipient(portfolio, contact))? == Some(at) {
                 self.set_recipient(portfolio, contact, None)?;
             } else {
@@ -281,6 +285,7 @@ impl Turn<'_> {
     /// # Errors
     /// When the table can't be read.
     pub fn end_call(&mut self, number: &str, unsent: bool) -> Result<(), TableError> {
+        self.stir();
         let way = self.way(number);
         way.in_flight = way.in_flight.saturating_sub(1);
         way.others = way.others.saturating_sub(1);

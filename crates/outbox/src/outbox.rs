@@ -48,6 +48,9 @@ pub(crate) struct Way {
     /// The local day of the newest call of a message, and how many are still in flight that began before it.
     pub(crate) day: i32,
     pub(crate) late: u32,
+    /// Nothing may go out before then if no more happens than that messages are queued: so that the queue isn't
+    /// looked through for each of them.
+    pub(crate) asleep_until: Option<i64>,
     /// Below these places there are no heads, by class: so that what has gone isn't looked through.
     pub(crate) from: [u64; 4],
 }

@@ -35,6 +35,7 @@ impl Turn<'_> {
     /// When the table can't be read.
     pub fn called(&mut self, called: Called) -> Result<(), TableError> {
         self.urgent = true;
+        self.stir();
         let place = called.id.place;
         // First of all: whatever can't be read, the call is over.
         let loaded = self.load(place)?;

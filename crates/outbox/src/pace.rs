@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -39,6 +39,8 @@ struct Pace {
     /// As many as the limit allows.
     counting: Mutex<Box<[Counting]>>,
     most: usize,
+    /// The governor has none before then.
+    not_before_ms: AtomicI64,
 }
 
 /// A message that counts for the second.
@@ -72,9 +74,20 @@ impl Paces {
                 RateLimiter::direct_with_clock(Quota::per_second(rate).allow_burst(burst), time.clone());
             let most = rate.get() as usize;
             let gone = Counting { place: 0, goes: false, until_ms: now_ms.saturating_add(SECOND_MS) };
-            (name.clone(), Pace { even, counting: Mutex::new(vec![gone; most].into()), most })
+            let not_before_ms = AtomicI64::new(i64::MIN);
+            (name.clone(), Pace { even, counting: Mutex::new(vec![gone; most].into()), most, not_before_ms })
         });
         Self { paces: paces.collect(), time, began_ms: now_ms }
+    }
+
+    /// Says when there may be a turn, if there is none now; takes none.
+    pub(crate) fn look(&self, number: &str, told: Option<u32>, now_ms: i64) -> Result<(), i64> {
+        let Some(pace) = self.paces.get(number) else { return Ok(()) };
+        let not_before = pace.not_before_ms.load(Ordering::Relaxed);
+        if not_before > now_ms {
+            return Err(not_before);
+        }
+        pace.second(&pace.counting.lock().unwrap_or_else(PoisonError::into_inner), told, now_ms)
     }
 
     /// Takes a turn for the message of `place` at `now_ms`, or says when there may be one. `told` is what Meta says
@@ -86,18 +99,15 @@ impl Paces {
             // One that goes and is to go anew was never called: its turn couldn't be made durable.
             *one = Counting { goes: false, until_ms: now_ms, ..*one };
         }
-        let most = told.map_or(pace.most, |told| pace.most.min(told.max(1) as usize));
-        let mut ends: Vec<i64> =
-            counting.iter().map(|one| one.until_ms).filter(|until| *until > now_ms).collect();
-        if let Some(over) = ends.len().checked_sub(most) {
-            return Err(*ends.select_nth_unstable(over).1);
-        }
+        pace.second(&counting, told, now_ms)?;
         let since = u64::try_from(now_ms.saturating_sub(self.began_ms)).unwrap_or(0);
         self.time.0.fetch_max(since, Ordering::Relaxed);
         pace.even.check().map_err(|not_until| {
             let wait = not_until.earliest_possible().duration_since(self.time.now());
             let wait = Duration::from(wait).as_micros().div_ceil(1_000);
-            now_ms.saturating_add(i64::try_from(wait).unwrap_or(i64::MAX).max(1))
+            let at = now_ms.saturating_add(i64::try_from(wait).unwrap_or(i64::MAX).max(1));
+            pace.not_before_ms.store(at, Ordering::Relaxed);
+            at
         })?;
         // There are as many as the limit allows, so one of them is over.
         if let Some(over) = counting.iter_mut().min_by_key(|one| one.until_ms) {
@@ -112,6 +122,19 @@ impl Paces {
         let mut counting = pace.counting.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(one) = counting.iter_mut().find(|one| one.goes && one.place == place) {
             *one = Counting { goes: false, until_ms: now_ms.saturating_add(SECOND_MS), ..*one };
+        }
+    }
+}
+
+impl Pace {
+    /// Whether another one fits into the second, or else when.
+    fn second(&self, counting: &[Counting], told: Option<u32>, now_ms: i64) -> Result<(), i64> {
+        let most = told.map_or(self.most, |told| self.most.min(told.max(1) as usize));
+        let mut ends: Vec<i64> =
+            counting.iter().map(|one| one.until_ms).filter(|until| *until > now_ms).collect();
+        match ends.len().checked_sub(most) {
+            Some(over) => Err(*ends.select_nth_unstable(over).1),
+            None => Ok(()),
         }
     }
 }

@@ -59,6 +59,7 @@ impl Turn<'_> {
             | Standing::Uncertain) => return Ok(Err(Unchanged::TooLate(other))),
         }
         self.urgent = true;
+        self.stir();
         self.give_up(id.place, &message, &mut state, Standing::Cancelled, Why::Cancelled)?;
         self.save(id.place, &state);
         Ok(Ok(()))
@@ -74,6 +75,7 @@ impl Turn<'_> {
             return Ok(Err(Unchanged::Certain(state.standing)));
         }
         self.urgent = true;
+        self.stir();
         self.release(id.place, &message)?;
         match word {
             Resolution::Sent => {
@@ -116,6 +118,7 @@ impl Turn<'_> {
     /// When the table can't be read.
     pub fn consent(&mut self, contact: u128, consent: Option<&Consent>) -> Result<(), TableError> {
         self.urgent = true;
+        self.stir();
         for one in self.view.family(contact) {
             let mut person = self.person(one)?;
             person.opted_in = consent.cloned();

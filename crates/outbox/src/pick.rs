@@ -20,6 +20,18 @@ enum Next {
     Head(u64),
     /// Nothing waits, or nothing may go now.
     NotNow,
+    /// Nothing may go before the day is over.
+    NotBefore(i64),
+}
+
+/// What came of looking for one that may go.
+enum Picked {
+    /// One was tried, and another may go.
+    Tried,
+    /// None may go now.
+    Nothing,
+    /// None may go before then, or before something else happens, and none that is only queued meanwhile.
+    NothingUntil(Option<i64>),
 }
 
 impl Turn<'_> {
@@ -45,33 +57,50 @@ impl Turn<'_> {
     }
 
     fn pick(&mut self, name: &str, number: &Number) -> Result<bool, TableError> {
+        if let Some(until) = self.way(name).asleep_until.filter(|until| *until > self.now) {
+            self.wake_at(until);
+            return Ok(false);
+        }
         for _ in 0..TURN_MAX {
-            let channel: Channel = self.view.get(&keys::channel(name))?.unwrap_or_default();
-            let in_flight = self.way(name).in_flight;
-            if in_flight >= CALLS_MAX {
-                return Ok(false);
-            }
-            if let Some((_, until)) = self.blocked(number, name, &channel)? {
-                if let Some(until) = until {
-                    self.wake_at(until);
+            match self.pick_one(name, number)? {
+                Picked::Tried => {}
+                Picked::Nothing => return Ok(false),
+                Picked::NothingUntil(until) => {
+                    self.way(name).asleep_until = until.or(Some(i64::MAX));
+                    return Ok(false);
                 }
-                return Ok(false);
-            }
-            // An outage shall cost the units of one message at a time, and a stop a trial.
-            let one_by_one = channel.stopped.is_some() || channel.throttled > 0;
-            if one_by_one && self.way(name).posting() > 0 {
-                // The answer decides.
-                return Ok(false);
-            }
-            let place = match self.next_head(name, number, &channel)? {
-                Next::Head(place) => place,
-                Next::NotNow => return Ok(false),
-            };
-            if !self.try_to_send(place, name, number)? {
-                return Ok(false);
             }
         }
         Ok(true)
+    }
+
+    fn pick_one(&mut self, name: &str, number: &Number) -> Result<Picked, TableError> {
+        let channel: Channel = self.view.get(&keys::channel(name))?.unwrap_or_default();
+        if self.way(name).in_flight >= CALLS_MAX {
+            return Ok(Picked::NothingUntil(None));
+        }
+        if let Some((_, until)) = self.blocked(number, name, &channel)? {
+            if let Some(until) = until {
+                self.wake_at(until);
+            }
+            return Ok(Picked::NothingUntil(until));
+        }
+        // An outage shall cost the units of one message at a time, and a stop a trial.
+        let one_by_one = channel.stopped.is_some() || channel.throttled > 0;
+        if one_by_one && self.way(name).posting() > 0 {
+            // The answer decides.
+            return Ok(Picked::NothingUntil(None));
+        }
+        // Before anything is looked at for which there is no turn yet.
+        if let Err(at) = self.paces.look(name, channel.per_second, self.now) {
+            self.wake_at(at);
+            return Ok(Picked::NothingUntil(Some(at)));
+        }
+        match self.next_head(name, number, &channel)? {
+            Next::Head(place) => self.try_to_send(place, name, number),
+            Next::NotNow => Ok(Picked::Nothing),
+            Next::NotBefore(until) => Ok(Picked::NothingUntil(Some(until))),
+        }
     }
 
     /// Why nothing at all may go out from a number, and until when if that is known.
@@ -139,8 +168,9 @@ impl Turn<'_> {
             }
         }
         if left == 0 && waiting {
-            self.wake_at(self.day_ends(number));
-            return Ok(Next::NotNow);
+            let ends = self.day_ends(number);
+            self.wake_at(ends);
+            return Ok(Next::NotBefore(ends));
         }
         Ok(Next::NotNow)
     }
@@ -209,15 +239,15 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// Tries the head of a lane; false when the number has to wait.
-    fn try_to_send(&mut self, place: u64, name: &str, number: &Number) -> Result<bool, TableError> {
+    /// Tries the head of a lane.
+    fn try_to_send(&mut self, place: u64, name: &str, number: &Number) -> Result<Picked, TableError> {
         let Some((message, mut state)) = self.load(place)? else {
             self.drop_unreadable(place, name)?;
-            return Ok(true);
+            return Ok(Picked::Tried);
         };
         if state.standing != Standing::Queued {
             self.drop_stray_head(place, &message)?;
-            return Ok(true);
+            return Ok(Picked::Tried);
         }
         let mut lane = self.lane(&message)?;
         match self.judge(number, &message, &state, &lane)? {
@@ -226,7 +256,7 @@ impl Turn<'_> {
                     self.view.get::<Channel>(&keys::channel(name))?.and_then(|channel| channel.per_second);
                 if let Err(at) = self.paces.take(name, told, place, self.now) {
                     self.wake_at(at);
-                    return Ok(false);
+                    return Ok(Picked::NothingUntil(Some(at)));
                 }
                 if message.kind == Kind::FreeForm && !push {
                     // The customer has written after all.
@@ -252,7 +282,7 @@ impl Turn<'_> {
             }
         }
         self.save(place, &state);
-        Ok(true)
+        Ok(Picked::Tried)
     }
 
     /// Writes the intent: what it takes is taken before the call is made.

@@ -175,12 +175,8 @@ impl Turn<'_> {
             let ends = Some(number.zone.ends_at(self.date));
             let prefix = keys::recipients_by_time(&number.portfolio);
             let oldest = self.view.list(&prefix, &prefix, 1)?;
-            let leaves = oldest.first().and_then(|(key, _)| {
-                let (head, _) = key.split_last_chunk::<16>()?;
-                let (_, at) = head.split_last_chunk::<8>()?;
-                let at = (u64::from_be_bytes(*at) ^ 1 << 63).cast_signed();
-                Some(self.dated(at.saturating_add(crate::settings::MOVING_DAY_MS)))
-            });
+            let oldest = oldest.first().and_then(|(key, _)| keys::time_and_recipient(key));
+            let leaves = oldest.map(|(at, _)| self.dated(at.saturating_add(crate::settings::MOVING_DAY_MS)));
             for (limit, (used, most), resets_ms) in [
                 ("messages_per_day", messages, ends),
                 ("api_calls_per_day", calls, ends),

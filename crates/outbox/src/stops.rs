@@ -140,6 +140,7 @@ impl Turn<'_> {
     /// # Errors
     /// When the table can't be read.
     pub fn resume(&mut self) -> Result<(), TableError> {
+        self.stir();
         let now = self.now;
         let settings = self.settings;
         for name in settings.numbers.keys() {

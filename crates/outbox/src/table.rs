@@ -47,16 +47,22 @@ const VERSION: u8 = 1;
 pub(crate) struct View<'a> {
     table: &'a dyn Table,
     changes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    /// What the changes are long.
+    bytes: usize,
 }
 
 impl<'a> View<'a> {
     pub(crate) const fn new(table: &'a dyn Table) -> Self {
-        Self { table, changes: BTreeMap::new() }
+        Self { table, changes: BTreeMap::new(), bytes: 0 }
     }
 
     /// A view that begins with changes which an earlier one left to be made.
     pub(crate) fn carrying(table: &'a dyn Table, carried: &[Change]) -> Self {
-        Self { table, changes: carried.iter().cloned().collect() }
+        let mut view = Self::new(table);
+        for (key, value) in carried {
+            view.change(key.clone(), value.clone());
+        }
+        view
     }
 
     /// What the transaction changes.
@@ -64,8 +70,17 @@ impl<'a> View<'a> {
         self.changes.into_iter().collect()
     }
 
-    pub(crate) fn bytes(&self) -> usize {
-        self.changes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum()
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn change(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) {
+        let length = |value: &Option<Vec<u8>>| value.as_ref().map_or(0, Vec::len);
+        let key_bytes = key.len();
+        self.bytes += key_bytes + length(&value);
+        if let Some(before) = self.changes.insert(key, value) {
+            self.bytes -= key_bytes + length(&before);
+        }
     }
 
     pub(crate) fn family(&self, contact: u128) -> Vec<u128> {
@@ -102,16 +117,16 @@ impl<'a> View<'a> {
     }
 
     pub(crate) fn put<T: Serialize>(&mut self, key: Key, value: &T) {
-        self.changes.insert(key.into_bytes(), Some(encode(value)));
+        self.change(key.into_bytes(), Some(encode(value)));
     }
 
     /// Puts a key that says all by being there.
     pub(crate) fn mark(&mut self, key: Key) {
-        self.changes.insert(key.into_bytes(), Some(Vec::new()));
+        self.change(key.into_bytes(), Some(Vec::new()));
     }
 
     pub(crate) fn remove(&mut self, key: &Key) {
-        self.changes.insert(key.as_bytes().to_vec(), None);
+        self.change(key.as_bytes().to_vec(), None);
     }
 
     /// Ascending, keys that begin with `prefix` and are not below `from`.

@@ -85,6 +85,9 @@ impl Turn<'_> {
             Some((key, _)) if due.len() == TURN_MAX => time_of(key),
             _ => Some(self.now.saturating_add(1)),
         };
+        if !due.is_empty() {
+            self.stir();
+        }
         for (key, _) in &due {
             self.view.remove(&Key::from_bytes(key));
             self.urgent = true;

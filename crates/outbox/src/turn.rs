@@ -200,6 +200,7 @@ impl<'a> Turn<'a> {
     /// freed or is forgotten by it.
     pub fn leapt(&mut self, ms: i64) {
         if ms > 0 {
+            self.stir();
             self.urgent = true;
             self.memory.leapt = self.memory.leapt.saturating_add(ms);
             self.now = self.date.saturating_sub(self.memory.leapt);
@@ -220,6 +221,11 @@ impl<'a> Turn<'a> {
     /// When that ends, by the time that the box itself saw pass.
     pub(crate) fn day_ends(&self, number: &Number) -> i64 {
         number.zone.ends_at(self.date).saturating_sub(self.memory.leapt)
+    }
+
+    /// Something happened by which messages may go that had to wait.
+    pub(crate) fn stir(&mut self) {
+        self.memory.ways.values_mut().for_each(|way| way.asleep_until = None);
     }
 
     /// Asks for a turn at `at`.

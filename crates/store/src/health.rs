@@ -51,4 +51,10 @@ impl Store {
             broken: state.broken,
         }
     }
+
+    /// Whether the budget is used up, as [`Health::over_budget`]; asks no disk.
+    #[must_use]
+    pub fn is_over_budget(&self) -> bool {
+        self.shared.lock().live_bytes() >= self.shared.max_bytes
+    }
 }

@@ -59,7 +59,7 @@ pub use dead::DeadLetter;
 pub use disk::{FolderDisk, note_index_panic};
 pub use error::{OpenError, ReadError, Refused};
 pub use health::Health;
-pub use lookup::Row;
+pub use lookup::{Reader, Row};
 pub use options::{Options, SEGMENT_BYTES_MIN};
 pub use reading::{Backlog, Page, Query};
 pub use state::Counters;

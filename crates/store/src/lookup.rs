@@ -1,6 +1,9 @@
 //! Reading the table of values, and who is who.
 
+use std::cell::RefCell;
+
 use model::{Alias, ContactId};
+use redb::ReadOnlyTable;
 
 use crate::Store;
 use crate::contacts;
@@ -15,21 +18,103 @@ const VALUE_DOMAIN: u8 = 0x76;
 /// A key of the table of values, and what it stands for.
 pub type Row = (Vec<u8>, Vec<u8>);
 
+/// A look at the table of values that spares opening redb for each of several questions.
+///
+/// What it answers is as fresh as what [`Store::value`] does. As long as it lives the pages that it reads can't be
+/// used again, so it is for one piece of work, and is dropped with it.
+pub struct Reader<'a> {
+    store: &'a Store,
+    opened: RefCell<Option<Opened>>,
+}
+
+/// The table as redb has it …
+struct Opened {
+    table: ReadOnlyTable<&'static [u8], &'static [u8]>,
+    /// … after so many folds at least.
+    folded: u64,
+}
+
+impl Reader<'_> {
+    /// As [`Store::value`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn value(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
+        // Memory before redb: a fold that comes through in between would hide the value.
+        let (known, folded) = {
+            let state = self.store.shared.lock();
+            (state.values.get(key), state.values.folds_through())
+        };
+        if let Some(known) = known {
+            return Ok(known.map(|value| value.to_vec()));
+        }
+        self.with_table(folded, |table| {
+            let row = table.get(key)?;
+            Ok(row.and_then(|row| self.store.open_row(key, row.value())))
+        })
+    }
+
+    /// As [`Store::values`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn values(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<Row>, ReadError> {
+        if from >= to {
+            return Ok(Vec::new());
+        }
+        loop {
+            let (overlay, folded) = {
+                let state = self.store.shared.lock();
+                (state.values.overlay(from, to, limit), state.values.folds_through())
+            };
+            let folds = overlay.folds;
+            let found = self.with_table(folded, |table| {
+                // With another fold begun redb may hold what is newer than that.
+                if self.store.shared.lock().values.folds() != folds {
+                    return Ok(None);
+                }
+                merge(overlay, table, (from, to), limit, |key, row| self.store.open_row(key, row)).map(Some)
+            })?;
+            if let Some(found) = found {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// The table as it is after `folded` folds, or later.
+    fn with_table<T>(
+        &self,
+        folded: u64,
+        read: impl FnOnce(&ReadOnlyTable<&'static [u8], &'static [u8]>) -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
+        let mut opened = self.opened.borrow_mut();
+        let opened = match &mut *opened {
+            Some(opened) if opened.folded >= folded => opened,
+            old => {
+                // The pages of the old one are free before new ones are held.
+                *old = None;
+                let table = self.store.shared.index.begin_read()?.open_table(schema::VALUES)?;
+                old.insert(Opened { table, folded })
+            }
+        };
+        read(&opened.table)
+    }
+}
+
 impl Store {
+    /// For several questions in a row.
+    #[must_use]
+    pub const fn reader(&self) -> Reader<'_> {
+        Reader { store: self, opened: RefCell::new(None) }
+    }
+
     /// What a key stands for. A row whose bytes can't be read is none: it is counted, set aside, and stands
     /// until something else is put under its key.
     ///
     /// # Errors
     /// What the disk says; [`ReadError::Reopening`] passes by itself.
     pub fn value(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
-        // Memory before redb: a fold that comes through in between would hide the value.
-        let known = self.shared.lock().values.get(key);
-        if let Some(known) = known {
-            return Ok(known.map(|value| value.to_vec()));
-        }
-        let table = self.shared.index.begin_read()?.open_table(schema::VALUES)?;
-        let row = table.get(key)?;
-        Ok(row.and_then(|row| self.open_row(key, row.value())))
+        self.reader().value(key)
     }
 
     /// Keys from `from` up to `to`, which is not among them, with their values, ascending; at most
@@ -39,17 +124,7 @@ impl Store {
     /// # Errors
     /// As for [`Store::value`].
     pub fn values(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<Row>, ReadError> {
-        if from >= to {
-            return Ok(Vec::new());
-        }
-        loop {
-            let overlay = self.shared.lock().values.overlay(from, to, limit);
-            let table = self.shared.index.begin_read()?.open_table(schema::VALUES)?;
-            // With another fold begun redb may hold what is newer than that.
-            if self.shared.lock().values.folds() == overlay.folds {
-                return merge(overlay, &table, (from, to), limit, |key, row| self.open_row(key, row));
-            }
-        }
+        self.reader().values(from, to, limit)
     }
 
     /// The value in a row of redb. One that can't be read costs itself and no other: whoever reads a

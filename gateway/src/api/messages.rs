@@ -71,7 +71,7 @@ pub(super) async fn queue(
     let mark = Mark { key: hash(key.as_bytes()), body: hash(&body) };
     let checked = match check(&side, &body).await {
         // What became of messages is noted all the same: it is new ones that there's no room for.
-        Ok(_) if side.shown.store.health().over_budget => Err(Problem::from(store::Refused::Full)),
+        Ok(_) if side.shown.store.is_over_budget() => Err(Problem::from(store::Refused::Full)),
         checked => checked,
     };
     let taken = match checked {

@@ -378,3 +378,15 @@ fn who_was_counted_for_an_uncertain_push_is_held_by_a_lowered_limit() {
     assert!(script.calls.is_empty());
     assert_eq!(script.shown(next).why, Some(Why::UniqueRecipients));
 }
+
+#[test]
+fn a_unit_that_is_given_back_is_the_next_ones_at_once() {
+    let mut script = Script::new(settings(|number| number.messages_per_day = 1));
+    let first = script.queue(template(1));
+    // It keeps its unit while its recipient is to be left alone.
+    script.refuse(first, 131_056);
+    let second = script.queue(template(2));
+    assert!(script.calls.is_empty());
+    script.turn(|turn| turn.cancel(first).unwrap().unwrap());
+    assert_eq!(script.calls.iter().map(|call| call.id).collect::<Vec<_>>(), [second]);
+}

@@ -109,3 +109,30 @@ fn a_message_costs_so_much() {
     println!("{total} bytes, {until_read} until it is read");
     assert!(until_read < 3_000, "{until_read} bytes");
 }
+
+/// The queue isn't looked through for each message that joins it, whatever keeps it waiting.
+#[test]
+fn a_message_that_has_to_wait_takes_so_many_questions() {
+    for (why, settings) in [
+        ("the day is used up", settings(|number| number.messages_per_day = 0)),
+        ("the pace", settings(|number| number.per_second = 1)),
+    ] {
+        let mut script = Script::new(settings);
+        for contact in 1..=40 {
+            script.wrote(contact);
+        }
+        let many: Vec<_> = (1..=40).map(free).collect();
+        script.queue_all(&many[..20]);
+        let few = questions(&mut script, 41);
+        script.queue_all(&many[20..]);
+        let more = questions(&mut script, 42);
+        println!("{why}: {few} questions, {more} behind twice as many");
+        assert!(few <= 32 && more <= few, "{why}: {few}, {more}");
+    }
+}
+
+fn questions(script: &mut Script, contact: u128) -> usize {
+    let before = script.disk.read.get();
+    script.queue(template(contact));
+    script.disk.read.get() - before
+}

@@ -1,6 +1,7 @@
 //! A table with the store's guarantee, that a transaction is there whole or not at all: in memory, or the store
 //! itself on a simulated disk.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -19,6 +20,8 @@ pub(crate) struct Disk {
     pub(crate) families: Vec<Vec<u128>>,
     /// Bytes of all changes so far, keys included, and how many they were.
     pub(crate) written: (usize, usize),
+    /// Questions so far.
+    pub(crate) read: Cell<usize>,
     stored: Option<Stored>,
 }
 
@@ -130,6 +133,7 @@ impl Disk {
 
 impl Table for Disk {
     fn value(&self, key: &[u8]) -> Result<Option<Vec<u8>>, TableError> {
+        self.read.set(self.read.get() + 1);
         if let Some(stored) = &self.stored {
             return stored.store().value(key).map_err(|error| TableError(Box::new(error)));
         }
@@ -137,6 +141,7 @@ impl Table for Disk {
     }
 
     fn values(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<Pair>, TableError> {
+        self.read.set(self.read.get() + 1);
         if let Some(stored) = &self.stored {
             return stored.store().values(from, to, limit).map_err(|error| TableError(Box::new(error)));
         }

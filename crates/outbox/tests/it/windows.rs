@@ -177,3 +177,13 @@ fn marks_as_read_need_no_window_and_take_no_message_unit() {
     assert_eq!(script.standing(id), Standing::Accepted);
     assert!(script.notes.is_empty(), "nothing was said to the customer");
 }
+
+#[test]
+fn a_mark_as_read_goes_while_messages_wait_for_the_next_day() {
+    let mut script = Script::new(settings(|number| number.messages_per_day = 0));
+    script.wrote(2);
+    script.queue(free(2));
+    assert!(script.calls.is_empty());
+    let id = script.queue(mark(1));
+    assert_eq!(script.calls.iter().map(|call| call.id).collect::<Vec<_>>(), [id]);
+}

@@ -4,7 +4,7 @@ use std::sync::mpsc::sync_channel;
 
 use model::{Alias, AliasKind, ContactId, WallTime};
 
-use super::{NOW, everything, item, open, small};
+use super::{NOW, everything, item, open, small, wait_for_fold};
 use crate::disk::simulated::{Fault, SimulatedDisk};
 use crate::{Options, Refused, Store};
 
@@ -101,11 +101,9 @@ fn people_who_are_only_met_are_folded_and_too_many_at_once_are_refused() {
     let many =
         |from: u64, count: u64| (from..from + count).map(|number| vec![user(number)]).collect::<Vec<_>>();
     assert_eq!(meet(&store, &many(0, 30_000), 0), Err(Refused::TooLarge));
-    for part in 0..5 {
+    for part in 0..10 {
         assert_eq!(meet(&store, &many(part * 2000, 2000), 0).unwrap().len(), 2000);
     }
-    while store.health().counters.folds == 0 {
-        std::thread::yield_now();
-    }
-    assert!(store.contact(&[user(9_999)]).unwrap().is_some());
+    wait_for_fold(&store);
+    assert!(store.contact(&[user(19_999)]).unwrap().is_some());
 }

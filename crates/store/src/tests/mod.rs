@@ -24,7 +24,7 @@ mod wrapped;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use model::{Account, Alias, AliasKind, Contact, Item, Kind, Record, Sequence, WallTime};
 
@@ -41,6 +41,15 @@ pub(crate) fn small() -> Options {
         fold_wait: Duration::from_secs(5),
         cache_bytes: 1 << 20,
         ..Options::default()
+    }
+}
+
+/// Waits for a fold that nobody asked for.
+pub(crate) fn wait_for_fold(store: &Store) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while store.health().counters.folds == 0 {
+        assert!(Instant::now() < deadline, "nothing was folded");
+        std::thread::yield_now();
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use model::Item;
 use proptest::prelude::*;
 
-use super::{NOW, item, open, small, when_open};
+use super::{NOW, item, open, small, wait_for_fold, when_open};
 use crate::disk::simulated::{Fault, SimulatedDisk};
 use crate::values::{BYTES_MAX, FOLD_BYTES};
 use crate::{Change, KEY_MAX, Options, Refused, Store, TRANSACTION_MAX, Transaction, VALUE_MAX};
@@ -301,14 +301,12 @@ fn a_hundred_thousand_values_take_no_more_memory_than_a_few() {
 }
 
 #[test]
-fn a_megabyte_of_values_is_folded_without_being_asked() {
+fn many_values_are_folded_without_being_asked() {
     let store = open(&SimulatedDisk::new(), Options { segment_bytes: 1 << 20, ..Options::default() });
-    for number in 0..8_u8 {
-        transact(&store, vec![put(&[number], &vec![1; FOLD_BYTES as usize / 6])]).unwrap();
+    for number in 0..32_u8 {
+        transact(&store, vec![put(&[number], &vec![1; FOLD_BYTES as usize / 24])]).unwrap();
     }
-    while store.health().counters.folds == 0 {
-        std::thread::yield_now();
-    }
+    wait_for_fold(&store);
 }
 
 #[test]
@@ -336,5 +334,25 @@ fn another_cut_of_the_ring_keeps_the_values() {
         disk.inject(at, Fault::PowerCut);
         drop(Store::open(std::sync::Arc::new(disk.clone()), cut.clone(), Box::new(|_| {})));
         assert_eq!(table(&open(&disk.after_power_cut(at), cut.clone())), model, "operation {at}");
+    }
+}
+
+#[test]
+fn a_reader_knows_what_was_folded_while_it_lives() {
+    let store = open(&SimulatedDisk::new(), small());
+    transact(&store, vec![put(b"a", b"1"), put(b"b", b"1"), put(b"c", b"1")]).unwrap();
+    store.fold().unwrap();
+    let reader = store.reader();
+    let row = |key: &[u8], value: &[u8]| (key.to_vec(), value.to_vec());
+    assert_eq!(reader.value(b"a").unwrap(), Some(b"1".to_vec()));
+    for fold in [false, true] {
+        let now: &[u8] = if fold { b"3" } else { b"2" };
+        transact(&store, vec![put(b"a", now), remove(b"b")]).unwrap();
+        if fold {
+            store.fold().unwrap();
+        }
+        assert_eq!(reader.value(b"a").unwrap(), Some(now.to_vec()));
+        assert_eq!(reader.value(b"b").unwrap(), None);
+        assert_eq!(reader.values(b"a", b"z", 9).unwrap(), [row(b"a", now), row(b"c", b"1")]);
     }
 }

@@ -36,7 +36,8 @@ const QUESTIONS_MAX: usize = 256;
 /// The end of a call that couldn't be noted is tried again so much later.
 const END_AGAIN: Duration = Duration::from_secs(1);
 
-/// Answers its caller, once it is known whether the turn is durable.
+/// Answers its caller, once it is known whether the turn is durable: on the thread of the store's writer, which is to
+/// do nothing else for it.
 type Answer = Box<dyn FnOnce(Result<(), Refused>) + Send>;
 /// Does its part of a turn.
 pub(super) type Question = Box<dyn FnOnce(&mut Turn<'_>) -> Result<Answer, TableError> + Send>;

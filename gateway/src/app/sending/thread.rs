@@ -52,7 +52,7 @@ impl SendingThread {
         registry: &mut Registry,
     ) -> anyhow::Result<(Self, Sending)> {
         let (sending, asked) = Sending::new();
-        let table = StoreTable(Arc::clone(&store));
+        let table = StoreTable::new(&store);
         let began = Instant::now();
         let reading = Reading { wall_ms: clock::now().0, mono_ms: 0 };
         let ahead = i64::try_from(config.clock.believed_ahead.as_millis()).unwrap_or(i64::MAX);
@@ -72,7 +72,6 @@ impl SendingThread {
         metrics.register(registry, status.subscribe());
         let work = Work {
             outbox,
-            table,
             store,
             clock,
             began,

@@ -50,6 +50,7 @@ impl Tokens {
         let known = self.lock().len();
         self.next = Instant::now().checked_add(if known >= asked.len() { ASK_EVERY } else { ASK_AGAIN });
         let (calls, known, sending) = (calls.clone(), Arc::clone(&self.known), self.sending.clone());
+        let runtime = tokio::runtime::Handle::current();
         Some(Box::new(move |turn| {
             let mut taken = Vec::new();
             for (number, endpoint) in asked {
@@ -60,7 +61,7 @@ impl Tokens {
             Ok(Box::new(move |durable| {
                 for (number, endpoint) in taken.into_iter().filter(|_| durable.is_ok()) {
                     let (calls, known, sending) = (calls.clone(), Arc::clone(&known), sending.clone());
-                    tokio::spawn(async move { ask(&calls, &known, &sending, number, &endpoint).await });
+                    runtime.spawn(async move { ask(&calls, &known, &sending, number, &endpoint).await });
                 }
             }))
         }))

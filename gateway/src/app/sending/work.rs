@@ -48,7 +48,6 @@ const SHOW_EVERY: Duration = Duration::from_millis(500);
 
 pub(super) struct Work {
     pub(super) outbox: Outbox,
-    pub(super) table: StoreTable,
     pub(super) store: Arc<Store>,
     pub(super) clock: Clock,
     pub(super) began: Instant,
@@ -266,7 +265,8 @@ impl Work {
         leapt: i64,
         go_on: bool,
     ) -> Result<Decided, TableError> {
-        let mut turn = self.outbox.turn(&self.table, now);
+        let table = StoreTable::new(&self.store);
+        let mut turn = self.outbox.turn(&table, now);
         turn.leapt(leapt);
         turn.known_to(self.skip_to);
         let (mut learned, mut answered) = (0, 0);
@@ -306,7 +306,7 @@ impl Work {
 
     /// Makes a turn durable and acts on it; says how long the next may wait.
     async fn make_durable(&mut self, decided: Decided, now: i64) -> Result<Duration, Refused> {
-        let Decided { done, answers, answered, leapt, .. } = decided;
+        let Decided { mut done, answers, answered, leapt, .. } = decided;
         let next = done.next_ms.map_or(IDLE_MAX, |at| {
             Duration::from_millis(u64::try_from(at.saturating_sub(now)).unwrap_or(0)).min(IDLE_MAX)
         });
@@ -326,19 +326,20 @@ impl Work {
             return Ok(next);
         }
         let (sender, durable) = oneshot::channel();
-        let change = |(key, value): &outbox::Change| store::Change { key: key.clone(), value: value.clone() };
+        let changes = std::mem::take(&mut done.changes).into_iter();
         let transaction = store::Transaction {
-            changes: done.changes.iter().map(change).collect(),
+            changes: changes.map(|(key, value)| store::Change { key, value }).collect(),
             items: self.notes.items(&done.notes, now),
             // What has happened is to be noted whatever the budget says; it is the API that takes in no more.
             essential: true,
         };
-        self.store.transact(transaction, clock::now(), Box::new(move |result| _ = sender.send(result)));
-        let result = durable.await.unwrap_or(Err(Refused::Closed));
-        for answer in answers {
-            answer(result);
-        }
-        result?;
+        // Who asked is answered by the writer, and doesn't wait for this thread to wake up.
+        let answer = move |result| {
+            answers.into_iter().for_each(|answer| answer(result));
+            _ = sender.send(result);
+        };
+        self.store.transact(transaction, clock::now(), Box::new(answer));
+        durable.await.unwrap_or(Err(Refused::Closed))?;
         self.metrics.committed();
         self.leaps.told(leapt);
         self.answered.drain(..answered);
@@ -382,7 +383,8 @@ impl Work {
         if self.shown_at.is_some_and(|at| at.elapsed() < every) {
             return;
         }
-        let turn = self.outbox.turn(&self.table, now);
+        let table = StoreTable::new(&self.store);
+        let turn = self.outbox.turn(&table, now);
         let look = || Ok::<_, TableError>((turn.ways()?, turn.quotas()?, turn.balance()?));
         let Ok((ways, quotas, balance)) = look() else { return };
         self.shown_at = Some(Instant::now());
