@@ -139,12 +139,16 @@ impl Outbox {
 
     /// Begins a turn.
     pub fn turn<'a>(&'a self, table: &'a dyn Table, now_ms: i64) -> Turn<'a> {
+        self.paces.forget_unsure();
         Turn::new(self, table, now_ms)
     }
 
     /// Takes in a turn whose changes are durable. One that couldn't be made durable is dropped instead, with all
     /// that it said.
     pub fn commit(&mut self, done: &Done) {
+        for call in &done.calls {
+            self.paces.is_sure(&call.number, call.id.place);
+        }
         self.memory = done.memory.clone();
         self.carried.clear();
     }

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -24,8 +24,7 @@ const SECOND_MS: i64 = 1_001;
 
 /// The pace of every number.
 ///
-/// Not in the table: a start begins as if as many as may had just gone, so a crash gives nothing away. Nor is it
-/// taken back with a turn that fails.
+/// Not in the table: a start begins as if as many as may had just gone, so a crash gives nothing away.
 #[derive(Debug)]
 pub(crate) struct Paces {
     time: Handed,
@@ -41,6 +40,8 @@ struct Pace {
     most: usize,
     /// The governor has none before then.
     not_before_ms: AtomicI64,
+    /// Some were taken by the turn that is under way.
+    unsure: AtomicBool,
 }
 
 /// A message that counts for the second.
@@ -49,6 +50,8 @@ struct Counting {
     place: u64,
     /// Its call isn't over.
     goes: bool,
+    /// Its turn is durable.
+    sure: bool,
     until_ms: i64,
 }
 
@@ -73,9 +76,11 @@ impl Paces {
             let even =
                 RateLimiter::direct_with_clock(Quota::per_second(rate).allow_burst(burst), time.clone());
             let most = rate.get() as usize;
-            let gone = Counting { place: 0, goes: false, until_ms: now_ms.saturating_add(SECOND_MS) };
+            let until_ms = now_ms.saturating_add(SECOND_MS);
+            let gone = Counting { place: 0, goes: false, sure: true, until_ms };
             let not_before_ms = AtomicI64::new(i64::MIN);
-            (name.clone(), Pace { even, counting: Mutex::new(vec![gone; most].into()), most, not_before_ms })
+            let counting = Mutex::new(vec![gone; most].into());
+            (name.clone(), Pace { even, counting, most, not_before_ms, unsure: AtomicBool::new(false) })
         });
         Self { paces: paces.collect(), time, began_ms: now_ms }
     }
@@ -95,10 +100,6 @@ impl Paces {
     pub(crate) fn take(&self, number: &str, told: Option<u32>, place: u64, now_ms: i64) -> Result<(), i64> {
         let Some(pace) = self.paces.get(number) else { return Ok(()) };
         let mut counting = pace.counting.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(one) = counting.iter_mut().find(|one| one.goes && one.place == place) {
-            // One that goes and is to go anew was never called: its turn couldn't be made durable.
-            *one = Counting { goes: false, until_ms: now_ms, ..*one };
-        }
         pace.second(&counting, told, now_ms)?;
         let since = u64::try_from(now_ms.saturating_sub(self.began_ms)).unwrap_or(0);
         self.time.0.fetch_max(since, Ordering::Relaxed);
@@ -111,9 +112,30 @@ impl Paces {
         })?;
         // There are as many as the limit allows, so one of them is over.
         if let Some(over) = counting.iter_mut().min_by_key(|one| one.until_ms) {
-            *over = Counting { place, goes: true, until_ms: now_ms.saturating_add(CALL_MS + SECOND_MS) };
+            let until_ms = now_ms.saturating_add(CALL_MS + SECOND_MS);
+            *over = Counting { place, goes: true, sure: false, until_ms };
+            pace.unsure.store(true, Ordering::Relaxed);
         }
         Ok(())
+    }
+
+    /// The turn that the message of `place` took is durable: its call is made.
+    pub(crate) fn is_sure(&self, number: &str, place: u64) {
+        let Some(pace) = self.paces.get(number) else { return };
+        let mut counting = pace.counting.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(one) = counting.iter_mut().find(|one| one.goes && one.place == place) {
+            one.sure = true;
+        }
+    }
+
+    /// Whatever was taken by a turn that isn't durable by now was taken for nothing, and nobody was called.
+    pub(crate) fn forget_unsure(&self) {
+        for pace in self.paces.values().filter(|pace| pace.unsure.swap(false, Ordering::Relaxed)) {
+            let mut counting = pace.counting.lock().unwrap_or_else(PoisonError::into_inner);
+            for one in counting.iter_mut().filter(|one| one.goes && !one.sure) {
+                *one = Counting { place: 0, goes: false, sure: true, until_ms: i64::MIN };
+            }
+        }
     }
 
     /// The call of a message is over: it arrived by now, or never will.
@@ -194,8 +216,13 @@ mod tests {
         let paces = paces(1);
         assert_eq!(paces.take("1", None, 1, 0), Err(SECOND_MS));
         for now in [SECOND_MS, SECOND_MS + 1_000, SECOND_MS + 2_000] {
+            paces.forget_unsure();
+            assert_eq!(paces.look("1", None, now), Ok(()), "{now}");
             assert_eq!(paces.take("1", None, 1, now), Ok(()), "{now}");
         }
+        paces.is_sure("1", 1);
+        paces.forget_unsure();
+        assert_eq!(paces.look("1", None, 5_000), Err(SECOND_MS + 2_000 + CALL_MS + SECOND_MS));
         assert_eq!(paces.take("1", None, 2, 5_000), Err(SECOND_MS + 2_000 + CALL_MS + SECOND_MS));
         paces.ended("1", 1, 5_000);
         assert_eq!(paces.take("1", None, 2, 5_000), Err(5_000 + SECOND_MS));

@@ -58,7 +58,9 @@ impl Turn<'_> {
 
     fn pick(&mut self, name: &str, number: &Number) -> Result<bool, TableError> {
         if let Some(until) = self.way(name).asleep_until.filter(|until| *until > self.now) {
-            self.wake_at(until);
+            if until < i64::MAX {
+                self.wake_at(until);
+            }
             return Ok(false);
         }
         for _ in 0..TURN_MAX {

@@ -390,3 +390,16 @@ fn a_unit_that_is_given_back_is_the_next_ones_at_once() {
     script.turn(|turn| turn.cancel(first).unwrap().unwrap());
     assert_eq!(script.calls.iter().map(|call| call.id).collect::<Vec<_>>(), [second]);
 }
+
+#[test]
+fn a_turn_that_comes_to_nothing_costs_a_slow_number_no_more_than_its_second() {
+    let mut script = Script::new(settings(|number| number.per_second = 1));
+    let first = script.queue(template(1));
+    let second = script.queue(template(2));
+    script.accept(first);
+    let mut turn = script.outbox.turn(&script.disk, script.now + SECOND + 1);
+    turn.advance().unwrap();
+    assert_eq!(turn.finish().unwrap().calls.len(), 1, "and it isn't made durable");
+    script.pass(3 * SECOND);
+    assert_eq!(script.calls.iter().map(|call| call.id).collect::<Vec<_>>(), [second]);
+}

@@ -118,8 +118,7 @@ fn whole(body: &Value) -> Vec<String> {
         for place in [value, &value["standby"]].into_iter().chain(threads.flatten()) {
             for key in ["messages", "statuses", "message_echoes"] {
                 let items = place[key].as_array().into_iter().flatten();
-                let id =
-                    |item: &Value| item["meta_msg_id"].as_str().or(item["id"].as_str()).map(str::to_owned);
+                let id = |item: &Value| word(&item["meta_msg_id"]).or_else(|| word(&item["id"]));
                 let usable = |id: &String| {
                     (1..=256).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
                 };
@@ -128,6 +127,11 @@ fn whole(body: &Value) -> Vec<String> {
         }
     }
     ids
+}
+
+/// Some write their ids as numbers: so one is an id, too.
+fn word(value: &Value) -> Option<String> {
+    value.as_str().map(str::to_owned).or_else(|| value.as_number().map(ToString::to_string))
 }
 
 fn names(item: &Item, id: &str) -> bool {
