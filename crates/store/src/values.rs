@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
-/// With so many bytes of values in memory a fold is due: half as many cost a tenth more time where messages are
-/// queued without a pause, for each fold touches nearly as many pages …
-pub(crate) const FOLD_BYTES: u64 = 2 << 20;
+/// With so many bytes of values in memory a fold is due: twice as many would spare a tenth of the time of queueing
+/// without a pause, for a fold of more touches hardly more pages, but a start would find them all in memory …
+pub(crate) const FOLD_BYTES: u64 = 1 << 20;
 /// … and past so many, those that a fold is writing included, a transaction has to wait for it.
 pub(crate) const BYTES_MAX: u64 = 8 << 20;
 /// What a value takes in memory beside key and content, roughly.

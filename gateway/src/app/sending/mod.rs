@@ -17,6 +17,7 @@ mod status;
 mod table;
 mod thread;
 mod tokens;
+mod trouble;
 mod work;
 
 use std::time::Duration;

@@ -22,6 +22,7 @@ use super::routes::Routes;
 use super::status::Status;
 use super::table::StoreTable;
 use super::tokens::Tokens;
+use super::trouble::Trouble;
 use super::{Answer, Question};
 use crate::clock;
 
@@ -88,12 +89,6 @@ struct Decided {
     /// Answers of Graph that it has taken in.
     answered: usize,
     leapt: i64,
-}
-
-/// Why a turn came to nothing.
-enum Trouble {
-    Read(TableError),
-    Refused(Refused),
 }
 
 impl Work {
@@ -222,39 +217,6 @@ impl Work {
                 None
             }
         }
-    }
-
-    /// A turn was too large for a transaction: the next takes less. One record or one answer that is too large by
-    /// itself costs itself, and not all that waits behind it.
-    fn make_smaller(&mut self, first: Option<Sequence>) {
-        if self.most > 1 {
-            self.most /= 2;
-            return;
-        }
-        if let Some(sequence) = first {
-            tracing::error!(sequence = sequence.0, "a record says more than can be taken in: passed over");
-            self.skip_to = sequence;
-        } else if !self.answered.is_empty() {
-            tracing::error!(
-                "an answer of WhatsApp is too large to be noted: its message is uncertain at the next start"
-            );
-            self.answered.remove(0);
-        }
-    }
-
-    fn give_up(&self, trouble: &Trouble) {
-        let said = match trouble {
-            Trouble::Read(error) => error.to_string(),
-            Trouble::Refused(refused) => refused.to_string(),
-        };
-        self.status.send_if_modified(|status| {
-            let new = status.trouble.as_ref() != Some(&said);
-            if new {
-                tracing::error!("the outbox can't go on: {said}; trying again");
-                status.trouble = Some(said);
-            }
-            new
-        });
     }
 
     fn decide(
