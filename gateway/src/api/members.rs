@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 
 use axum::body::Body;
 use records::outgoing::{FAULTS_MAX, Fault};
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::body;
@@ -54,12 +55,16 @@ impl Members {
 
     /// A member that is a text.
     pub(super) fn text(&mut self, name: &str) -> Option<String> {
+        self.read(name, "a text")
+    }
+
+    fn read<T: DeserializeOwned>(&mut self, name: &str, what: &str) -> Option<T> {
         let value = self.raw(name)?;
-        let text = serde_json::from_str(value.get()).ok();
-        if text.is_none() {
-            self.fault(name, format!("must be a text, not {}", sort_of(&value)));
+        let read = serde_json::from_str(value.get()).ok();
+        if read.is_none() {
+            self.fault(name, format!("must be {what}, not {}", sort_of(&value)));
         }
-        text
+        read
     }
 
     /// A member that is a text and has to be there; `what` says what it is.
@@ -72,12 +77,7 @@ impl Members {
 
     /// A member that is true or false.
     pub(super) fn truth(&mut self, name: &str) -> Option<bool> {
-        let value = self.raw(name)?;
-        let truth = serde_json::from_str(value.get()).ok();
-        if truth.is_none() {
-            self.fault(name, format!("must be true or false, not {}", sort_of(&value)));
-        }
-        truth
+        self.read(name, "true or false")
     }
 
     /// A member that is a whole number.

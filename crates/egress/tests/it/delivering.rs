@@ -167,7 +167,9 @@ async fn a_batch_is_split_until_the_culprit_stands_alone() {
         settings.lanes.alone_for = Duration::from_millis(500);
         let running = start(&journal, &crm.url(), settings);
         journal.left(1).await;
+        let deadline = Instant::now() + Duration::from_secs(60);
         while !journal.settled().values().any(|settlement| *settlement != Settlement::Delivered) {
+            assert!(Instant::now() < deadline, "none is held the only one");
             // Others must get through for it to be held the only one.
             journal.append("d");
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -19,6 +20,16 @@ pub(crate) const TOKEN: &str = "a-token";
 pub(crate) const APP_SECRET: &[u8] = b"app secret";
 /// 2026-11-20T22:43:15Z.
 pub(crate) const START_MS: i64 = 1_795_214_595_000;
+
+pub(crate) const ANN: &str = "+12125550100";
+pub(crate) const BOB: &str = "+12125550101";
+pub(crate) const LONG: Duration = Duration::from_secs(10);
+pub(crate) const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
+
+pub(crate) fn alone() -> (Graph, HandClock) {
+    let clock = HandClock::new(START_MS);
+    (Graph::start(settings(&clock)).unwrap(), clock)
+}
 
 /// Without chance, by a clock that stands still, with a control port.
 pub(crate) fn settings(clock: &HandClock) -> GraphSettings {
@@ -103,4 +114,10 @@ pub(crate) fn webhooks(gateway: &Gateway) -> Vec<Vec<Value>> {
             of_one(body)
         })
         .collect()
+}
+
+pub(crate) fn bearer(request: Request<Full<Bytes>>) -> Request<Full<Bytes>> {
+    let (mut head, body) = request.into_parts();
+    head.headers.insert("authorization", format!("Bearer {TOKEN}").parse().unwrap());
+    Request::from_parts(head, body)
 }

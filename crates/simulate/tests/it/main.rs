@@ -7,6 +7,7 @@ mod crm;
 mod gateway;
 mod graph;
 mod graph_calls;
+mod graph_trouble;
 mod sender;
 mod together;
 
