@@ -102,6 +102,8 @@ pub(crate) struct State {
     pub(crate) records: u64,
     pub(crate) dropped: u64,
     pub(crate) seen_ms: u64,
+    /// What a sync takes, smoothed; known after the first.
+    pub(crate) flush_time: Option<std::time::Duration>,
     pub(crate) problem: Option<FoldProblem>,
     pub(crate) broken: bool,
     pub(crate) counters: Counters,

@@ -1,6 +1,7 @@
 //! Transactions on the table of values, and meeting people: what the box itself writes.
 
 use std::sync::mpsc::sync_channel;
+use std::time::Duration;
 
 use model::{Alias, ContactId, Item, WallTime};
 
@@ -9,7 +10,7 @@ use crate::contacts::HashedAlias;
 use crate::error::Refused;
 use crate::options::GROUP_BYTES;
 use crate::store::bytes_of;
-use crate::writer::{Answer, Job, Own, Transact, Work};
+use crate::writer::{Answer, Job, Own, Transact, Work, window};
 
 /// Bytes of a key at most: it stands in pages of the index among others.
 pub const KEY_MAX: usize = 128;
@@ -68,6 +69,14 @@ impl Store {
         let bytes = changed + sent;
         let own = Own { changes, items, meets: Vec::new(), received_at };
         self.hand_over(Transact { own, bytes, essential, answer });
+    }
+
+    /// How long it is worth waiting for company before a transaction is made, as webhooks wait for one another: by
+    /// what a sync takes on this disk, and how many shared the last transaction. What is asked after a transaction was
+    /// made waits for two syncs.
+    #[must_use]
+    pub fn company_wait(&self, company: usize) -> Duration {
+        window::of_transaction(self.shared.lock().flush_time, company)
     }
 
     /// As [`Store::transact`], but waits for the answer.

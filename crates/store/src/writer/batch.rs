@@ -4,25 +4,10 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use super::folding::CROWDED_EVERY;
+use super::window;
 use super::{Answer, FOLD_IDLE, Job, Work, Writer};
 use crate::options::GROUP_BYTES;
 
-/// A sync that takes longer than this makes waiting for company worth it …
-const SLOW_SYNC: Duration = Duration::from_millis(2);
-/// … for this part of its time: on a card with 10 ms it nearly doubles what 32 connections reach,
-/// and halves the median (measured).
-const SLOW_PART: u32 = 10;
-/// Under load for twice that, so that those whom the last group has answered are back in time: who
-/// misses a group waits for two syncs.
-const SLOW_BUSY_PART: u32 = 5;
-/// With a fast sync it is the processor that counts: under load half the sync's time makes groups
-/// twice as large, for half as many syncs, and latency gets no worse (measured).
-const FAST_BUSY_PART: u32 = 2;
-/// No wait is longer, however slow the disk: the queue must hold what comes meanwhile.
-const WINDOW_MAX: Duration = Duration::from_millis(5);
-
-/// So many webhooks in the last group, and more are on their way.
-const BUSY_COMPANY: usize = 4;
 /// So long marks that come alone wait for a group to go with. Their receipts are there already.
 const MARKS_WAIT: Duration = Duration::from_millis(100);
 
@@ -46,7 +31,8 @@ impl Writer {
         self.take_waiting(&mut batch);
         if !batch.work.is_empty() {
             // Asleep, not at the queue: there every webhook that comes would wake this thread.
-            let window = window(self.ring.flush_time(), self.company);
+            let alone = batch.work.iter().all(|work| matches!(work, Work::Transact(_)));
+            let window = window::of_group(self.ring.flush_time(), self.company, alone);
             if !window.is_zero() && self.held.is_none() && !batch.close {
                 std::thread::sleep(window);
                 self.take_waiting(&mut batch);
@@ -113,38 +99,5 @@ impl Writer {
             idle = idle.min(until(since, self.options.fold_every));
         }
         idle
-    }
-}
-
-/// How long a group waits for company, by the measured time of a sync and the webhooks in the group
-/// before.
-fn window(flush: Option<Duration>, company: usize) -> Duration {
-    let Some(flush) = flush else { return Duration::ZERO };
-    let window = match (flush > SLOW_SYNC, company >= BUSY_COMPANY) {
-        (true, true) => flush / SLOW_BUSY_PART,
-        (true, false) => flush / SLOW_PART,
-        (false, true) => flush / FAST_BUSY_PART,
-        (false, false) => Duration::ZERO,
-    };
-    window.min(WINDOW_MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_group_waits_on_a_slow_disk_and_under_load() {
-        let ms = Duration::from_millis;
-        for (flush, company, wait) in [
-            (None, 32, Duration::ZERO),
-            (Some(ms(2)), BUSY_COMPANY - 1, Duration::ZERO),
-            (Some(ms(2)), BUSY_COMPANY, ms(1)),
-            (Some(ms(10)), 0, ms(1)),
-            (Some(ms(10)), 32, ms(2)),
-            (Some(ms(500)), 32, WINDOW_MAX),
-        ] {
-            assert_eq!(window(flush, company), wait, "{flush:?} {company}");
-        }
     }
 }

@@ -8,6 +8,7 @@ mod batch;
 mod folding;
 mod place;
 mod transact;
+pub(crate) mod window;
 mod work;
 
 use std::sync::Arc;
@@ -218,6 +219,7 @@ impl Writer {
                 state.hand.push(record);
             }
             state.seen_ms = seen_ms;
+            state.flush_time = self.ring.flush_time();
             for lesson in &learned {
                 state.people.learn(lesson);
             }

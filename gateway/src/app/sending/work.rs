@@ -76,6 +76,8 @@ pub(super) struct Work {
     pub(super) accounts: BTreeMap<String, String>,
     /// The journal is passed over up to here.
     pub(super) skip_to: Sequence,
+    /// Questions of the last turn that had any.
+    pub(super) company: usize,
     /// Records, answers and questions that a turn takes: fewer after one that was too large.
     pub(super) most: usize,
 }
@@ -119,11 +121,7 @@ impl Work {
             while let Some(call) = self.in_flight.try_join_next() {
                 self.take_answer(call);
             }
-            while questions.len() < QUESTIONS_A_TURN
-                && let Ok(question) = self.asked.try_recv()
-            {
-                questions.push(question);
-            }
+            self.gather(&mut questions);
             if self.routes.has_changed().unwrap_or(false) {
                 self.routes.mark_unchanged();
                 self.tokens.replaced();
@@ -135,6 +133,22 @@ impl Work {
             due = Instant::now() + wait.min(if self.unshown { SHOW_EVERY } else { IDLE_MAX });
         }
         self.drain().await;
+    }
+
+    /// Takes what else is asked by now, and in a moment where that makes turns that are worth a sync.
+    fn gather(&mut self, questions: &mut Vec<Question>) {
+        if questions.is_empty() {
+            return;
+        }
+        // A few milliseconds at most, and mostly less than one, which the runtime's timers don't know; all else on
+        // this thread can wait so long.
+        std::thread::sleep(self.store.company_wait(self.company));
+        while questions.len() < QUESTIONS_A_TURN
+            && let Ok(question) = self.asked.try_recv()
+        {
+            questions.push(question);
+        }
+        self.company = questions.len();
     }
 
     /// Lets calls in flight end, and writes down what became of them.
