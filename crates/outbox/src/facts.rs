@@ -238,6 +238,7 @@ impl Turn<'_> {
         refusal: Option<Refusal>,
     ) -> Result<(), TableError> {
         let Some(refusal) = refusal else { return Ok(()) };
+        self.learn_rest(message.contact, &refusal)?;
         match class(&refusal) {
             Class::Template => self.deny_window(message)?,
             Class::OptOut => self.stop_marketing(message.contact, true)?,

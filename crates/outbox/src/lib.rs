@@ -33,6 +33,7 @@ mod person;
 mod pick;
 mod replies;
 mod report;
+mod rests;
 mod settings;
 mod stops;
 mod strays;

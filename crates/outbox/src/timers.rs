@@ -14,6 +14,7 @@ const MESSAGE: u8 = 1;
 const LANE: u8 = 2;
 const EARLY: u8 = 3;
 const HELD: u8 = 4;
+const REST: u8 = 5;
 
 /// When a timer is due.
 pub(crate) fn time_of(key: &[u8]) -> Option<i64> {
@@ -44,6 +45,11 @@ impl Turn<'_> {
 
     pub(crate) fn look_at_early(&mut self, hash: &[u8; 16], at: i64) {
         let key = self.timer(at).byte(EARLY).hash(hash);
+        self.view.mark(key);
+    }
+
+    pub(crate) fn look_at_rest(&mut self, contact: u128, at: i64) {
+        let key = self.timer(at).byte(REST).contact(contact);
         self.view.mark(key);
     }
 
@@ -110,6 +116,11 @@ impl Turn<'_> {
                 (Some(&EARLY), Some(rest)) => {
                     if let Some(hash) = rest.first_chunk() {
                         self.forget_early(hash)?;
+                    }
+                }
+                (Some(&REST), Some(rest)) => {
+                    if let Some(contact) = rest.first_chunk() {
+                        self.forget_rest(u128::from_be_bytes(*contact))?;
                     }
                 }
                 _ => {}

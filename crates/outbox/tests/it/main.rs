@@ -13,6 +13,7 @@ mod limits;
 mod random;
 mod refusals;
 mod regressions;
+mod rests;
 mod script;
 mod size;
 mod table;
