@@ -189,7 +189,7 @@ impl Turn<'_> {
             self.charge(message, &pricing)?;
         }
         if word == StatusWord::Delivered {
-            state.delivered_ms.get_or_insert(self.date);
+            self.is_delivered(place, state);
         }
         if word == StatusWord::Read {
             self.was_read(message)?;

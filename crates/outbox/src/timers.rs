@@ -188,9 +188,21 @@ impl Turn<'_> {
         Ok(())
     }
 
+    /// Takes in that a message was delivered. Where that is later than the look at what lies unread, as with a phone that
+    /// was off, it gets another look.
+    pub(crate) fn is_delivered(&mut self, place: u64, state: &mut State) {
+        if state.delivered_ms.is_some() {
+            return;
+        }
+        state.delivered_ms = Some(self.date);
+        if !state.told_unread && lies_since(state) == state.delivered_ms {
+            self.look_at(place, self.now.saturating_add(UNREAD_AFTER_MS));
+        }
+    }
+
     fn note_unread(&mut self, place: u64, message: &Message, state: &mut State) -> Result<(), TableError> {
-        let Some(accepted_ms) = state.accepted_ms else { return Ok(()) };
-        let due = accepted_ms.saturating_add(UNREAD_AFTER_MS) <= self.date;
+        let (Some(accepted_ms), Some(since)) = (state.accepted_ms, lies_since(state)) else { return Ok(()) };
+        let due = since.saturating_add(UNREAD_AFTER_MS) <= self.date;
         // What was never sent, as far as anybody knows, can't be called unread.
         let arrived = matches!(state.standing, Standing::Sent | Standing::Delivered);
         let (Some(wamid), Some(to)) = (&state.wamid, &message.to) else { return Ok(()) };
@@ -241,4 +253,11 @@ impl Turn<'_> {
         }
         Ok(())
     }
+}
+
+/// Since when a message can lie unread: since it was accepted, or since a delivery that came a day later or more.
+fn lies_since(state: &State) -> Option<i64> {
+    let accepted = state.accepted_ms?;
+    let late = |at: &i64| *at >= accepted.saturating_add(UNREAD_AFTER_MS);
+    Some(state.delivered_ms.filter(late).unwrap_or(accepted))
 }
