@@ -113,7 +113,7 @@ impl Turn<'_> {
         self.urgent = true;
         let settings = self.settings;
         for name in settings.numbers.keys().filter(|name| number.is_none_or(|number| number == *name)) {
-            let mut channel: Channel = self.view.get(&keys::channel(name))?.unwrap_or_default();
+            let mut channel = self.channel(name)?;
             change(&mut channel);
             self.view.put(keys::channel(name), &channel);
         }

@@ -16,6 +16,7 @@
 //! are in `policy::sending`. Start reading at [`Outbox`], then `turn`, `pick`, `outcome` and `facts`.
 
 mod audit;
+mod careful;
 mod charges;
 mod enqueue;
 mod facts;

@@ -7,7 +7,7 @@ use crate::keys::{self, Key};
 use crate::settings::{TURN_MAX, UNREAD_AFTER_MS};
 use crate::table::TableError;
 use crate::turn::{Note, Turn};
-use crate::values::{Busy, Early, Lane, Message, State};
+use crate::values::{Busy, Early, Message, State};
 use crate::why::Why;
 
 const MESSAGE: u8 = 1;
@@ -130,7 +130,7 @@ impl Turn<'_> {
     }
 
     fn look_into_lane(&mut self, number: &str, contact: u128) -> Result<(), TableError> {
-        let Some(mut lane) = self.view.get::<Lane>(&keys::lane(number, contact))? else { return Ok(()) };
+        let Some(mut lane) = self.known_lane(number, contact)? else { return Ok(()) };
         match lane.busy {
             Busy::Until { at, .. } if at <= self.now => lane.busy = Busy::No,
             // Another timer is set for it.

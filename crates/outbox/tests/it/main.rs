@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "figures that a run has found")]
 #![expect(clippy::wildcard_enum_match_arm, reason = "a simulation looks at few of them")]
 
+mod careful;
 mod chance;
 mod checks;
 mod damage;
