@@ -13,10 +13,10 @@ use simulate::whatsapp::{Pace, PayloadOptions, Report};
 use crate::harness::{Appliance, Ledger, Load, Poster, Site, crm, eventually, run, skip, within};
 
 /// A file system of its own, gone with this value.
-struct Small(PathBuf);
+pub(crate) struct Small(PathBuf);
 
 impl Small {
-    fn mount(site: &Site, megabytes: u32) -> Option<Self> {
+    pub(crate) fn mount(site: &Site, megabytes: u32) -> Option<Self> {
         let path = site.path().join("small");
         std::fs::create_dir(&path).unwrap();
         let size = std::ffi::CString::new(format!("size={megabytes}m")).unwrap();
@@ -28,14 +28,25 @@ impl Small {
         known.f_bavail * known.f_frsize
     }
 
-    /// Takes all the room that there is, as some other program might.
-    fn fill(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Takes all the room that there is, as some other program might; once more what has become free since.
+    pub(crate) fn fill(&self) {
         use std::io::Write as _;
-        let path = self.0.join("foreign");
-        let mut file = std::fs::File::create(&path).unwrap();
+        let mut file = std::fs::File::options().create(true).append(true).open(self.foreign()).unwrap();
         let block = vec![7; 64 * 1024];
         while file.write_all(&block).is_ok() {}
-        path
+    }
+
+    /// Gives it back.
+    pub(crate) fn clear(&self) {
+        std::fs::remove_file(self.foreign()).unwrap();
+    }
+
+    fn foreign(&self) -> PathBuf {
+        self.0.join("foreign")
     }
 }
 
@@ -52,7 +63,7 @@ fn options(seed: u64) -> PayloadOptions {
 /// Webhooks of this size, which nothing can compress, fill a disk in seconds.
 const FILLER_BYTES: usize = 120_000;
 
-fn filler(random: &mut Random) -> Vec<u8> {
+pub(crate) fn filler(random: &mut Random) -> Vec<u8> {
     let numbers = (0..FILLER_BYTES / 8).flat_map(|_| random.next_u64().to_le_bytes());
     numbers.map(|byte| b'!' + byte % 90).collect()
 }
@@ -197,12 +208,12 @@ fn a_foreign_file_that_fills_the_disk_is_survived() {
         let appliance = Appliance::start(&site).await;
         let before = history(&site, &appliance, 41).await;
         crm.behave(Behaviour::Down).await;
-        let foreign = small.fill();
+        small.fill();
         let Full { load, fillers } = until_refused(&site, 42).await;
         assert_eq!(appliance.api.ask(Method::GET, "/readyz").await.unwrap().status(), 200);
         // The file goes, and nothing else happens: the CRM stays away.
         let acked = load.acked();
-        std::fs::remove_file(foreign).unwrap();
+        small.clear();
         within(Duration::from_secs(30), "intake resumes by itself", async || {
             (load.acked() > acked).then_some(())
         })

@@ -14,6 +14,7 @@ mod disk;
 mod harness;
 mod sending;
 mod sending_clock;
+mod sending_full;
 mod sending_keys;
 mod sending_pace;
 mod sending_trouble;

@@ -81,6 +81,7 @@ pub fn audit(outbox: &Outbox, table: &dyn Table) -> Result<Audit, TableError> {
     scan.lanes(outbox, &lanes)?;
     scan.numbers(outbox, &counts)?;
     scan.recipients()?;
+    scan.rests();
     Ok(scan.found)
 }
 
@@ -262,6 +263,18 @@ impl Scan<'_> {
             self.found.units.insert((name, day), (units.messages, units.calls));
         }
         Ok(())
+    }
+
+    /// Whatever rests ends.
+    fn rests(&mut self) {
+        let endless = self.of(b'b').filter(|(key, value)| {
+            let timer = |at: i64| keys::timers().time(at).byte(5).bytes(&key[1..]);
+            !decode(value).is_some_and(|at| self.has(&timer(at)))
+        });
+        let endless = endless.count();
+        if endless > 0 {
+            self.fault(format!("marketing to {endless} people rests for ever"));
+        }
     }
 
     fn recipients(&mut self) -> Result<(), TableError> {

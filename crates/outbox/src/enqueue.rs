@@ -8,7 +8,7 @@ use crate::keys;
 use crate::settings::{OPEN_MAX, WAIT_MAX_MS};
 use crate::table::TableError;
 use crate::turn::Turn;
-use crate::values::{Answered, Channel, Fallback, Kind, Lane, Message, State, Step};
+use crate::values::{Answered, Fallback, Kind, Lane, Message, State, Step};
 use crate::why::Why;
 
 /// A message that was checked and is to be queued.
@@ -71,6 +71,11 @@ pub enum Unqueued {
     /// The key was used for another body.
     #[error("this Idempotency-Key was used for another message: take a new key for each message")]
     KeyUsed,
+    /// The key was used, and what was answered can't be read any more.
+    #[error(
+        "this Idempotency-Key was used, and what was answered can't be read any more: see whether the message is there before it is sent under another key"
+    )]
+    Unreadable,
     /// The number isn't configured.
     #[error("`from` is none of the configured numbers")]
     NoNumber,
@@ -158,19 +163,30 @@ impl Turn<'_> {
     /// What a call with this key was answered, if there was one.
     ///
     /// # Errors
-    /// When the table can't be read; inside, [`Unqueued::KeyUsed`] for a call with another body.
+    /// When the table can't be read; inside, [`Unqueued::KeyUsed`] for a call with another body, or
+    /// [`Unqueued::Unreadable`].
     pub fn answered(
         &self,
         key: &[u8; 16],
         body: &[u8; 16],
     ) -> Result<Option<Result<Queued, Unqueued>>, TableError> {
-        let Some(answered) = self.view.get::<Answered>(&keys::idempotency(key))? else { return Ok(None) };
+        // Whoever asks again must not be told that there is nothing, and have it sent twice.
+        let unreadable = Answered {
+            body: *body,
+            first: 0,
+            parts: Vec::new(),
+            standing: Standing::Queued,
+            window_closes_ms: None,
+            not_before_ms: None,
+        };
+        let answered = self.view.get_or(&keys::idempotency(key), unreadable)?;
+        let Some(answered) = answered else { return Ok(None) };
         if answered.body != *body {
             return Ok(Some(Err(Unqueued::KeyUsed)));
         }
         let ids = answered.parts.iter().map(|(place, chance)| OutboxId { place: *place, chance: *chance });
         let parts: Vec<OutboxId> = ids.collect();
-        let Some(id) = parts.first().copied() else { return Ok(Some(Err(Unqueued::KeyUsed))) };
+        let Some(id) = parts.first().copied() else { return Ok(Some(Err(Unqueued::Unreadable))) };
         Ok(Some(Ok(Queued {
             id,
             parts,
@@ -259,7 +275,7 @@ impl Turn<'_> {
         else {
             return Ok((Standing::Held, Some(Why::NoRoute), None));
         };
-        let channel: Channel = self.view.get(&keys::channel(&message.number))?.unwrap_or_default();
+        let channel = self.channel(&message.number)?;
         if let Some((why, until)) = self.blocked(number, &message.number, &channel)? {
             return Ok((Standing::Held, Some(why), until.map(|until| self.dated(until))));
         }

@@ -113,7 +113,7 @@ impl Turn<'_> {
         self.urgent = true;
         let settings = self.settings;
         for name in settings.numbers.keys().filter(|name| number.is_none_or(|number| number == *name)) {
-            let mut channel: Channel = self.view.get(&keys::channel(name))?.unwrap_or_default();
+            let mut channel = self.channel(name)?;
             change(&mut channel);
             self.view.put(keys::channel(name), &channel);
         }
@@ -189,7 +189,7 @@ impl Turn<'_> {
             self.charge(message, &pricing)?;
         }
         if word == StatusWord::Delivered {
-            state.delivered_ms.get_or_insert(self.date);
+            self.is_delivered(place, state);
         }
         if word == StatusWord::Read {
             self.was_read(message)?;
@@ -238,6 +238,7 @@ impl Turn<'_> {
         refusal: Option<Refusal>,
     ) -> Result<(), TableError> {
         let Some(refusal) = refusal else { return Ok(()) };
+        self.learn_rest(message.contact, &refusal)?;
         match class(&refusal) {
             Class::Template => self.deny_window(message)?,
             Class::OptOut => self.stop_marketing(message.contact, true)?,

@@ -22,6 +22,9 @@ impl Turn<'_> {
         self.leave_lane(place, message)?;
         self.stand(place, message, state, Standing::Held, Some(why))?;
         state.not_before_ms = until;
+        if why == Why::PushLimit {
+            self.mend_person(message.contact)?;
+        }
         if why == Why::UniqueRecipients {
             self.view.mark(keys::crowded_out(&message.number, message.class(), place));
         }

@@ -60,6 +60,11 @@ impl Turn<'_> {
         if message.class() == CAMPAIGN && person.stopped_ms.is_some() {
             return Ok(Verdict::Over(Why::OptedOut));
         }
+        if message.class() == CAMPAIGN
+            && let Some(until) = self.rests_until(message.contact)?
+        {
+            return Ok(Verdict::StepOut(Why::Withheld, Some(until)));
+        }
         if let Err(at) = (Pair { tat_ms: pair_ms }).take(self.now) {
             return Ok(Verdict::Wait(Why::PairRate, at));
         }

@@ -21,6 +21,7 @@
 //! | `v` portfolio, ms, contact | nothing: the same by time |
 //! | `n` portfolio | how many unique recipients there are |
 //! | `k` contact | what the person agreed to, and the last push |
+//! | `b` contact | until when marketing to them rests |
 //! | `l` number, contact | their last message: the service window |
 //! | `a` number | the channel: stopped, slowed, batches |
 //! | `c` number | messages by standing |
@@ -203,6 +204,10 @@ pub(crate) fn recipient_count(portfolio: &str) -> Key {
 
 pub(crate) fn person(contact: u128) -> Key {
     Key::new(b'k').contact(contact)
+}
+
+pub(crate) fn rest(contact: u128) -> Key {
+    Key::new(b'b').contact(contact)
 }
 
 pub(crate) fn window(number: &str, contact: u128) -> Key {

@@ -21,7 +21,7 @@ impl Turn<'_> {
     }
 
     pub(crate) fn lane(&self, message: &Message) -> Result<Lane, TableError> {
-        Ok(self.view.get(&keys::lane(&message.number, message.contact))?.unwrap_or_default())
+        Ok(self.known_lane(&message.number, message.contact)?.unwrap_or_default())
     }
 
     /// The lanes of a message's recipient under their other names: of messages that waited when the names were joined.
@@ -29,7 +29,7 @@ impl Turn<'_> {
         let mut lanes = Vec::new();
         for one in self.view.family(message.contact) {
             if one != message.contact
-                && let Some(lane) = self.view.get::<Lane>(&keys::lane(&message.number, one))?
+                && let Some(lane) = self.known_lane(&message.number, one)?
             {
                 lanes.push((one, lane));
             }

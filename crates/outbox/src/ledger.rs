@@ -93,14 +93,14 @@ impl Turn<'_> {
     }
 
     pub(crate) fn person(&self, contact: u128) -> Result<Person, TableError> {
-        Ok(self.view.get(&keys::person(contact))?.unwrap_or_default())
+        Ok(self.known_person(contact)?.unwrap_or_default())
     }
 
     /// What is known of a person under every name that turned out to be theirs, the strictest of each.
     pub(crate) fn whole_person(&self, contact: u128) -> Result<Person, TableError> {
         let mut whole = Person::default();
         for one in self.view.family(contact) {
-            let Some(person) = self.view.get::<Person>(&keys::person(one))? else { continue };
+            let Some(person) = self.known_person(one)? else { continue };
             whole.stopped_ms = whole.stopped_ms.max(person.stopped_ms);
             whole.pushed_ms = whole.pushed_ms.max(person.pushed_ms);
             whole.unread_ms = whole.unread_ms.max(person.unread_ms);
@@ -141,8 +141,8 @@ impl Turn<'_> {
     /// The limit of unique recipients: the least that the configuration says of the numbers which share it, or
     /// what Meta says, of this portfolio or of all, if that is less.
     pub(crate) fn recipients_max(&self, number: &Number) -> Result<u64, TableError> {
-        let of_all: Option<u64> = self.view.get(&keys::recipients_told(None))?;
-        let told: Option<u64> = self.view.get(&keys::recipients_told(Some(&number.portfolio)))?;
+        let of_all = self.recipients_told(None)?;
+        let told = self.recipients_told(Some(&number.portfolio))?;
         let shared = self.settings.numbers.values().filter(|other| other.portfolio == number.portfolio);
         let most = shared.map(|other| other.recipients_per_day).min().unwrap_or(0);
         Ok([of_all, told].into_iter().flatten().fold(most, u64::min))

@@ -16,6 +16,7 @@
 //! are in `policy::sending`. Start reading at [`Outbox`], then `turn`, `pick`, `outcome` and `facts`.
 
 mod audit;
+mod careful;
 mod charges;
 mod enqueue;
 mod facts;
@@ -33,6 +34,7 @@ mod person;
 mod pick;
 mod replies;
 mod report;
+mod rests;
 mod settings;
 mod stops;
 mod strays;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use model::{Sequence, Standing};
 
+use crate::careful;
 use crate::keys;
 use crate::pace::Paces;
 use crate::settings::{ARRIVES_WITHIN_MS, Settings};
@@ -107,10 +108,10 @@ impl Outbox {
     pub fn open(table: &dyn Table, settings: Settings, now_ms: i64) -> Result<(Self, Done), TableError> {
         let view = crate::table::View::new(table);
         let memory = Memory {
-            next: view.get(&keys::single("next"))?.unwrap_or(1),
-            open: view.get(&keys::single("open"))?.unwrap_or(0),
+            next: careful::next_place(&view)?,
+            open: careful::open_messages(&view)?,
             cursor: Sequence(view.get(&keys::single("cursor"))?.unwrap_or(0)),
-            leapt: view.get(&keys::single("leapt"))?.unwrap_or(0),
+            leapt: careful::leapt(&view, &settings, now_ms)?,
             timers_from: None,
             ways: BTreeMap::new(),
         };
@@ -123,6 +124,7 @@ impl Outbox {
             turn.urgent = true;
         }
         turn.look_at_uncertain()?;
+        turn.mend_leapt()?;
         let memory = turn.memory.clone();
         let done = turn.finish()?;
         outbox.memory = Memory { ways: BTreeMap::new(), ..memory };

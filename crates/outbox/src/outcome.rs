@@ -213,6 +213,7 @@ impl Turn<'_> {
         chance: u64,
     ) -> Result<(), TableError> {
         let class = class(refusal);
+        self.learn_rest(message.contact, refusal)?;
         if class != Class::Ambiguous {
             self.give_back_push(message, state)?;
         }

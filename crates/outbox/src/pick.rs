@@ -77,7 +77,7 @@ impl Turn<'_> {
     }
 
     fn pick_one(&mut self, name: &str, number: &Number) -> Result<Picked, TableError> {
-        let channel: Channel = self.view.get(&keys::channel(name))?.unwrap_or_default();
+        let channel = self.channel(name)?;
         if self.way(name).in_flight >= CALLS_MAX {
             return Ok(Picked::NothingUntil(None));
         }
@@ -254,8 +254,7 @@ impl Turn<'_> {
         let mut lane = self.lane(&message)?;
         match self.judge(number, &message, &state, &lane)? {
             Verdict::Go { push } => {
-                let told =
-                    self.view.get::<Channel>(&keys::channel(name))?.and_then(|channel| channel.per_second);
+                let told = self.channel(name)?.per_second;
                 if let Err(at) = self.paces.take(name, told, place, self.now) {
                     self.wake_at(at);
                     return Ok(Picked::NothingUntil(Some(at)));
@@ -267,6 +266,7 @@ impl Turn<'_> {
                 self.intend(place, &message, &mut state, lane, push, number)?;
             }
             Verdict::Wait(why, until) => {
+                self.mend_other_lanes(&message)?;
                 lane.busy = Busy::Until { at: until, on: place };
                 self.settle_lane(name, message.contact, lane)?;
                 // No step of its own in the history: it happens with every second message.
@@ -309,7 +309,7 @@ impl Turn<'_> {
         {
             lane.pair_ms = taken.tat_ms;
         }
-        let mut channel: Channel = self.view.get(&keys::channel(&message.number))?.unwrap_or_default();
+        let mut channel = self.channel(&message.number)?;
         if message.class() == CAMPAIGN && channel.batch.left > 0 {
             channel.batch.left -= 1;
             self.view.put(keys::channel(&message.number), &channel);

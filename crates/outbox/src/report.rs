@@ -5,7 +5,7 @@ use model::{Address, OutboxId, Priority, Refusal, Standing};
 use crate::keys;
 use crate::table::TableError;
 use crate::turn::Turn;
-use crate::values::{Channel, Counts, Kind, Message, State, Step, Stop};
+use crate::values::{Counts, Kind, Message, State, Step, Stop};
 use crate::why::Why;
 
 /// A message as the API shows it. Times are milliseconds since 1970.
@@ -195,7 +195,7 @@ impl Turn<'_> {
     pub fn ways(&self) -> Result<Vec<Way>, TableError> {
         let mut ways = Vec::new();
         for (name, number) in &self.settings.numbers {
-            let channel: Channel = self.view.get(&keys::channel(name))?.unwrap_or_default();
+            let channel = self.channel(name)?;
             let blocked = self.blocked(number, name, &channel)?;
             ways.push(Way {
                 number: name.clone(),

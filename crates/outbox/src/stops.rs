@@ -16,7 +16,7 @@ impl Turn<'_> {
         number: &str,
         change: impl FnOnce(&mut Channel),
     ) -> Result<(), TableError> {
-        let before: Channel = self.view.get(&keys::channel(number))?.unwrap_or_default();
+        let before = self.channel(number)?;
         let mut channel = before.clone();
         change(&mut channel);
         if channel != before {
@@ -144,8 +144,7 @@ impl Turn<'_> {
         let now = self.now;
         let settings = self.settings;
         for name in settings.numbers.keys() {
-            self.urgent |=
-                self.view.get::<Channel>(&keys::channel(name))?.is_some_and(|it| it.stopped.is_some());
+            self.urgent |= self.channel(name)?.stopped.is_some();
             self.change_channel(name, |channel| {
                 if let Some(stop) = &mut channel.stopped {
                     stop.trial_ms = now;

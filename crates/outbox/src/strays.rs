@@ -60,7 +60,7 @@ impl Turn<'_> {
                 self.view.remove(&key);
             }
         }
-        let lane = self.view.get(&keys::lane(number, contact))?.unwrap_or_default();
+        let lane = self.known_lane(number, contact)?.unwrap_or_default();
         self.settle_lane(number, contact, lane)
     }
 

@@ -7,13 +7,14 @@ use crate::keys::{self, Key};
 use crate::settings::{TURN_MAX, UNREAD_AFTER_MS};
 use crate::table::TableError;
 use crate::turn::{Note, Turn};
-use crate::values::{Busy, Early, Lane, Message, State};
+use crate::values::{Busy, Early, Message, State};
 use crate::why::Why;
 
 const MESSAGE: u8 = 1;
 const LANE: u8 = 2;
 const EARLY: u8 = 3;
 const HELD: u8 = 4;
+const REST: u8 = 5;
 
 /// When a timer is due.
 pub(crate) fn time_of(key: &[u8]) -> Option<i64> {
@@ -44,6 +45,11 @@ impl Turn<'_> {
 
     pub(crate) fn look_at_early(&mut self, hash: &[u8; 16], at: i64) {
         let key = self.timer(at).byte(EARLY).hash(hash);
+        self.view.mark(key);
+    }
+
+    pub(crate) fn look_at_rest(&mut self, contact: u128, at: i64) {
+        let key = self.timer(at).byte(REST).contact(contact);
         self.view.mark(key);
     }
 
@@ -112,6 +118,11 @@ impl Turn<'_> {
                         self.forget_early(hash)?;
                     }
                 }
+                (Some(&REST), Some(rest)) => {
+                    if let Some(contact) = rest.first_chunk() {
+                        self.forget_rest(u128::from_be_bytes(*contact))?;
+                    }
+                }
                 _ => {}
             }
         }
@@ -119,7 +130,7 @@ impl Turn<'_> {
     }
 
     fn look_into_lane(&mut self, number: &str, contact: u128) -> Result<(), TableError> {
-        let Some(mut lane) = self.view.get::<Lane>(&keys::lane(number, contact))? else { return Ok(()) };
+        let Some(mut lane) = self.known_lane(number, contact)? else { return Ok(()) };
         match lane.busy {
             Busy::Until { at, .. } if at <= self.now => lane.busy = Busy::No,
             // Another timer is set for it.
@@ -177,9 +188,21 @@ impl Turn<'_> {
         Ok(())
     }
 
+    /// Takes in that a message was delivered. Where that is later than the look at what lies unread, as with a phone that
+    /// was off, it gets another look.
+    pub(crate) fn is_delivered(&mut self, place: u64, state: &mut State) {
+        if state.delivered_ms.is_some() {
+            return;
+        }
+        state.delivered_ms = Some(self.date);
+        if !state.told_unread && lies_since(state) == state.delivered_ms {
+            self.look_at(place, self.now.saturating_add(UNREAD_AFTER_MS));
+        }
+    }
+
     fn note_unread(&mut self, place: u64, message: &Message, state: &mut State) -> Result<(), TableError> {
-        let Some(accepted_ms) = state.accepted_ms else { return Ok(()) };
-        let due = accepted_ms.saturating_add(UNREAD_AFTER_MS) <= self.date;
+        let (Some(accepted_ms), Some(since)) = (state.accepted_ms, lies_since(state)) else { return Ok(()) };
+        let due = since.saturating_add(UNREAD_AFTER_MS) <= self.date;
         // What was never sent, as far as anybody knows, can't be called unread.
         let arrived = matches!(state.standing, Standing::Sent | Standing::Delivered);
         let (Some(wamid), Some(to)) = (&state.wamid, &message.to) else { return Ok(()) };
@@ -230,4 +253,11 @@ impl Turn<'_> {
         }
         Ok(())
     }
+}
+
+/// Since when a message can lie unread: since it was accepted, or since a delivery that came a day later or more.
+fn lies_since(state: &State) -> Option<i64> {
+    let accepted = state.accepted_ms?;
+    let late = |at: &i64| *at >= accepted.saturating_add(UNREAD_AFTER_MS);
+    Some(state.delivered_ms.filter(late).unwrap_or(accepted))
 }

@@ -287,7 +287,7 @@ fn accepted(queued: &Queued) -> Response {
 
 fn refused(unqueued: Unqueued) -> Problem {
     let pointer = match unqueued {
-        Unqueued::KeyUsed => return Problem::conflict(unqueued.to_string()),
+        Unqueued::KeyUsed | Unqueued::Unreadable => return Problem::conflict(unqueued.to_string()),
         Unqueued::Full => return Problem::later(unqueued.to_string()).retry_after(FULL_RETRY_SECONDS),
         Unqueued::NoNumber => "/from",
         Unqueued::OptedOut => "/to",

@@ -162,8 +162,10 @@ pub(crate) fn statuses(call: &Call, contact: u128, wamid: &str, chance: &mut Cha
     let mut refusal = None;
     if chance.once_in(8) {
         words.push(StatusWord::Failed);
-        refusal =
-            Some(Refusal { code: Some(chance.pick(&[131_026, 131_047, 131_050])), ..Refusal::default() });
+        refusal = Some(Refusal {
+            code: Some(chance.pick(&[131_026, 131_047, 131_050, 131_049])),
+            ..Refusal::default()
+        });
     }
     if chance.once_in(3) {
         words.push(words[0]);

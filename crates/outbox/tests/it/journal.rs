@@ -43,6 +43,57 @@ fn a_message_that_lies_unread_for_a_day_is_told_once() {
     assert_eq!(since(&script, 1), None);
 }
 
+/// The phone was off, and no status came before it was on again.
+#[test]
+fn what_is_delivered_late_lies_unread_from_its_delivery() {
+    let mut script = script();
+    let [late, later, read, ends] = [1, 2, 3, 4].map(|contact| {
+        // Its end brings a look of its own, which is none at what lies unread.
+        let expires = (contact == 4).then_some(40 * HOUR);
+        let id = script.queue(Wish { expires, ..template(contact) });
+        script.accept(id);
+        id
+    });
+    script.pass(DAY);
+    script.status(late, StatusWord::Delivered);
+    script.pass(6 * HOUR);
+    script.status(later, StatusWord::Delivered);
+    script.status(later, StatusWord::Sent);
+    script.status(read, StatusWord::Delivered);
+    script.status(ends, StatusWord::Delivered);
+    script.pass(18 * HOUR - SECOND);
+    assert_eq!(unread(&script), 0, "no day after any delivery");
+    script.status(read, StatusWord::Read);
+    script.status(later, StatusWord::Delivered);
+    script.pass(SECOND);
+    assert_eq!(unread(&script), 1);
+    script.pass(6 * HOUR);
+    assert_eq!(unread(&script), 3);
+    let who = script.notes.iter().filter_map(|note| match note {
+        Note::Unread { id, .. } => Some(*id),
+        Note::Sent(_) => None,
+    });
+    assert_eq!(who.collect::<Vec<_>>(), [late, later, ends]);
+    script.pass(10 * DAY);
+    assert_eq!(unread(&script), 3, "once only");
+}
+
+/// One tick is enough for the first look, and there is no second one.
+#[test]
+fn what_was_told_as_unread_before_it_was_delivered_isnt_told_again() {
+    let mut script = script();
+    // Its end brings one more look.
+    let id = script.queue(Wish { expires: Some(60 * HOUR), ..template(1) });
+    script.accept(id);
+    script.status(id, StatusWord::Sent);
+    script.pass(DAY);
+    assert_eq!(unread(&script), 1);
+    script.pass(HOUR);
+    script.status(id, StatusWord::Delivered);
+    script.pass(10 * DAY);
+    assert_eq!(unread(&script), 1);
+}
+
 #[test]
 fn a_status_that_comes_twice_writes_nothing() {
     let mut script = script();

@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "figures that a run has found")]
 #![expect(clippy::wildcard_enum_match_arm, reason = "a simulation looks at few of them")]
 
+mod careful;
 mod chance;
 mod checks;
 mod damage;
@@ -13,6 +14,7 @@ mod limits;
 mod random;
 mod refusals;
 mod regressions;
+mod rests;
 mod script;
 mod size;
 mod table;

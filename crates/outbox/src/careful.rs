@@ -1,0 +1,158 @@
+//! Values that can't be read any more and must not count as none: who forgets an opt-out, a stop or a rate sends what
+//! may not be sent. Each is read as the strictest that it can have been, and what happens next mends it.
+
+use policy::sending::{PAIR_BURST, PAIR_EVERY_MS};
+
+use crate::keys::{self, Key};
+use crate::settings::{Settings, TURN_MAX};
+use crate::table::{TableError, View, decode};
+use crate::turn::Turn;
+use crate::values::{Busy, Channel, Lane, Message, Person, Stop};
+
+/// The lowest limit of unique recipients that Meta gives: the first tier of its messaging limits.
+const RECIPIENTS_LEAST: u64 = 250;
+/// Stands for a number that can't be read; none that is written.
+const UNREADABLE: i64 = i64::MIN;
+
+impl Turn<'_> {
+    /// What is known of a person under one name. Who can't be read has agreed to nothing, wants no marketing, and was
+    /// pushed to just now.
+    pub(crate) fn known_person(&self, contact: u128) -> Result<Option<Person>, TableError> {
+        let (stopped_ms, pushed_ms) = (Some(self.date), Some(self.now));
+        let careful = Person { opted_in: None, stopped_ms, pushed_ms, unread_ms: None };
+        self.view.get_or(&keys::person(contact), careful)
+    }
+
+    /// Writes down how a person counts who can't be read: else "just now" would never pass.
+    pub(crate) fn mend_person(&mut self, contact: u128) -> Result<(), TableError> {
+        for one in self.view.family(contact) {
+            let key = keys::person(one);
+            if self.view.has(&key)? && self.view.get::<Person>(&key)?.is_none() {
+                let person = self.person(one)?;
+                self.view.put(key, &person);
+            }
+        }
+        Ok(())
+    }
+
+    /// A number's way to WhatsApp. One that can't be read may have been stopped, for whatever reason: one message is
+    /// tried, and the others go when it got through. What Meta says of the throughput is but an upgrade.
+    pub(crate) fn channel(&self, number: &str) -> Result<Channel, TableError> {
+        let unreadable = Channel { slow_until_ms: UNREADABLE, ..Channel::default() };
+        let known = self.view.get_or(&keys::channel(number), unreadable)?.unwrap_or_default();
+        if known.slow_until_ms != UNREADABLE {
+            return Ok(known);
+        }
+        let stop = Stop {
+            code: None,
+            reason: "what was known of this number can't be read any more: one message is tried".to_owned(),
+            since_ms: self.date.saturating_sub(1),
+            trial_ms: self.now,
+            by_status: true,
+        };
+        Ok(Channel { stopped: Some(stop), ..Channel::default() })
+    }
+
+    /// A recipient's lane, if there is one. One that can't be read waits for whoever is being posted in it, and has
+    /// its pair rate used up.
+    pub(crate) fn known_lane(&self, number: &str, contact: u128) -> Result<Option<Lane>, TableError> {
+        let unreadable = Lane { pair_ms: UNREADABLE, ..Lane::default() };
+        let known = self.view.get_or(&keys::lane(number, contact), unreadable)?;
+        if known.is_none_or(|lane| lane.pair_ms != UNREADABLE) {
+            return Ok(known);
+        }
+        // As many as there are calls in flight.
+        let all = Key::new(b'f');
+        let posting = self.view.list(&all, &all, usize::MAX)?.into_iter().find(|(_, lane)| {
+            decode::<(String, u128)>(lane).is_some_and(|(name, whose)| name == number && whose == contact)
+        });
+        let posting = posting.and_then(|(key, _)| keys::place_of(&key));
+        let mut head = None;
+        let messages = keys::lane_messages(number, contact);
+        for (key, _) in self.view.list(&messages, &messages, TURN_MAX)? {
+            let class = key.len().checked_sub(9).and_then(|at| key.get(at).copied());
+            let (Some(class), Some(place)) = (class, keys::place_of(&key)) else { continue };
+            if head.is_none() && self.view.has(&keys::head(number, class, place))? {
+                head = Some((class, place));
+            }
+        }
+        let pair_ms = self.now.saturating_add(PAIR_BURST * PAIR_EVERY_MS);
+        Ok(Some(Lane { busy: posting.map_or(Busy::No, Busy::Posting), head, pair_ms }))
+    }
+
+    /// Writes down how the lanes of a recipient's other names count that can't be read: as [`Turn::mend_person`].
+    pub(crate) fn mend_other_lanes(&mut self, message: &Message) -> Result<(), TableError> {
+        for (contact, lane) in self.other_lanes(message)? {
+            if self.view.get::<Lane>(&keys::lane(&message.number, contact))?.is_none() {
+                self.settle_lane(&message.number, contact, lane)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What Meta says of the unique recipients of a portfolio, or of all, if it has said something.
+    pub(crate) fn recipients_told(&self, portfolio: Option<&str>) -> Result<Option<u64>, TableError> {
+        self.view.get_or(&keys::recipients_told(portfolio), RECIPIENTS_LEAST)
+    }
+
+    /// Writes down by how much the date is ahead where that can't be read: as [`Turn::mend_person`].
+    pub(crate) fn mend_leapt(&mut self) -> Result<(), TableError> {
+        let key = keys::single("leapt");
+        if self.view.has(&key)? && self.view.get::<i64>(&key)?.is_none() {
+            self.view.put(key, &self.memory.leapt);
+            self.urgent = true;
+        }
+        Ok(())
+    }
+}
+
+/// The next message's place. Where it is lost: behind all that there are, for none may take another's.
+pub(crate) fn next_place(view: &View<'_>) -> Result<u64, TableError> {
+    if let Some(next) = view.get(&keys::single("next"))? {
+        return Ok(next);
+    }
+    let (mut next, mut free) = (1, u64::MAX);
+    while next < free {
+        let middle = next + (free - next) / 2;
+        let mut taken = false;
+        for space in *b"msof" {
+            let all = Key::new(space);
+            taken |= !view.list(&all, &all.clone().number(middle), 1)?.is_empty();
+        }
+        if taken {
+            next = middle + 1;
+        } else {
+            free = middle;
+        }
+    }
+    Ok(next)
+}
+
+/// How many messages aren't over: counted, where the count is lost.
+pub(crate) fn open_messages(view: &View<'_>) -> Result<u64, TableError> {
+    if let Some(open) = view.get(&keys::single("open"))? {
+        return Ok(open);
+    }
+    let all = Key::new(b'o');
+    Ok(view.list(&all, &all, usize::MAX)?.len() as u64)
+}
+
+/// By how much the date is ahead of the time that the box itself saw pass. Where that can't be read, no time has passed
+/// since the newest push, so that none is forgotten too early; where there was none, until the next timer.
+pub(crate) fn leapt(view: &View<'_>, settings: &Settings, date: i64) -> Result<i64, TableError> {
+    let known = view.get_or(&keys::single("leapt"), UNREADABLE)?.unwrap_or(0);
+    if known != UNREADABLE {
+        return Ok(known);
+    }
+    let mut seen = None;
+    for number in settings.numbers.values() {
+        let pushes = keys::recipients_by_time(&number.portfolio);
+        let newest = view.list(&pushes, &pushes, usize::MAX)?.pop();
+        seen = seen.max(newest.and_then(|(key, _)| keys::time_and_recipient(&key)).map(|(at, _)| at));
+    }
+    if seen.is_none() {
+        let first = view.list(&keys::timers(), &keys::timers(), 1)?.pop();
+        seen = first.and_then(|(key, _)| crate::timers::time_of(&key));
+    }
+    Ok(seen.map_or(0, |seen| date.saturating_sub(seen).max(0)))
+}

@@ -1,0 +1,264 @@
+//! Values that can't be read any more and count as the strictest that they can have been.
+
+use model::{Says, Standing, StatusWord};
+use wagate_outbox::{Consent, Enqueue, Unqueued, Why};
+
+use crate::script::{DAY, HOUR, MINUTE, SECOND, Script, Wish, campaign, free, settings, template};
+
+fn script() -> Script {
+    Script::new(settings(|_| ()))
+}
+
+fn marketing(script: &mut Script, contact: u128, stopped: bool) {
+    script.fact(None, Some(contact), Says::Marketing { aliases: Vec::new(), stopped });
+}
+
+fn agree(script: &mut Script, contact: u128) {
+    let consent = Consent { at_ms: script.now, proof: "form".to_owned() };
+    script.turn(|turn| turn.consent(contact, Some(&consent)).unwrap());
+}
+
+/// What the outbox says to a campaign message.
+fn asked(script: &mut Script, contact: u128) -> Option<Unqueued> {
+    let draft = script.draft(&campaign(contact));
+    let key = [u8::try_from(draft.chance).unwrap(); 16];
+    let call = Enqueue { key, body: [1; 16], drafts: vec![draft] };
+    script.turn(|turn| turn.enqueue(call).unwrap()).err()
+}
+
+#[test]
+fn who_cant_be_read_gets_no_marketing_until_they_or_the_store_say_so() {
+    for stopped in [true, false] {
+        for consent in [true, false] {
+            let mut script = script();
+            let stop = script.queue(template(9));
+            script.refuse(stop, 130_429);
+            agree(&mut script, 1);
+            let waiting = script.queue(campaign(1));
+            marketing(&mut script, 1, stopped);
+            script.disk.damage(b'k');
+            assert_eq!(asked(&mut script, 1), Some(Unqueued::OptedOut));
+            script.drain();
+            assert_eq!(
+                (script.standing(waiting), script.shown(waiting).why),
+                (Standing::Failed, Some(Why::OptedOut))
+            );
+            // Whatever else is written about them changes nothing of it.
+            let known = |script: &Script| script.outbox.turn(&script.disk, script.now).known_of(1).unwrap();
+            script.wrote(1);
+            let reply = script.queue(free(1));
+            assert_eq!(script.accept_all(), [reply]);
+            script.status(reply, StatusWord::Delivered);
+            script.pass(2 * DAY);
+            assert!(known(&script).stopped_ms.is_some() && known(&script).unread_ms.is_some());
+            assert_eq!(
+                asked(&mut script, 1),
+                Some(Unqueued::OptedOut),
+                "not forgotten by being written anew"
+            );
+            if consent {
+                agree(&mut script, 1);
+            } else {
+                marketing(&mut script, 1, false);
+            }
+            assert_eq!((known(&script).stopped_ms, known(&script).opted_in.is_some()), (None, consent));
+            assert_eq!(asked(&mut script, 1), None);
+        }
+    }
+}
+
+#[test]
+fn who_cant_be_read_has_agreed_to_nothing_and_was_pushed_to_just_now() {
+    for repaired in [false, true] {
+        let mut script = script();
+        agree(&mut script, 1);
+        let first = script.queue(template(1));
+        script.accept(first);
+        script.disk.damage(b'k');
+        let next = script.queue(template(1));
+        assert_eq!(script.shown(next).why, Some(Why::PushLimit));
+        script.pass(DAY);
+        assert!(script.calls.is_empty());
+        if repaired {
+            agree(&mut script, 1);
+        } else {
+            script.pass(MINUTE);
+        }
+        assert_eq!(script.accept_all(), [next], "and no longer than that");
+    }
+}
+
+#[test]
+fn a_key_whose_answer_cant_be_read_sends_nothing_a_second_time() {
+    let mut script = script();
+    let draft = script.draft(&template(1));
+    let call = Enqueue { key: [5; 16], body: [1; 16], drafts: vec![draft] };
+    let id = script.turn(|turn| turn.enqueue(call.clone()).unwrap().unwrap()).id;
+    assert_eq!(script.accept_all(), [id]);
+    script.disk.damage(b'i');
+    agree(&mut script, 1);
+    assert_eq!(script.turn(|turn| turn.enqueue(call).unwrap()), Err(Unqueued::Unreadable));
+    assert!(script.calls.is_empty());
+}
+
+#[test]
+fn a_limit_of_meta_that_cant_be_read_is_the_lowest_until_meta_says_it_again() {
+    let mut script = Script::new(settings(|number| number.recipients_per_day = 100_000));
+    let limit = |script: &Script| script.outbox.turn(&script.disk, script.now).quotas().unwrap()[2].limit;
+    for number in [None, Some("1")] {
+        script.fact(number, None, Says::UniqueLimit(Some(2_000)));
+        assert_eq!(limit(&script), 2_000);
+        script.disk.damage(b'y');
+        assert_eq!(limit(&script), 250);
+        script.fact(number, None, Says::UniqueLimit(Some(10_000)));
+        assert_eq!(limit(&script), 10_000);
+        script.fact(number, None, Says::UniqueLimit(None));
+    }
+}
+
+#[test]
+fn a_number_that_cant_be_read_tries_one_message_and_goes_on_when_that_got_through() {
+    for again in [true, false] {
+        let mut script = script();
+        let ids: Vec<_> = (1..=4).map(|contact| script.queue(template(contact))).collect();
+        script.refuse(ids[0], 131_048);
+        for id in &ids[1..] {
+            script.accept(*id);
+        }
+        let more: Vec<_> = (5..=8).map(|contact| script.queue(template(contact))).collect();
+        script.pass(HOUR);
+        assert!(script.calls.is_empty(), "a pause");
+        script.disk.damage(b'a');
+        script.crash_unchecked();
+        script.pass_unchecked(MINUTE);
+        assert_eq!(script.calls.len(), 1);
+        let tried = script.calls[0].id;
+        if again {
+            script.refuse(tried, 131_048);
+            script.pass(DAY);
+            assert!(script.calls.is_empty(), "it is paused as it was");
+            continue;
+        }
+        script.accept(tried);
+        script.pass(MINUTE);
+        assert!(script.calls.is_empty(), "that WhatsApp takes it proves nothing");
+        script.status(tried, StatusWord::Sent);
+        assert_eq!(script.drain().len(), 1 + more.len() - 1);
+    }
+}
+
+/// A burst of 45 is what a lane remembers.
+#[test]
+fn a_lane_that_cant_be_read_has_used_up_its_pair_rate() {
+    for joined in [false, true] {
+        let mut script = script();
+        for contact in [1, 2] {
+            script.wrote(contact);
+        }
+        for _ in 0..40 {
+            script.queue(free(1));
+        }
+        let mut went = 0;
+        while went < 40 {
+            script.pass(20);
+            went += script.accept_all().len();
+        }
+        script.disk.damage(b'p');
+        if joined {
+            script.disk.join(1, 2);
+        }
+        for _ in 0..30 {
+            script.queue(free(if joined { 2 } else { 1 }));
+        }
+        let begin = script.now;
+        let mut after = 0;
+        while script.now < begin + MINUTE {
+            script.pass_unchecked(20);
+            after += script.accept_all().len();
+        }
+        assert!((8..=10).contains(&after), "{after} in a minute, {joined}");
+        script.pass(HOUR);
+    }
+}
+
+#[test]
+fn a_lane_that_cant_be_read_waits_for_who_is_being_posted_in_it() {
+    for joined in [false, true] {
+        let mut script = script();
+        for contact in [1, 2] {
+            script.wrote(contact);
+        }
+        let first = script.queue(template(1));
+        assert_eq!(script.calls.len(), 1);
+        script.disk.damage(b'p');
+        if joined {
+            script.disk.join(1, 2);
+        }
+        let next = script.queue(free(if joined { 2 } else { 1 }));
+        script.pass_unchecked(MINUTE);
+        assert_eq!(script.calls.len(), 1, "one call for one recipient, {joined}");
+        script.accept(first);
+        script.pass(10 * SECOND);
+        assert_eq!(script.accept_all(), [next]);
+        script.pass(HOUR);
+    }
+}
+
+#[test]
+fn no_new_message_takes_the_place_of_another_when_the_next_place_is_lost() {
+    for lost in [true, false] {
+        let mut script = script();
+        let old: Vec<_> =
+            (1..=300).map(|contact| script.queue(Wish { number: "1", ..free(contact) })).collect();
+        if lost {
+            script.disk.values.retain(|key, _| key[0] != b'y');
+        } else {
+            script.disk.damage(b'y');
+        }
+        script.crash_unchecked();
+        assert_eq!(script.outbox.open_messages(), 300);
+        let new = script.queue(free(1));
+        assert_eq!(new.place, old[299].place + 1);
+        assert!(old.iter().all(|id| script.standing(*id) == Standing::Held));
+        script.pass(HOUR);
+    }
+}
+
+/// Meta's word had put the clock right by years.
+#[test]
+fn a_lead_of_the_clock_that_cant_be_read_frees_nothing() {
+    let mut script = Script::new(settings(|number| number.recipients_per_day = 1));
+    let years = 20 * 365 * DAY;
+    script.now += years;
+    script.turn(|turn| turn.leapt(years));
+    let first = script.queue(template(1));
+    script.accept(first);
+    script.pass(HOUR);
+    let crowded = script.queue(template(2));
+    let held = script.queue(Wish { expires: Some(3 * HOUR), ..free(3) });
+    script.disk.damage(b'y');
+    script.crash_unchecked();
+    script.pass(HOUR);
+    // It is written down: no other start goes back.
+    script.crash();
+    script.pass(HOUR);
+    assert_eq!(
+        (script.standing(held), script.shown(crowded).why),
+        (Standing::Held, Some(Why::UniqueRecipients))
+    );
+    script.pass(20 * HOUR);
+    assert!(script.calls.is_empty());
+    assert_eq!(script.standing(held), Standing::Expired);
+    script.pass(2 * HOUR + MINUTE);
+    assert_eq!(script.accept_all(), [crowded], "a day after the push, by what was seen to pass");
+    // Without a push it is the next timer that time is known by.
+    let mut script = Script::new(settings(|_| ()));
+    script.now += years;
+    script.turn(|turn| turn.leapt(years));
+    let held = script.queue(Wish { expires: Some(3 * HOUR), ..free(3) });
+    let later = script.queue(free(3));
+    script.disk.damage(b'y');
+    script.crash_unchecked();
+    script.pass(MINUTE);
+    assert_eq!((script.standing(held), script.standing(later)), (Standing::Expired, Standing::Held));
+}
