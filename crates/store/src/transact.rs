@@ -72,11 +72,10 @@ impl Store {
     }
 
     /// How long it is worth waiting for company before a transaction is made, as webhooks wait for one another: by
-    /// what a sync takes on this disk, and how many shared the last transaction. What is asked after a transaction was
-    /// made waits for two syncs.
+    /// what a sync takes on this disk. What is asked after a transaction was made waits for two syncs.
     #[must_use]
-    pub fn company_wait(&self, company: usize) -> Duration {
-        window::of_transaction(self.shared.lock().flush_time, company)
+    pub fn company_wait(&self) -> Duration {
+        window::of_transaction(self.shared.lock().flush_time)
     }
 
     /// As [`Store::transact`], but waits for the answer.

@@ -101,7 +101,7 @@ impl Bench {
         let server = if phase.setup == Setup::INTAKE {
             Server::start(&self.programs, kind, folder.path(), &sink.url(), phase.preload)?
         } else {
-            Server::start_as(&self.programs, folder.path(), &sink.url(), &phase.setup)?
+            Server::start_as(&self.programs, folder.path(), &sink.url(), &phase.setup, phase.preload)?
         };
         let copied = phase.history.is_some() && !self.rest.is_zero();
         std::thread::sleep(if copied { COPIED_REST } else { self.rest });

@@ -97,8 +97,9 @@ impl Server {
         folder: &Path,
         crm: &str,
         setup: &Setup,
+        preload: Option<&Path>,
     ) -> anyhow::Result<Self> {
-        Self::spawn(programs, Kind::Wagate, folder, crm, None, setup)?.when_ready(folder)
+        Self::spawn(programs, Kind::Wagate, folder, crm, preload, setup)?.when_ready(folder)
     }
 
     fn when_ready(mut self, folder: &Path) -> anyhow::Result<Self> {

@@ -39,7 +39,8 @@ pub(crate) fn measure(bench: &Bench, plan: &Plan, results: &mut Results) -> anyh
     Ok(())
 }
 
-fn build(folder: &Path) -> anyhow::Result<PathBuf> {
+/// Builds the library that a server is started with.
+pub(crate) fn build(folder: &Path) -> anyhow::Result<PathBuf> {
     let (source, library) = (folder.join("slow_flush.c"), folder.join("slow_flush.so"));
     std::fs::write(&source, SHIM)?;
     let output = Command::new("cc")

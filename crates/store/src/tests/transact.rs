@@ -210,3 +210,14 @@ fn a_refused_transaction_that_taught_who_somebody_is_leaves_others_free_to() {
         assert_eq!(super::waiting(store).len(), 2);
     }
 }
+
+#[test]
+fn whoever_makes_transactions_is_told_of_a_slow_disk() {
+    let disk = SimulatedDisk::new();
+    let store = open(&disk, small());
+    assert_eq!(store.company_wait(), Duration::ZERO, "nothing was synced yet");
+    disk.slow_down(Duration::from_millis(10));
+    store.transact_and_wait(transaction(0), NOW).unwrap();
+    let wait = store.company_wait();
+    assert!(wait >= Duration::from_millis(1) && wait <= Duration::from_millis(5), "{wait:?}");
+}

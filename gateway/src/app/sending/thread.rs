@@ -94,7 +94,6 @@ impl SendingThread {
             resume: false,
             accounts: BTreeMap::new(),
             skip_to: Sequence::START,
-            company: 0,
             most: RECORDS_A_TURN,
         };
         let runtime = tokio::runtime::Builder::new_current_thread()

@@ -76,8 +76,6 @@ pub(super) struct Work {
     pub(super) accounts: BTreeMap<String, String>,
     /// The journal is passed over up to here.
     pub(super) skip_to: Sequence,
-    /// Questions of the last turn that had any.
-    pub(super) company: usize,
     /// Records, answers and questions that a turn takes: fewer after one that was too large.
     pub(super) most: usize,
 }
@@ -142,13 +140,12 @@ impl Work {
         }
         // A few milliseconds at most, and mostly less than one, which the runtime's timers don't know; all else on
         // this thread can wait so long.
-        std::thread::sleep(self.store.company_wait(self.company));
+        std::thread::sleep(self.store.company_wait());
         while questions.len() < QUESTIONS_A_TURN
             && let Ok(question) = self.asked.try_recv()
         {
             questions.push(question);
         }
-        self.company = questions.len();
     }
 
     /// Lets calls in flight end, and writes down what became of them.

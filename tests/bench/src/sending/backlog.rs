@@ -40,7 +40,7 @@ fn backlog(bench: &Bench, extent: &Extent, count: usize) -> anyhow::Result<(Figu
     let folder = TempDir::new_in(&bench.folder)?;
     let sink = Sink::start(Arc::default(), None)?;
     let setup = Setup { graph: Some(free_address()?), messages_per_day: 0, ..Setup::INTAKE };
-    let start = || Server::start_as(&bench.programs, folder.path(), &sink.url(), &setup);
+    let start = || Server::start_as(&bench.programs, folder.path(), &sink.url(), &setup, None);
     let server = start()?;
     write(CUSTOMERS_MAX, &server, true, &sink)?;
     let work = messages(count, CUSTOMERS_MAX);

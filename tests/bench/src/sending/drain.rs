@@ -63,7 +63,7 @@ fn drain(
     let sink = Sink::start(Arc::default(), None)?;
     let address = free_address()?;
     let setup = Setup { graph: Some(address), messages_per_day: A_DAY, ..Setup::INTAKE };
-    let server = Server::start_as(&bench.programs, folder.path(), &sink.url(), &setup)?;
+    let server = Server::start_as(&bench.programs, folder.path(), &sink.url(), &setup, None)?;
     let graph = Graph::start(&bench.programs, address, server.address(), statuses)?;
     write(extent.recipients, &server, true, &sink)?;
     graph.heard(extent.recipients)?;

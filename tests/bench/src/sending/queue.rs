@@ -1,5 +1,6 @@
 //! Queueing beside taking webhooks in: the same program, the same loads, in the same round.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use tempfile::TempDir;
@@ -12,6 +13,7 @@ use crate::phase::{Bench, Phase};
 use crate::results::{Figures, Results};
 use crate::server::{Kind, Server, Setup, free_address};
 use crate::sink::Sink;
+use crate::slow_disk;
 use crate::table::{ms, say};
 use crate::work::Work;
 
@@ -24,6 +26,9 @@ enum What {
     /// Webhooks, over TLS and over plain HTTP.
     Tls,
     Plain,
+    /// The same two behind a flush of 10 ms, as on a card.
+    MessagesSlow,
+    TlsSlow,
 }
 
 impl What {
@@ -32,7 +37,13 @@ impl What {
             Self::Messages => "queue",
             Self::Tls => "webhooks",
             Self::Plain => "webhooks-plain",
+            Self::MessagesSlow => "queue-slow",
+            Self::TlsSlow => "webhooks-slow",
         }
+    }
+
+    const fn is_slow(self) -> bool {
+        matches!(self, Self::MessagesSlow | Self::TlsSlow)
     }
 }
 
@@ -43,25 +54,28 @@ pub(super) fn measure(
     extent: &Extent,
     results: &mut Results,
 ) -> anyhow::Result<()> {
+    let shim = slow_disk::build(&bench.folder)?;
     let webhooks = plan.work(11)?;
     let queued = messages(extent.queued + 1_000, CUSTOMERS_MAX);
     for round in 1..=plan.rounds {
         for load in plan.loads.iter().filter(|load| **load != Load::Fast) {
-            let mut order = [What::Tls, What::Messages, What::Plain];
+            let mut order = [What::Tls, What::Messages, What::Plain, What::MessagesSlow, What::TlsSlow];
             if round % 2 == 0 {
                 order.reverse();
             }
             for what in order {
                 say(&format!("sending, round {round} of {}: {}, {}", plan.rounds, what.word(), load.word()));
                 let mut until = Until::time(load.time(plan.paced));
+                let preload = what.is_slow().then_some(&*shim);
                 let measured = match what {
-                    What::Messages => {
+                    What::Messages | What::MessagesSlow => {
                         until.webhooks = extent.queued;
-                        queue(bench, &queued, load.pace(), until)?
+                        queue(bench, &queued, load.pace(), until, preload)?
                     }
-                    What::Tls | What::Plain => {
+                    What::Tls | What::Plain | What::TlsSlow => {
                         let mut phase = Phase::new(load.pace(), until);
-                        phase.setup.tls = what == What::Tls;
+                        phase.preload = preload;
+                        phase.setup.tls = what != What::Plain;
                         bench.run(Kind::Wagate, &webhooks, &phase)?
                     }
                 };
@@ -79,7 +93,7 @@ pub(super) fn measure(
     Ok(())
 }
 
-/// What queueing reaches in parts of the two kinds of intake.
+/// What queueing reaches in parts of the kinds of intake.
 fn ratios(results: &Results, load: Load, round: u32) -> Figures {
     let of = |what: What, figure| {
         let phase = format!("sending/{}/{}", what.word(), load.word());
@@ -87,8 +101,12 @@ fn ratios(results: &Results, load: Load, round: u32) -> Figures {
     };
     let mut ratios = Figures::new();
     for figure in ["acked_per_second", "cpu_s_per_10k", "ack_p50_ms", "ack_p99_ms"] {
-        for (what, word) in [(What::Tls, "tls"), (What::Plain, "plain")] {
-            let ratio = of(What::Messages, figure) / of(what, figure);
+        for (messages, webhooks, word) in [
+            (What::Messages, What::Tls, "tls"),
+            (What::Messages, What::Plain, "plain"),
+            (What::MessagesSlow, What::TlsSlow, "slow"),
+        ] {
+            let ratio = of(messages, figure) / of(webhooks, figure);
             if ratio.is_finite() {
                 ratios.insert(format!("{figure}_of_{word}"), ratio);
             }
@@ -97,12 +115,18 @@ fn ratios(results: &Results, load: Load, round: u32) -> Figures {
     ratios
 }
 
-fn queue(bench: &Bench, work: &Arc<Work>, pace: Pace, until: Until) -> anyhow::Result<Figures> {
+fn queue(
+    bench: &Bench,
+    work: &Arc<Work>,
+    pace: Pace,
+    until: Until,
+    preload: Option<&Path>,
+) -> anyhow::Result<Figures> {
     let folder = TempDir::new_in(&bench.folder)?;
     let sink = Sink::start(Arc::default(), None)?;
     // The day's messages are used up, so everything stays; nobody listens there.
     let setup = Setup { graph: Some(free_address()?), messages_per_day: 0, ..Setup::INTAKE };
-    let server = Server::start_as(&bench.programs, folder.path(), &sink.url(), &setup)?;
+    let server = Server::start_as(&bench.programs, folder.path(), &sink.url(), &setup, preload)?;
     std::thread::sleep(bench.rest);
     let idle = server.memory()?;
     write(CUSTOMERS_MAX, &server, true, &sink)?;
