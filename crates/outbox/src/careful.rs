@@ -4,13 +4,15 @@
 use policy::sending::{PAIR_BURST, PAIR_EVERY_MS};
 
 use crate::keys::{self, Key};
-use crate::settings::{Settings, TURN_MAX};
+use crate::settings::{HISTORY_MAX, Settings, TURN_MAX};
 use crate::table::{TableError, View, decode};
-use crate::turn::Turn;
-use crate::values::{Busy, Channel, Lane, Message, Person, Stop};
+use crate::turn::{Turn, is_open};
+use crate::values::{Busy, CLASSES, Channel, Lane, Message, Person, State, Stop};
 
 /// The lowest limit of unique recipients that Meta gives: the first tier of its messaging limits.
 const RECIPIENTS_LEAST: u64 = 250;
+/// So many of the newest messages are looked at for what can't be read elsewhere.
+const LOOK_BACK: u64 = 64;
 /// Stands for a number that can't be read; none that is written.
 const UNREADABLE: i64 = i64::MIN;
 
@@ -61,12 +63,7 @@ impl Turn<'_> {
         if known.is_none_or(|lane| lane.pair_ms != UNREADABLE) {
             return Ok(known);
         }
-        // As many as there are calls in flight.
-        let all = Key::new(b'f');
-        let posting = self.view.list(&all, &all, usize::MAX)?.into_iter().find(|(_, lane)| {
-            decode::<(String, u128)>(lane).is_some_and(|(name, whose)| name == number && whose == contact)
-        });
-        let posting = posting.and_then(|(key, _)| keys::place_of(&key));
+        let posting = self.posted_to(number, contact)?;
         let mut head = None;
         let messages = keys::lane_messages(number, contact);
         for (key, _) in self.view.list(&messages, &messages, TURN_MAX)? {
@@ -78,6 +75,28 @@ impl Turn<'_> {
         }
         let pair_ms = self.now.saturating_add(PAIR_BURST * PAIR_EVERY_MS);
         Ok(Some(Lane { busy: posting.map_or(Busy::No, Busy::Posting), head, pair_ms }))
+    }
+
+    /// The message that is being posted to a recipient: of as many as there are calls in flight.
+    fn posted_to(&self, number: &str, contact: u128) -> Result<Option<u64>, TableError> {
+        let all = Key::new(b'f');
+        for (key, lane) in self.view.list(&all, &all, usize::MAX)? {
+            let Some(place) = keys::place_of(&key) else { continue };
+            let is_here = match decode::<(String, u128)>(&lane) {
+                Some((name, whose)) => name == number && whose == contact,
+                None => {
+                    let mut waits = false;
+                    for class in CLASSES {
+                        waits |= self.view.has(&keys::in_lane(number, contact, class, place))?;
+                    }
+                    waits
+                }
+            };
+            if is_here {
+                return Ok(Some(place));
+            }
+        }
+        Ok(None)
     }
 
     /// Writes down how the lanes of a recipient's other names count that can't be read: as [`Turn::mend_person`].
@@ -137,12 +156,21 @@ pub(crate) fn open_messages(view: &View<'_>) -> Result<u64, TableError> {
     Ok(view.list(&all, &all, usize::MAX)?.len() as u64)
 }
 
-/// By how much the date is ahead of the time that the box itself saw pass. Where that can't be read, no time has passed
-/// since the newest push, so that none is forgotten too early; where there was none, until the next timer.
-pub(crate) fn leapt(view: &View<'_>, settings: &Settings, date: i64) -> Result<i64, TableError> {
+/// By how much the date is ahead of the time that the box itself saw pass. Where that can't be read it is as it was when a
+/// message of late was over, which is written by both. Where none was, no time has passed since the newest push,
+/// so that none is forgotten too early; where there was none of these either, until the next timer.
+pub(crate) fn leapt(view: &View<'_>, settings: &Settings, next: u64, date: i64) -> Result<i64, TableError> {
     let known = view.get_or(&keys::single("leapt"), UNREADABLE)?.unwrap_or(0);
     if known != UNREADABLE {
         return Ok(known);
+    }
+    let mut leapt = None;
+    for place in next.saturating_sub(LOOK_BACK)..next {
+        let state: Option<State> = view.get(&keys::state(place))?;
+        leapt = leapt.max(state.as_ref().and_then(leapt_by));
+    }
+    if let Some(leapt) = leapt {
+        return Ok(leapt.max(0));
     }
     let mut seen = None;
     for number in settings.numbers.values() {
@@ -155,4 +183,11 @@ pub(crate) fn leapt(view: &View<'_>, settings: &Settings, date: i64) -> Result<i
         seen = first.and_then(|(key, _)| crate::timers::time_of(&key));
     }
     Ok(seen.map_or(0, |seen| date.saturating_sub(seen).max(0)))
+}
+
+/// By how much the date was ahead when a message was over.
+fn leapt_by(state: &State) -> Option<i64> {
+    let ended = state.history.iter().rposition(|step| is_open(step.standing))? + 1;
+    let end = state.history.get(ended).filter(|_| state.history.len() < HISTORY_MAX)?;
+    Some(end.at_ms.saturating_sub(state.over_ms?))
 }

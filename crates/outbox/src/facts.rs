@@ -49,7 +49,7 @@ impl Turn<'_> {
                     if let Some(wamid) = &wamid {
                         self.is_known_as(place, &mut state, wamid);
                     }
-                    self.take_status(place, &message, &mut state, word, refusal, pricing)?;
+                    self.take_status(place, &message, &mut state, (word, at_ms), refusal, pricing)?;
                     if state != before {
                         self.save(place, &state);
                     }
@@ -63,7 +63,7 @@ impl Turn<'_> {
             Says::Status { .. } => {}
             Says::Marketing { stopped, .. } => {
                 if let Some(contact) = fact.contact {
-                    self.stop_marketing(contact, stopped)?;
+                    self.stop_marketing(contact, stopped, at_ms)?;
                 }
             }
             Says::UniqueLimit(limit) => {
@@ -79,7 +79,10 @@ impl Turn<'_> {
             }
             Says::Account { usable: true, .. } => {
                 let number = fact.number.as_deref();
-                self.for_channels(number, |channel| channel.stopped = None)?;
+                // What is read again after its place in the journal was lost ends no stop that came later.
+                self.for_channels(number, |channel| {
+                    channel.stopped.take_if(|stop| stop.since_ms <= at_ms);
+                })?;
                 let settings = self.settings;
                 for name in settings.numbers.keys().filter(|name| number.is_none_or(|number| number == *name))
                 {
@@ -87,7 +90,7 @@ impl Turn<'_> {
                 }
             }
             Says::Account { usable: false, reason } => {
-                let (now, since_ms) = (self.now, self.date);
+                let (now, since_ms) = (self.now, at_ms.min(self.date));
                 self.for_channels(fact.number.as_deref(), |channel| {
                     let trial_ms = now.saturating_add(TRIAL_EVERY_MS);
                     let stop =
@@ -164,22 +167,34 @@ impl Turn<'_> {
         Ok(())
     }
 
-    pub(crate) fn stop_marketing(&mut self, contact: u128, stopped: bool) -> Result<(), TableError> {
+    /// Takes in what a customer said of marketing at a date. What is read again after its place in the journal was
+    /// lost takes nothing back that was said later.
+    pub(crate) fn stop_marketing(
+        &mut self,
+        contact: u128,
+        stopped: bool,
+        at_ms: i64,
+    ) -> Result<(), TableError> {
+        let at_ms = at_ms.min(self.date);
         for one in self.view.family(contact) {
             let mut person = self.person(one)?;
-            person.stopped_ms = stopped.then_some(person.stopped_ms.unwrap_or(self.date));
+            if stopped {
+                person.stopped_ms = person.stopped_ms.max(Some(at_ms));
+            } else {
+                person.stopped_ms.take_if(|since| *since <= at_ms);
+            }
             self.view.put(keys::person(one), &person);
         }
         Ok(())
     }
 
-    /// Takes in a status; the caller saves.
+    /// Takes in a status of a date; the caller saves.
     pub(crate) fn take_status(
         &mut self,
         place: u64,
         message: &Message,
         state: &mut State,
-        word: StatusWord,
+        (word, at_ms): (StatusWord, i64),
         refusal: Option<Refusal>,
         pricing: Option<Pricing>,
     ) -> Result<(), TableError> {
@@ -222,7 +237,7 @@ impl Turn<'_> {
             | Standing::Cancelled => {}
         }
         if word == StatusWord::Failed {
-            self.failed_later(message, state, refusal)?;
+            self.failed_later(message, state, refusal, at_ms)?;
         } else if message.kind != Kind::ReadMark {
             self.is_sent(place, message, state, (None, None));
         }
@@ -236,12 +251,13 @@ impl Turn<'_> {
         message: &Message,
         state: &mut State,
         refusal: Option<Refusal>,
+        at_ms: i64,
     ) -> Result<(), TableError> {
         let Some(refusal) = refusal else { return Ok(()) };
-        self.learn_rest(message.contact, &refusal)?;
+        self.learn_rest(message.contact, &refusal, at_ms)?;
         match class(&refusal) {
             Class::Template => self.deny_window(message)?,
-            Class::OptOut => self.stop_marketing(message.contact, true)?,
+            Class::OptOut => self.stop_marketing(message.contact, true, at_ms)?,
             Class::Stop(scope @ (StopScope::Channel | StopScope::PauseNumber)) if refusal.code.is_some() => {
                 // All that follow would be taken, and fail for good like this one.
                 self.stop_channel(&message.number, &refusal, scope, true)?;

@@ -76,9 +76,9 @@ impl Turn<'_> {
 
     /// A message isn't being posted any more: it leaves its lane, which is `busy` from now on.
     pub(crate) fn posted(&mut self, place: u64, message: &Message, busy: Busy) -> Result<(), TableError> {
+        let mut lane = self.lane(message)?;
         self.view.remove(&keys::posting(place));
         self.view.remove(&keys::in_lane(&message.number, message.contact, message.class(), place));
-        let mut lane = self.lane(message)?;
         if lane.busy == Busy::Posting(place) {
             lane.busy = busy;
         }
@@ -87,8 +87,8 @@ impl Turn<'_> {
 
     /// A message isn't being posted any more, and stays at the head of its lane.
     pub(crate) fn stays(&mut self, place: u64, message: &Message, busy: Busy) -> Result<(), TableError> {
-        self.view.remove(&keys::posting(place));
         let mut lane = self.lane(message)?;
+        self.view.remove(&keys::posting(place));
         if lane.busy == Busy::Posting(place) {
             lane.busy = busy;
         }

@@ -107,11 +107,12 @@ impl Outbox {
     /// When the table can't be read.
     pub fn open(table: &dyn Table, settings: Settings, now_ms: i64) -> Result<(Self, Done), TableError> {
         let view = crate::table::View::new(table);
+        let next = careful::next_place(&view)?;
         let memory = Memory {
-            next: careful::next_place(&view)?,
+            next,
             open: careful::open_messages(&view)?,
             cursor: Sequence(view.get(&keys::single("cursor"))?.unwrap_or(0)),
-            leapt: careful::leapt(&view, &settings, now_ms)?,
+            leapt: careful::leapt(&view, &settings, next, now_ms)?,
             timers_from: None,
             ways: BTreeMap::new(),
         };

@@ -213,7 +213,7 @@ impl Turn<'_> {
         chance: u64,
     ) -> Result<(), TableError> {
         let class = class(refusal);
-        self.learn_rest(message.contact, refusal)?;
+        self.learn_rest(message.contact, refusal, self.date)?;
         if class != Class::Ambiguous {
             self.give_back_push(message, state)?;
         }
@@ -249,7 +249,7 @@ impl Turn<'_> {
                 self.stopped_by(place, message, state, refusal, scope)
             }
             Class::OptOut => {
-                self.stop_marketing(message.contact, true)?;
+                self.stop_marketing(message.contact, true, self.date)?;
                 self.stays(place, message, Busy::No)?;
                 self.give_up(place, message, state, Standing::Failed, Why::OptedOut)
             }
@@ -326,7 +326,7 @@ impl Turn<'_> {
         let Some(early) = self.view.get::<Early>(&key)? else { return Ok(()) };
         self.view.remove(&key);
         for EarlyWord { word, refusal, pricing } in early.said {
-            self.take_status(place, message, state, word, refusal, pricing)?;
+            self.take_status(place, message, state, (word, self.date), refusal, pricing)?;
         }
         Ok(())
     }

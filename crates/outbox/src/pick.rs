@@ -314,7 +314,7 @@ impl Turn<'_> {
             channel.batch.left -= 1;
             self.view.put(keys::channel(&message.number), &channel);
         }
-        if let Some(stop) = &mut channel.stopped {
+        if let Some(stop) = channel.stopped.as_mut().filter(|_| kind != Kind::ReadMark) {
             stop.trial_ms = self.now.saturating_add(TRIAL_EVERY_MS);
             self.view.put(keys::channel(&message.number), &channel);
         }

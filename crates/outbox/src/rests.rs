@@ -8,12 +8,17 @@ use crate::table::TableError;
 use crate::turn::Turn;
 
 impl Turn<'_> {
-    /// Takes in what a refusal says of marketing to a customer. Mostly WhatsApp takes such a message and lets it fail
+    /// Takes in what a refusal of a date says of marketing to a customer. Mostly WhatsApp takes such a message and lets it fail
     /// by a status later; an answer teaches the same.
-    pub(crate) fn learn_rest(&mut self, contact: u128, refusal: &Refusal) -> Result<(), TableError> {
+    pub(crate) fn learn_rest(
+        &mut self,
+        contact: u128,
+        refusal: &Refusal,
+        at_ms: i64,
+    ) -> Result<(), TableError> {
         let Lesson::RecipientRests { ms } = of_status(refusal) else { return Ok(()) };
-        let until = self.now.saturating_add(ms);
-        if self.rests_until(contact)?.is_none_or(|known| known < until) {
+        let until = self.now.min(at_ms.saturating_sub(self.memory.leapt)).saturating_add(ms);
+        if until > self.now && self.rests_until(contact)?.is_none_or(|known| known < until) {
             self.view.put(keys::rest(contact), &until);
             self.look_at_rest(contact, until);
         }

@@ -230,6 +230,12 @@ impl Turn<'_> {
         let Some(forget_ms) = state.over_ms.map(|over| over.saturating_add(self.settings.history_ms)) else {
             return Ok(());
         };
+        // Not before the look at what lies unread since a late delivery.
+        let unread =
+            lies_since(state).filter(|_| state.standing == Standing::Delivered && !state.told_unread);
+        let unread =
+            unread.map(|since| since.saturating_add(UNREAD_AFTER_MS).saturating_sub(self.memory.leapt));
+        let forget_ms = unread.filter(|at| *at > self.now).map_or(forget_ms, |at| at.max(forget_ms));
         if forget_ms > self.now {
             // Another look, or the history has grown longer by the configuration.
             self.look_at(place, forget_ms);

@@ -1,9 +1,12 @@
 //! Values that can't be read any more and count as the strictest that they can have been.
 
-use model::{Says, Standing, StatusWord};
+use model::{Fact, Says, Sequence, Standing, StatusWord, WallTime};
 use wagate_outbox::{Consent, Enqueue, Unqueued, Why};
 
-use crate::script::{DAY, HOUR, MINUTE, SECOND, Script, Wish, campaign, free, settings, template};
+use crate::script::{
+    DAY, HOUR, MINUTE, SECOND, Script, Wish, campaign, free, mark, refusal, settings, template, unknown,
+    wamid,
+};
 
 fn script() -> Script {
     Script::new(settings(|_| ()))
@@ -261,4 +264,128 @@ fn a_lead_of_the_clock_that_cant_be_read_frees_nothing() {
     script.crash_unchecked();
     script.pass(MINUTE);
     assert_eq!((script.standing(held), script.standing(later)), (Standing::Expired, Standing::Held));
+}
+
+#[test]
+fn marks_as_read_take_no_trial_from_a_message() {
+    for damaged in [true, false] {
+        let mut script = script();
+        script.wrote(1);
+        if damaged {
+            script.fact(Some("1"), None, Says::Throughput(80));
+            script.disk.damage(b'a');
+            script.crash_unchecked();
+        } else {
+            let id = script.queue(template(7));
+            script.accept(id);
+            script.status_of(Some(id), wamid(id), StatusWord::Failed, Some(refusal(131_042)), None);
+        }
+        let reply = script.queue(free(1));
+        for customer in 100..190 {
+            // Somebody writes once a minute, and is marked as read.
+            script.queue(mark(customer));
+            script.pass_unchecked(MINUTE);
+            while !script.calls.is_empty() {
+                if script.accept_all().contains(&reply) {
+                    script.status(reply, StatusWord::Sent);
+                }
+            }
+        }
+        assert_eq!(script.standing(reply), Standing::Sent, "damaged: {damaged}");
+    }
+}
+
+#[test]
+fn what_is_uncertain_holds_a_lane_that_cant_be_read_as_long_as_any() {
+    for crash in [false, true] {
+        let mut script = script();
+        script.wrote(1);
+        let (id, next) = (script.queue(free(1)), script.queue(free(1)));
+        script.disk.damage(b'p');
+        if crash {
+            script.crash_unchecked();
+        } else {
+            script.answer(id, unknown());
+        }
+        script.pass_unchecked(59 * SECOND);
+        assert_eq!(script.calls.len(), 0, "crash: {crash}");
+        script.pass_unchecked(10 * SECOND);
+        assert_eq!(script.calls.iter().map(|call| call.id).collect::<Vec<_>>(), [next], "crash: {crash}");
+    }
+}
+
+#[test]
+fn of_one_recipient_one_message_is_posted_though_neither_lane_nor_call_can_be_read() {
+    let mut script = script();
+    script.wrote(1);
+    script.queue(template(1));
+    script.disk.damage(b'p');
+    script.disk.damage(b'f');
+    script.queue(free(1));
+    script.pass_unchecked(MINUTE);
+    assert_eq!(script.calls.len(), 1);
+}
+
+#[test]
+fn a_lead_of_the_clock_that_cant_be_read_is_known_by_what_was_over() {
+    let mut script = script();
+    for (lead, contact) in [(HOUR, 8), (SECOND, 9)] {
+        script.now += lead;
+        script.turn(|turn| turn.leapt(lead));
+        let push = script.queue(template(contact));
+        script.accept(push);
+        script.pass(20 * HOUR);
+    }
+    script.wrote(1);
+    let one = script.queue(free(1));
+    script.refuse(one, 130_429);
+    let ends = script.queue(Wish { expires: Some(HOUR), ..free(2) });
+    script.disk.damage_at(b"yleapt");
+    script.crash_unchecked();
+    script.pass_unchecked(5 * MINUTE);
+    assert_eq!(script.calls.iter().map(|call| call.id).collect::<Vec<_>>(), [one]);
+    script.pass_unchecked(HOUR);
+    assert_eq!(script.standing(ends), Standing::Expired);
+}
+
+#[test]
+fn what_the_journal_says_once_more_takes_back_nothing_that_came_later() {
+    let mut script = script();
+    let fact = |script: &Script, number: Option<&str>, sequence, says| Fact {
+        sequence: Sequence(sequence),
+        at: Some(WallTime(script.now)),
+        number: number.map(str::to_owned),
+        contact: number.is_none().then_some(1),
+        says,
+    };
+    let both = |script: &Script, first| {
+        let wanted = Says::Marketing { aliases: Vec::new(), stopped: false };
+        let usable = Says::Account { usable: true, reason: String::new() };
+        [fact(script, None, first, wanted), fact(script, Some("1"), first + 1, usable)]
+    };
+    let learn = |script: &mut Script, facts: [Fact; 2]| {
+        for fact in facts {
+            script.turn(|turn| turn.learn(fact).unwrap());
+        }
+    };
+    let old = both(&script, 1);
+    learn(&mut script, old.clone());
+    script.pass(HOUR);
+    let id = script.queue(campaign(1));
+    script.refuse(id, 131_050);
+    let stop = script.queue(template(9));
+    script.refuse(stop, 190);
+    script.disk.damage_at(b"ycursor");
+    script.crash_unchecked();
+    assert_eq!(script.outbox.cursor(), Sequence::START);
+    learn(&mut script, old);
+    let known = |script: &Script| script.outbox.turn(&script.disk, script.now).known_of(1).unwrap();
+    let stopped =
+        |script: &Script| script.outbox.turn(&script.disk, script.now).ways().unwrap()[0].stopped.is_some();
+    assert!(known(&script).stopped_ms.is_some() && stopped(&script));
+    // Later words count.
+    script.pass_unchecked(MINUTE);
+    let new = both(&script, 3);
+    learn(&mut script, new);
+    assert!(known(&script).stopped_ms.is_none() && !stopped(&script));
 }

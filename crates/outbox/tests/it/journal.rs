@@ -217,3 +217,17 @@ fn consent_and_opt_out_are_the_persons_under_any_name() {
     let refused = script.turn(|turn| turn.enqueue(call).unwrap());
     assert_eq!(refused, Err(wagate_outbox::Unqueued::OptedOut));
 }
+
+#[test]
+fn a_history_that_is_short_ends_after_the_look_at_a_late_delivery() {
+    let mut settings = settings(|_| ());
+    settings.history_ms = 2 * DAY;
+    let mut script = Script::new(settings);
+    let id = script.queue(template(1));
+    script.accept(id);
+    script.pass(30 * HOUR);
+    script.status(id, StatusWord::Delivered);
+    script.pass(10 * DAY);
+    assert_eq!(script.notes.iter().filter(|note| matches!(note, Note::Unread { .. })).count(), 1);
+    assert!(script.outbox.turn(&script.disk, script.now).message(id).unwrap().is_none(), "and it ends");
+}

@@ -1,6 +1,6 @@
 //! Marketing that WhatsApp withholds from a customer, as it says by an answer or by a failed status.
 
-use model::{Standing, StatusWord};
+use model::{Fact, Says, Sequence, Standing, StatusWord, WallTime};
 use wagate_outbox::Why;
 
 use crate::script::{
@@ -107,4 +107,32 @@ fn a_rest_is_the_persons_under_any_name_and_no_other_code_brings_one() {
     script.wrote(3);
     let next = script.queue(Wish { expires: Some(HOUR), ..campaign(3) });
     assert_eq!(script.accept_all(), [next]);
+}
+
+#[test]
+fn a_rest_begins_when_whatsapp_said_so_and_not_when_it_is_read() {
+    for (late, rests) in [(2 * HOUR, true), (2 * DAY, false)] {
+        let mut script = script();
+        let id = script.queue(campaign(1));
+        script.accept(id);
+        let at = Some(WallTime(script.now));
+        script.pass(late);
+        let says = Says::Status {
+            wamid: Some(wamid(id)),
+            outbox_id: Some(id),
+            word: StatusWord::Failed,
+            refusal: Some(refusal(131_049)),
+            pricing: None,
+            of_participant: false,
+        };
+        let number = Some("1".to_owned());
+        let fact = Fact { sequence: Sequence(99), at, number, contact: None, says };
+        script.turn(|turn| turn.learn(fact).unwrap());
+        // Only a push would wait for its own reasons.
+        script.wrote(1);
+        let next = script.queue(campaign(1));
+        let shown = script.shown(next);
+        let ends = rests.then(|| script.now - late + DAY);
+        assert_eq!((shown.why, shown.not_before_ms), (rests.then_some(Why::Withheld), ends));
+    }
 }

@@ -125,6 +125,12 @@ impl Disk {
         whole
     }
 
+    /// Makes the values of keys that begin so unreadable.
+    pub(crate) fn damage_at(&mut self, prefix: &[u8]) {
+        let hit = self.values.iter_mut().filter(|(key, _)| key.starts_with(prefix));
+        assert!(hit.map(|(_, value)| *value = vec![0xff; 3]).count() > 0, "nothing is there");
+    }
+
     /// How many keys there are of a kind.
     pub(crate) fn count(&self, space: u8) -> usize {
         self.values.range(vec![space]..vec![space + 1]).count()

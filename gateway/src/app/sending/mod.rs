@@ -7,6 +7,7 @@
 mod calls;
 #[cfg(test)]
 pub(crate) mod fake;
+mod gather;
 mod journal;
 mod leaps;
 mod metrics;

@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::calls::{self, Calls};
+use super::gather::{QUESTIONS_A_TURN, gather};
 use super::journal::{RECORDS_A_TURN, Said};
 use super::leaps::Leaps;
 use super::metrics::Metrics;
@@ -26,8 +27,6 @@ use super::trouble::Trouble;
 use super::{Answer, Question};
 use crate::clock;
 
-/// Questions that share a turn.
-const QUESTIONS_A_TURN: usize = 64;
 /// A turn takes no more questions past so many bytes: a transaction has its bound.
 const TURN_BYTES: usize = 256 * 1024;
 /// What comes in is read so much later, with what comes meanwhile; a question reads it at once.
@@ -119,7 +118,7 @@ impl Work {
             while let Some(call) = self.in_flight.try_join_next() {
                 self.take_answer(call);
             }
-            self.gather(&mut questions);
+            gather(&mut self.asked, &mut questions, || self.store.company_wait());
             if self.routes.has_changed().unwrap_or(false) {
                 self.routes.mark_unchanged();
                 self.tokens.replaced();
@@ -131,21 +130,6 @@ impl Work {
             due = Instant::now() + wait.min(if self.unshown { SHOW_EVERY } else { IDLE_MAX });
         }
         self.drain().await;
-    }
-
-    /// Takes what else is asked by now, and in a moment where that makes turns that are worth a sync.
-    fn gather(&mut self, questions: &mut Vec<Question>) {
-        if questions.is_empty() {
-            return;
-        }
-        // A few milliseconds at most, and mostly less than one, which the runtime's timers don't know; all else on
-        // this thread can wait so long.
-        std::thread::sleep(self.store.company_wait());
-        while questions.len() < QUESTIONS_A_TURN
-            && let Ok(question) = self.asked.try_recv()
-        {
-            questions.push(question);
-        }
     }
 
     /// Lets calls in flight end, and writes down what became of them.
