@@ -9,6 +9,7 @@ use model::{OutboxId, Standing};
 use crate::keys;
 use crate::outbox::Outbox;
 use crate::table::{Table, TableError, View, decode};
+use crate::timers;
 use crate::turn::is_open;
 use crate::values::{Busy, Counts, Lane, Message, State, Units};
 use crate::why::Why;
@@ -226,7 +227,7 @@ impl Scan<'_> {
             self.of(b'p').map(|(key, value)| (key.clone(), decode(value))).collect();
         for (key, lane) in known {
             let timer = |at: i64| {
-                let key = keys::timers().time(at).byte(2).bytes(&key[1..]);
+                let key = keys::timers().time(at).byte(timers::LANE).bytes(&key[1..]);
                 self.raw.contains_key(key.as_bytes())
             };
             let fine = lane.is_some_and(|lane| match lane.busy {
@@ -268,7 +269,7 @@ impl Scan<'_> {
     /// Whatever rests ends.
     fn rests(&mut self) {
         let endless = self.of(b'b').filter(|(key, value)| {
-            let timer = |at: i64| keys::timers().time(at).byte(5).bytes(&key[1..]);
+            let timer = |at: i64| keys::timers().time(at).byte(timers::REST).bytes(&key[1..]);
             !decode(value).is_some_and(|at| self.has(&timer(at)))
         });
         let endless = endless.count();

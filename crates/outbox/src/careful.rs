@@ -1,11 +1,12 @@
 //! Values that can't be read any more and must not count as none: who forgets an opt-out, a stop or a rate sends what
 //! may not be sent. Each is read as the strictest that it can have been, and what happens next mends it.
 
+use model::Sequence;
 use policy::sending::{PAIR_BURST, PAIR_EVERY_MS};
 
 use crate::keys::{self, Key};
 use crate::settings::{HISTORY_MAX, Settings, TURN_MAX};
-use crate::table::{TableError, View, decode};
+use crate::table::{TableError, Unreadable, View, decode};
 use crate::turn::{Turn, is_open};
 use crate::values::{Busy, CLASSES, Channel, Lane, Message, Person, State, Stop};
 
@@ -13,8 +14,6 @@ use crate::values::{Busy, CLASSES, Channel, Lane, Message, Person, State, Stop};
 const RECIPIENTS_LEAST: u64 = 250;
 /// So many of the newest messages are looked at for what can't be read elsewhere.
 const LOOK_BACK: u64 = 64;
-/// Stands for a number that can't be read; none that is written.
-const UNREADABLE: i64 = i64::MIN;
 
 impl Turn<'_> {
     /// What is known of a person under one name. Who can't be read has agreed to nothing, wants no marketing, and was
@@ -29,7 +28,7 @@ impl Turn<'_> {
     pub(crate) fn mend_person(&mut self, contact: u128) -> Result<(), TableError> {
         for one in self.view.family(contact) {
             let key = keys::person(one);
-            if self.view.has(&key)? && self.view.get::<Person>(&key)?.is_none() {
+            if let Some(Err(Unreadable)) = self.view.look::<Person>(&key)? {
                 let person = self.person(one)?;
                 self.view.put(key, &person);
             }
@@ -40,10 +39,10 @@ impl Turn<'_> {
     /// A number's way to WhatsApp. One that can't be read may have been stopped, for whatever reason: one message is
     /// tried, and the others go when it got through. What Meta says of the throughput is but an upgrade.
     pub(crate) fn channel(&self, number: &str) -> Result<Channel, TableError> {
-        let unreadable = Channel { slow_until_ms: UNREADABLE, ..Channel::default() };
-        let known = self.view.get_or(&keys::channel(number), unreadable)?.unwrap_or_default();
-        if known.slow_until_ms != UNREADABLE {
-            return Ok(known);
+        match self.view.look(&keys::channel(number))? {
+            Some(Ok(known)) => return Ok(known),
+            None => return Ok(Channel::default()),
+            Some(Err(Unreadable)) => {}
         }
         let stop = Stop {
             code: None,
@@ -58,10 +57,10 @@ impl Turn<'_> {
     /// A recipient's lane, if there is one. One that can't be read waits for whoever is being posted in it, and has
     /// its pair rate used up.
     pub(crate) fn known_lane(&self, number: &str, contact: u128) -> Result<Option<Lane>, TableError> {
-        let unreadable = Lane { pair_ms: UNREADABLE, ..Lane::default() };
-        let known = self.view.get_or(&keys::lane(number, contact), unreadable)?;
-        if known.is_none_or(|lane| lane.pair_ms != UNREADABLE) {
-            return Ok(known);
+        match self.view.look(&keys::lane(number, contact))? {
+            Some(Ok(known)) => return Ok(Some(known)),
+            None => return Ok(None),
+            Some(Err(Unreadable)) => {}
         }
         let posting = self.posted_to(number, contact)?;
         let mut head = None;
@@ -102,7 +101,8 @@ impl Turn<'_> {
     /// Writes down how the lanes of a recipient's other names count that can't be read: as [`Turn::mend_person`].
     pub(crate) fn mend_other_lanes(&mut self, message: &Message) -> Result<(), TableError> {
         for (contact, lane) in self.other_lanes(message)? {
-            if self.view.get::<Lane>(&keys::lane(&message.number, contact))?.is_none() {
+            let key = keys::lane(&message.number, contact);
+            if let Some(Err(Unreadable)) = self.view.look::<Lane>(&key)? {
                 self.settle_lane(&message.number, contact, lane)?;
             }
         }
@@ -114,12 +114,29 @@ impl Turn<'_> {
         self.view.get_or(&keys::recipients_told(portfolio), RECIPIENTS_LEAST)
     }
 
-    /// Writes down by how much the date is ahead where that can't be read: as [`Turn::mend_person`].
-    pub(crate) fn mend_leapt(&mut self) -> Result<(), TableError> {
-        let key = keys::single("leapt");
-        if self.view.has(&key)? && self.view.get::<i64>(&key)?.is_none() {
-            self.view.put(key, &self.memory.leapt);
+    /// Writes down how everything counts at a start that is read again and again and seldom written: as
+    /// [`Turn::mend_person`], and it is said once.
+    pub(crate) fn mend(&mut self) -> Result<(), TableError> {
+        let leapt = keys::single("leapt");
+        if let Some(Err(Unreadable)) = self.view.look::<i64>(&leapt)? {
+            self.view.put(leapt, &self.memory.leapt);
             self.urgent = true;
+        }
+        let settings = self.settings;
+        let portfolios = settings.numbers.values().map(|number| Some(number.portfolio.as_str()));
+        for told in portfolios.chain([None]).map(keys::recipients_told) {
+            if let Some(Err(Unreadable)) = self.view.look::<u64>(&told)? {
+                self.view.put(told, &RECIPIENTS_LEAST);
+                self.urgent = true;
+            }
+        }
+        for name in settings.numbers.keys() {
+            let key = keys::channel(name);
+            if let Some(Err(Unreadable)) = self.view.look::<Channel>(&key)? {
+                let channel = self.channel(name)?;
+                self.view.put(key, &channel);
+                self.urgent = true;
+            }
         }
         Ok(())
     }
@@ -160,9 +177,10 @@ pub(crate) fn open_messages(view: &View<'_>) -> Result<u64, TableError> {
 /// message of late was over, which is written by both. Where none was, no time has passed since the newest push,
 /// so that none is forgotten too early; where there was none of these either, until the next timer.
 pub(crate) fn leapt(view: &View<'_>, settings: &Settings, next: u64, date: i64) -> Result<i64, TableError> {
-    let known = view.get_or(&keys::single("leapt"), UNREADABLE)?.unwrap_or(0);
-    if known != UNREADABLE {
-        return Ok(known);
+    match view.look(&keys::single("leapt"))? {
+        Some(Ok(known)) => return Ok(known),
+        None => return Ok(0),
+        Some(Err(Unreadable)) => {}
     }
     let mut leapt = None;
     for place in next.saturating_sub(LOOK_BACK)..next {
@@ -183,6 +201,15 @@ pub(crate) fn leapt(view: &View<'_>, settings: &Settings, next: u64, date: i64) 
         seen = first.and_then(|(key, _)| crate::timers::time_of(&key));
     }
     Ok(seen.map_or(0, |seen| date.saturating_sub(seen).max(0)))
+}
+
+/// Where in the journal reading goes on, and, where that can't be read, the date before which what it says is read again.
+pub(crate) fn cursor(view: &View<'_>, date: i64) -> Result<(Sequence, Option<i64>), TableError> {
+    Ok(match view.look(&keys::single("cursor"))? {
+        Some(Ok(cursor)) => (Sequence(cursor), None),
+        None => (Sequence::START, None),
+        Some(Err(Unreadable)) => (Sequence::START, Some(date)),
+    })
 }
 
 /// By how much the date was ahead when a message was over.

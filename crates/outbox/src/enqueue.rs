@@ -6,7 +6,7 @@ use policy::sending::window;
 use crate::judge::Verdict;
 use crate::keys;
 use crate::settings::{OPEN_MAX, WAIT_MAX_MS};
-use crate::table::TableError;
+use crate::table::{TableError, Unreadable};
 use crate::turn::Turn;
 use crate::values::{Answered, Fallback, Kind, Lane, Message, State, Step};
 use crate::why::Why;
@@ -170,17 +170,12 @@ impl Turn<'_> {
         key: &[u8; 16],
         body: &[u8; 16],
     ) -> Result<Option<Result<Queued, Unqueued>>, TableError> {
-        // Whoever asks again must not be told that there is nothing, and have it sent twice.
-        let unreadable = Answered {
-            body: *body,
-            first: 0,
-            parts: Vec::new(),
-            standing: Standing::Queued,
-            window_closes_ms: None,
-            not_before_ms: None,
+        let answered: Answered = match self.view.look(&keys::idempotency(key))? {
+            Some(Ok(answered)) => answered,
+            None => return Ok(None),
+            // Whoever asks again must not be told that there is nothing, and have it sent twice.
+            Some(Err(Unreadable)) => return Ok(Some(Err(Unqueued::Unreadable))),
         };
-        let answered = self.view.get_or(&keys::idempotency(key), unreadable)?;
-        let Some(answered) = answered else { return Ok(None) };
         if answered.body != *body {
             return Ok(Some(Err(Unqueued::KeyUsed)));
         }

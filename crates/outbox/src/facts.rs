@@ -22,6 +22,10 @@ impl Turn<'_> {
         }
         self.stir();
         let at_ms = fact.at.map_or(self.date, |at| at.0);
+        // What is learned in its turn is newer than all that is known, whatever a clock says. What is read again isn't,
+        // and takes nothing back that was said after it.
+        let again = self.memory.again_before.is_some_and(|before| at_ms < before);
+        let said_ms = if again { at_ms } else { i64::MAX };
         match fact.says {
             Says::Nothing => {}
             Says::Inbound { wamid } => {
@@ -63,7 +67,7 @@ impl Turn<'_> {
             Says::Status { .. } => {}
             Says::Marketing { stopped, .. } => {
                 if let Some(contact) = fact.contact {
-                    self.stop_marketing(contact, stopped, at_ms)?;
+                    self.stop_marketing(contact, stopped, said_ms)?;
                 }
             }
             Says::UniqueLimit(limit) => {
@@ -79,9 +83,8 @@ impl Turn<'_> {
             }
             Says::Account { usable: true, .. } => {
                 let number = fact.number.as_deref();
-                // What is read again after its place in the journal was lost ends no stop that came later.
                 self.for_channels(number, |channel| {
-                    channel.stopped.take_if(|stop| stop.since_ms <= at_ms);
+                    channel.stopped.take_if(|stop| stop.since_ms <= said_ms);
                 })?;
                 let settings = self.settings;
                 for name in settings.numbers.keys().filter(|name| number.is_none_or(|number| number == *name))
@@ -90,7 +93,7 @@ impl Turn<'_> {
                 }
             }
             Says::Account { usable: false, reason } => {
-                let (now, since_ms) = (self.now, at_ms.min(self.date));
+                let (now, since_ms) = (self.now, said_ms.min(self.date));
                 self.for_channels(fact.number.as_deref(), |channel| {
                     let trial_ms = now.saturating_add(TRIAL_EVERY_MS);
                     let stop =
@@ -167,19 +170,17 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// Takes in what a customer said of marketing at a date. What is read again after its place in the journal was
-    /// lost takes nothing back that was said later.
+    /// Takes in what a customer said of marketing at a date; what they said after it stands.
     pub(crate) fn stop_marketing(
         &mut self,
         contact: u128,
         stopped: bool,
         at_ms: i64,
     ) -> Result<(), TableError> {
-        let at_ms = at_ms.min(self.date);
         for one in self.view.family(contact) {
             let mut person = self.person(one)?;
             if stopped {
-                person.stopped_ms = person.stopped_ms.max(Some(at_ms));
+                person.stopped_ms.get_or_insert(at_ms.min(self.date));
             } else {
                 person.stopped_ms.take_if(|since| *since <= at_ms);
             }
@@ -257,7 +258,7 @@ impl Turn<'_> {
         self.learn_rest(message.contact, &refusal, at_ms)?;
         match class(&refusal) {
             Class::Template => self.deny_window(message)?,
-            Class::OptOut => self.stop_marketing(message.contact, true, at_ms)?,
+            Class::OptOut => self.stop_marketing(message.contact, true, self.date)?,
             Class::Stop(scope @ (StopScope::Channel | StopScope::PauseNumber)) if refusal.code.is_some() => {
                 // All that follow would be taken, and fail for good like this one.
                 self.stop_channel(&message.number, &refusal, scope, true)?;

@@ -32,6 +32,8 @@ pub(crate) struct Memory {
     pub(crate) open: u64,
     /// The journal is known up to here.
     pub(crate) cursor: Sequence,
+    /// The place in the journal was lost: what it says of times before this date is read again.
+    pub(crate) again_before: Option<i64>,
     /// By how much the date is ahead of the time that the box itself saw pass.
     pub(crate) leapt: i64,
     /// Before this time there are no timers: so that those which have gone aren't looked through.
@@ -108,10 +110,12 @@ impl Outbox {
     pub fn open(table: &dyn Table, settings: Settings, now_ms: i64) -> Result<(Self, Done), TableError> {
         let view = crate::table::View::new(table);
         let next = careful::next_place(&view)?;
+        let (cursor, again_before) = careful::cursor(&view, now_ms)?;
         let memory = Memory {
             next,
             open: careful::open_messages(&view)?,
-            cursor: Sequence(view.get(&keys::single("cursor"))?.unwrap_or(0)),
+            cursor,
+            again_before,
             leapt: careful::leapt(&view, &settings, next, now_ms)?,
             timers_from: None,
             ways: BTreeMap::new(),
@@ -125,7 +129,7 @@ impl Outbox {
             turn.urgent = true;
         }
         turn.look_at_uncertain()?;
-        turn.mend_leapt()?;
+        turn.mend()?;
         let memory = turn.memory.clone();
         let done = turn.finish()?;
         outbox.memory = Memory { ways: BTreeMap::new(), ..memory };

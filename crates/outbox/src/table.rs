@@ -37,6 +37,10 @@ pub type Pair = (Vec<u8>, Vec<u8>);
 #[error("the outbox can't be read: {0}")]
 pub struct TableError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 
+/// A value is there, and can't be read as what it should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Unreadable;
+
 /// One change of a transaction; `None` removes.
 pub type Change = (Vec<u8>, Option<Vec<u8>>);
 
@@ -100,7 +104,7 @@ impl<'a> View<'a> {
 
     /// The value of `key`; one that can't be read as what it should be counts as none, and is said.
     pub(crate) fn get<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>, TableError> {
-        Ok(self.raw(key.as_bytes())?.and_then(|bytes| decode(&bytes)))
+        Ok(self.look(key)?.and_then(Result::ok))
     }
 
     /// The value of `key`, or `unreadable` where it can't be read as what it should be: for what must not look unused.
@@ -109,7 +113,15 @@ impl<'a> View<'a> {
         key: &Key,
         unreadable: T,
     ) -> Result<Option<T>, TableError> {
-        Ok(self.raw(key.as_bytes())?.map(|bytes| decode(&bytes).unwrap_or(unreadable)))
+        Ok(self.look(key)?.map(|value| value.unwrap_or(unreadable)))
+    }
+
+    /// The value of `key`, for whom it is one thing that there is none and another that it can't be read.
+    pub(crate) fn look<T: DeserializeOwned>(
+        &self,
+        key: &Key,
+    ) -> Result<Option<Result<T, Unreadable>>, TableError> {
+        Ok(self.raw(key.as_bytes())?.map(|bytes| decode(&bytes).ok_or(Unreadable)))
     }
 
     pub(crate) fn has(&self, key: &Key) -> Result<bool, TableError> {

@@ -11,10 +11,10 @@ use crate::values::{Busy, Early, Message, State};
 use crate::why::Why;
 
 const MESSAGE: u8 = 1;
-const LANE: u8 = 2;
+pub(crate) const LANE: u8 = 2;
 const EARLY: u8 = 3;
 const HELD: u8 = 4;
-const REST: u8 = 5;
+pub(crate) const REST: u8 = 5;
 
 /// When a timer is due.
 pub(crate) fn time_of(key: &[u8]) -> Option<i64> {

@@ -24,8 +24,9 @@ pub(crate) const JOBS_MAX: usize = 1024;
 /// Bytes of one group commit; a larger webhook is a group of its own, and from twice as much on goes in parts.
 pub(crate) const GROUP_BYTES: usize = 1 << 20;
 
-/// redb's page cache. Inserts and expiry are led by time, so a few hot pages are enough: twice as much
-/// takes 4 MiB more memory under load and no less time.
+/// redb's page cache. Inserts and expiry are led by time, so a few hot pages are enough for intake; twice as much
+/// takes 6 MiB more memory under load, past what a box has for it, and only helps to queue on top of 100,000
+/// messages that wait (a seventh faster).
 pub(crate) const CACHE_BYTES: usize = 4 << 20;
 
 /// How the store is to be run. [`Options::default`] is what a box uses.

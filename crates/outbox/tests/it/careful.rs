@@ -1,11 +1,10 @@
 //! Values that can't be read any more and count as the strictest that they can have been.
 
-use model::{Fact, Says, Sequence, Standing, StatusWord, WallTime};
+use model::{Says, Standing, StatusWord};
 use wagate_outbox::{Consent, Enqueue, Unqueued, Why};
 
 use crate::script::{
-    DAY, HOUR, MINUTE, SECOND, Script, Wish, campaign, free, mark, refusal, settings, template, unknown,
-    wamid,
+    DAY, HOUR, MINUTE, SECOND, Script, campaign, free, mark, refusal, settings, template, unknown, wamid,
 };
 
 fn script() -> Script {
@@ -208,65 +207,6 @@ fn a_lane_that_cant_be_read_waits_for_who_is_being_posted_in_it() {
 }
 
 #[test]
-fn no_new_message_takes_the_place_of_another_when_the_next_place_is_lost() {
-    for lost in [true, false] {
-        let mut script = script();
-        let old: Vec<_> =
-            (1..=300).map(|contact| script.queue(Wish { number: "1", ..free(contact) })).collect();
-        if lost {
-            script.disk.values.retain(|key, _| key[0] != b'y');
-        } else {
-            script.disk.damage(b'y');
-        }
-        script.crash_unchecked();
-        assert_eq!(script.outbox.open_messages(), 300);
-        let new = script.queue(free(1));
-        assert_eq!(new.place, old[299].place + 1);
-        assert!(old.iter().all(|id| script.standing(*id) == Standing::Held));
-        script.pass(HOUR);
-    }
-}
-
-/// Meta's word had put the clock right by years.
-#[test]
-fn a_lead_of_the_clock_that_cant_be_read_frees_nothing() {
-    let mut script = Script::new(settings(|number| number.recipients_per_day = 1));
-    let years = 20 * 365 * DAY;
-    script.now += years;
-    script.turn(|turn| turn.leapt(years));
-    let first = script.queue(template(1));
-    script.accept(first);
-    script.pass(HOUR);
-    let crowded = script.queue(template(2));
-    let held = script.queue(Wish { expires: Some(3 * HOUR), ..free(3) });
-    script.disk.damage(b'y');
-    script.crash_unchecked();
-    script.pass(HOUR);
-    // It is written down: no other start goes back.
-    script.crash();
-    script.pass(HOUR);
-    assert_eq!(
-        (script.standing(held), script.shown(crowded).why),
-        (Standing::Held, Some(Why::UniqueRecipients))
-    );
-    script.pass(20 * HOUR);
-    assert!(script.calls.is_empty());
-    assert_eq!(script.standing(held), Standing::Expired);
-    script.pass(2 * HOUR + MINUTE);
-    assert_eq!(script.accept_all(), [crowded], "a day after the push, by what was seen to pass");
-    // Without a push it is the next timer that time is known by.
-    let mut script = Script::new(settings(|_| ()));
-    script.now += years;
-    script.turn(|turn| turn.leapt(years));
-    let held = script.queue(Wish { expires: Some(3 * HOUR), ..free(3) });
-    let later = script.queue(free(3));
-    script.disk.damage(b'y');
-    script.crash_unchecked();
-    script.pass(MINUTE);
-    assert_eq!((script.standing(held), script.standing(later)), (Standing::Expired, Standing::Held));
-}
-
-#[test]
 fn marks_as_read_take_no_trial_from_a_message() {
     for damaged in [true, false] {
         let mut script = script();
@@ -324,68 +264,4 @@ fn of_one_recipient_one_message_is_posted_though_neither_lane_nor_call_can_be_re
     script.queue(free(1));
     script.pass_unchecked(MINUTE);
     assert_eq!(script.calls.len(), 1);
-}
-
-#[test]
-fn a_lead_of_the_clock_that_cant_be_read_is_known_by_what_was_over() {
-    let mut script = script();
-    for (lead, contact) in [(HOUR, 8), (SECOND, 9)] {
-        script.now += lead;
-        script.turn(|turn| turn.leapt(lead));
-        let push = script.queue(template(contact));
-        script.accept(push);
-        script.pass(20 * HOUR);
-    }
-    script.wrote(1);
-    let one = script.queue(free(1));
-    script.refuse(one, 130_429);
-    let ends = script.queue(Wish { expires: Some(HOUR), ..free(2) });
-    script.disk.damage_at(b"yleapt");
-    script.crash_unchecked();
-    script.pass_unchecked(5 * MINUTE);
-    assert_eq!(script.calls.iter().map(|call| call.id).collect::<Vec<_>>(), [one]);
-    script.pass_unchecked(HOUR);
-    assert_eq!(script.standing(ends), Standing::Expired);
-}
-
-#[test]
-fn what_the_journal_says_once_more_takes_back_nothing_that_came_later() {
-    let mut script = script();
-    let fact = |script: &Script, number: Option<&str>, sequence, says| Fact {
-        sequence: Sequence(sequence),
-        at: Some(WallTime(script.now)),
-        number: number.map(str::to_owned),
-        contact: number.is_none().then_some(1),
-        says,
-    };
-    let both = |script: &Script, first| {
-        let wanted = Says::Marketing { aliases: Vec::new(), stopped: false };
-        let usable = Says::Account { usable: true, reason: String::new() };
-        [fact(script, None, first, wanted), fact(script, Some("1"), first + 1, usable)]
-    };
-    let learn = |script: &mut Script, facts: [Fact; 2]| {
-        for fact in facts {
-            script.turn(|turn| turn.learn(fact).unwrap());
-        }
-    };
-    let old = both(&script, 1);
-    learn(&mut script, old.clone());
-    script.pass(HOUR);
-    let id = script.queue(campaign(1));
-    script.refuse(id, 131_050);
-    let stop = script.queue(template(9));
-    script.refuse(stop, 190);
-    script.disk.damage_at(b"ycursor");
-    script.crash_unchecked();
-    assert_eq!(script.outbox.cursor(), Sequence::START);
-    learn(&mut script, old);
-    let known = |script: &Script| script.outbox.turn(&script.disk, script.now).known_of(1).unwrap();
-    let stopped =
-        |script: &Script| script.outbox.turn(&script.disk, script.now).ways().unwrap()[0].stopped.is_some();
-    assert!(known(&script).stopped_ms.is_some() && stopped(&script));
-    // Later words count.
-    script.pass_unchecked(MINUTE);
-    let new = both(&script, 3);
-    learn(&mut script, new);
-    assert!(known(&script).stopped_ms.is_none() && !stopped(&script));
 }

@@ -17,6 +17,7 @@ mod regressions;
 mod rests;
 mod script;
 mod size;
+mod start;
 mod table;
 mod uncertain;
 mod windows;
