@@ -12,6 +12,7 @@
 
 pub mod backoff;
 pub mod delivery;
+pub mod failover;
 pub mod moment;
 pub mod sending;
 
