@@ -6,6 +6,7 @@ mod connections;
 mod crm;
 mod delivering;
 mod doubt;
+mod failover;
 mod graph;
 mod journal;
 mod raw;

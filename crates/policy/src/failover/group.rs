@@ -7,6 +7,9 @@ use super::seen::{Answer, Seen, Strike};
 use super::settings::{HYSTERESIS_MAX, Settings};
 use crate::Moment;
 
+/// Events that wait for whoever asks for them.
+const EVENTS_MAX: usize = 64;
+
 /// The name of a live call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallId(u64);
@@ -177,7 +180,13 @@ impl Group {
         })
     }
 
-    /// What has changed since it was last asked.
+    /// Whether something has changed since [`Group::events`] was last asked.
+    #[must_use]
+    pub const fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
+    /// What has changed since it was last asked; of very much the newest.
     pub fn events(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.events)
     }
@@ -306,12 +315,19 @@ impl Group {
         }
         let state = health.state();
         if before != state {
-            self.events.push(Event::Stands { endpoint, before, now: state });
+            self.note(Event::Stands { endpoint, before, now: state });
         }
         if strike && endpoint == self.active {
             self.prepare(now);
         }
         self.choose(now);
+    }
+
+    fn note(&mut self, event: Event) {
+        if self.events.len() >= EVENTS_MAX {
+            self.events.remove(0);
+        }
+        self.events.push(event);
     }
 
     /// The active endpoint is in trouble: how the others are is to be known before one of them is needed.
@@ -377,6 +393,6 @@ impl Group {
         let from = std::mem::replace(&mut self.active, to);
         self.since = now;
         self.returned = matches!(why, Why::Recovered | Why::LeastBad);
-        self.events.push(Event::Switched { from, to, why });
+        self.note(Event::Switched { from, to, why });
     }
 }
