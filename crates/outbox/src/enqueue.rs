@@ -266,7 +266,7 @@ impl Turn<'_> {
         if state.standing != Standing::Queued {
             return Ok(own);
         }
-        let Some(number) = self.settings.numbers.get(&message.number).filter(|number| number.has_route)
+        let Some(number) = self.settings.numbers.get(&message.number).filter(|number| number.has_route())
         else {
             return Ok((Standing::Held, Some(Why::NoRoute), None));
         };

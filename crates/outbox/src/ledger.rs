@@ -5,6 +5,7 @@ use crate::settings::{CALLS_MAX, MOVING_DAY_MS, Number, TURN_MAX};
 use crate::table::TableError;
 use crate::turn::Turn;
 use crate::values::{Kind, Message, Person, Push, State, Units};
+use crate::way::Other;
 use crate::why::Why;
 
 /// Days that used units are kept for, to be looked at.
@@ -251,31 +252,32 @@ impl Turn<'_> {
         Ok((oldest.len() == TURN_MAX).then_some(self.now))
     }
 
-    /// Takes a unit and a place in flight for a call that posts no message: a probe, an upload.
+    /// Takes a unit and a place in flight for a call that posts no message.
     ///
     /// # Errors
     /// When the table can't be read; inside, why it can't be made now, and until when if that is known.
     pub fn take_call(
         &mut self,
         number: &str,
-        probe: bool,
+        other: Other,
     ) -> Result<Result<(), (Why, Option<i64>)>, TableError> {
         let Some(settings) = self.settings.numbers.get(number) else { return Ok(Err((Why::NoRoute, None))) };
-        if self.way(number).in_flight >= CALLS_MAX {
+        let way = self.way(number);
+        let places = if other == Other::Probe { CALLS_MAX } else { settings.calls_max() };
+        if way.in_flight >= CALLS_MAX || way.busy() >= places {
             return Ok(Err((Why::Throttled, None)));
         }
         let day = self.day(settings);
-        let most = if probe { settings.calls_per_day } else { settings.calls_for_messages() };
-        if self.taken(number, day)?.calls >= most {
+        let units = self.taken(number, day)?;
+        let left = match other {
+            Other::Errand => units.calls < settings.calls_for_messages(),
+            Other::Probe => self.way(number).leaves_enough(settings, units, day),
+        };
+        if !left {
             return Ok(Err((Why::ApiCallsPerDay, Some(settings.zone.ends_at(self.date)))));
         }
         self.change_units(number, day, |units| units.calls += 1)?;
-        let way = self.way(number);
-        way.in_flight += 1;
-        if way.others == 0 {
-            way.others_day = day;
-        }
-        way.others += 1;
+        self.way(number).begin_other(other, day);
         self.urgent = true;
         Ok(Ok(()))
     }
@@ -284,12 +286,9 @@ impl Turn<'_> {
     ///
     /// # Errors
     /// When the table can't be read.
-    pub fn end_call(&mut self, number: &str, unsent: bool) -> Result<(), TableError> {
+    pub fn end_call(&mut self, number: &str, other: Other, unsent: bool) -> Result<(), TableError> {
         self.stir();
-        let way = self.way(number);
-        way.in_flight = way.in_flight.saturating_sub(1);
-        way.others = way.others.saturating_sub(1);
-        let began = way.others_day;
+        let began = self.way(number).end_other(other, unsent);
         if unsent && let Some(settings) = self.settings.numbers.get(number) {
             let day = self.day(settings);
             // One that may be of yesterday gives today nothing.

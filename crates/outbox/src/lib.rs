@@ -42,6 +42,7 @@ mod table;
 mod timers;
 mod turn;
 mod values;
+mod way;
 mod why;
 
 #[doc(hidden)]
@@ -57,4 +58,5 @@ pub use settings::{CALLS_MAX, Number, OPEN_MAX, Settings};
 pub use table::{Change, Pair, Table, TableError};
 pub use turn::{Call, Note, Sent, Turn};
 pub use values::{Charges, Consent, Counts, Fallback, Kind, Step, Stop};
+pub use way::Other;
 pub use why::Why;

@@ -11,6 +11,7 @@ use crate::settings::{ARRIVES_WITHIN_MS, Settings};
 use crate::table::{Change, Table, TableError};
 use crate::turn::{Call, Note, Turn};
 use crate::values::Busy;
+use crate::way::Way;
 
 /// The outbox. Whatever it decides, it decides in a [`Turn`], and nothing of a turn holds before its
 /// changes are durable.
@@ -39,49 +40,6 @@ pub(crate) struct Memory {
     /// Before this time there are no timers: so that those which have gone aren't looked through.
     pub(crate) timers_from: Option<i64>,
     pub(crate) ways: BTreeMap<String, Way>,
-}
-
-/// Of one number.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Way {
-    pub(crate) in_flight: u32,
-    /// Those of them that post no message, and the day that the first of these began on.
-    pub(crate) others: u32,
-    pub(crate) others_day: i32,
-    /// The local day of the newest call of a message, and how many are still in flight that began before it.
-    pub(crate) day: i32,
-    pub(crate) late: u32,
-    /// Nothing may go out before then if no more happens than that messages are queued: so that the queue isn't
-    /// looked through for each of them.
-    pub(crate) asleep_until: Option<i64>,
-    /// Below these places there are no heads, by class: so that what has gone isn't looked through.
-    pub(crate) from: [u64; 4],
-}
-
-impl Way {
-    /// Messages that are being posted.
-    pub(crate) const fn posting(&self) -> u32 {
-        self.in_flight.saturating_sub(self.others)
-    }
-
-    /// Of them, those that began on another day.
-    pub(crate) const fn late(&self, day: i32) -> u32 {
-        if self.day == day { self.late } else { self.posting() }
-    }
-
-    pub(crate) const fn begin(&mut self, day: i32) {
-        self.late = self.late(day);
-        self.day = day;
-        self.in_flight += 1;
-    }
-
-    pub(crate) fn end(&mut self, began: Option<i32>) {
-        self.in_flight = self.in_flight.saturating_sub(1);
-        if began != Some(self.day) {
-            self.late = self.late.saturating_sub(1);
-        }
-        self.late = self.late.min(self.posting());
-    }
 }
 
 /// What came of a turn: to be made durable, and only then to be acted upon.

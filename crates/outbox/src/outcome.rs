@@ -20,12 +20,32 @@ pub struct Called {
     pub number: String,
     /// The endpoint that was asked.
     pub endpoint: String,
+    /// Another endpoint is used by now: what this one says about the whole number is no news.
+    pub left: bool,
     /// What came of it.
     pub outcome: Outcome,
     /// WhatsApp asks for fewer calls: none for so many milliseconds.
     pub slow_for_ms: Option<u64>,
     /// For the jitter of what is tried again.
     pub chance: u64,
+}
+
+/// From where an answer came, and what makes its waits differ from others'.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Heard {
+    /// For the jitter.
+    pub(crate) chance: u64,
+    /// See [`Called::left`].
+    pub(crate) left: bool,
+}
+
+/// Why a whole number waits, and how long the answer asks for at least, in milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Pause {
+    /// The way there is in trouble.
+    Trouble(Option<u64>),
+    /// WhatsApp wants fewer calls.
+    Throttled(Option<u64>),
 }
 
 impl Turn<'_> {
@@ -55,13 +75,14 @@ impl Turn<'_> {
         if let Some(slow) = called.slow_for_ms {
             let slow = i64::try_from(slow).unwrap_or(i64::MAX).min(RETRY_AFTER_MAX_MS);
             let until = self.now.saturating_add(slow);
-            self.change_channel(&message.number, |channel| {
-                channel.slow_until_ms = channel.slow_until_ms.max(until);
-            })?;
+            if !called.left {
+                self.throttled_until(&message.number, until)?;
+            }
         }
         if let (Outcome::NotSent { .. }, Some(day)) = (&called.outcome, state.call_day) {
             self.give_back_call(&message.number, day)?;
         }
+        let heard = Heard { chance: called.chance, left: called.left };
         match called.outcome {
             Outcome::Accepted { wamid, wa_id, user_id, .. } => {
                 self.accepted(place, &message, &mut state, wamid, (wa_id, user_id))?;
@@ -76,15 +97,16 @@ impl Turn<'_> {
                 self.posted(place, &message, Busy::No)?;
             }
             Outcome::Unknown { .. } => {
-                self.slow_down(&message.number, None, called.chance)?;
+                self.slow_down(&message.number, Pause::Trouble(None), heard)?;
                 self.becomes_uncertain(place, &message, &mut state)?;
             }
             Outcome::NotSent { .. } => {
-                self.try_later(place, &message, &mut state, Why::Retry, None, called.chance)?;
+                let pause = Pause::Trouble(None);
+                self.try_later(place, &message, &mut state, (Why::Retry, pause), heard)?;
             }
             Outcome::Refused(refusal) => {
                 state.refusal = Some(refusal.clone());
-                self.refused(place, &message, &mut state, &refusal, called.chance)?;
+                self.refused(place, &message, &mut state, &refusal, heard)?;
             }
         }
         if matches!(state.standing, Standing::Queued | Standing::Held)
@@ -194,12 +216,11 @@ impl Turn<'_> {
         place: u64,
         message: &Message,
         state: &mut State,
-        why: Why,
-        at_least_ms: Option<u64>,
-        chance: u64,
+        (why, pause): (Why, Pause),
+        heard: Heard,
     ) -> Result<(), TableError> {
         self.give_back_push(message, state)?;
-        state.not_before_ms = Some(self.slow_down(&message.number, at_least_ms, chance)?);
+        state.not_before_ms = Some(self.slow_down(&message.number, pause, heard)?);
         self.stand(place, message, state, Standing::Queued, Some(why))?;
         self.stays(place, message, Busy::No)
     }
@@ -210,7 +231,7 @@ impl Turn<'_> {
         message: &Message,
         state: &mut State,
         refusal: &Refusal,
-        chance: u64,
+        heard: Heard,
     ) -> Result<(), TableError> {
         let class = class(refusal);
         self.learn_rest(message.contact, refusal, self.date)?;
@@ -226,11 +247,12 @@ impl Turn<'_> {
         }
         match class {
             Class::Ambiguous => {
-                self.slow_down(&message.number, refusal.retry_after_ms, chance)?;
+                self.slow_down(&message.number, Pause::Trouble(refusal.retry_after_ms), heard)?;
                 self.becomes_uncertain(place, message, state)
             }
             Class::Replay => {
-                self.try_later(place, message, state, Why::Throttled, refusal.retry_after_ms, chance)
+                let pause = Pause::Throttled(refusal.retry_after_ms);
+                self.try_later(place, message, state, (Why::Throttled, pause), heard)
             }
             Class::Pair => {
                 state.refusals = state.refusals.saturating_add(1);
@@ -245,6 +267,10 @@ impl Turn<'_> {
                 self.hold(place, message, state, Why::Withheld, Some(self.now.saturating_add(ms)))
             }
             Class::Template => self.window_denied(place, message, state),
+            // The endpoint in use now may let in whom that one doesn't.
+            Class::Stop(StopScope::Channel) if heard.left => {
+                self.try_later(place, message, state, (Why::Retry, Pause::Trouble(None)), heard)
+            }
             Class::Stop(scope @ (StopScope::Channel | StopScope::PauseNumber)) => {
                 self.stopped_by(place, message, state, refusal, scope)
             }

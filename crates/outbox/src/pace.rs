@@ -176,7 +176,7 @@ mod tests {
             per_second,
             batch_above: 1.0,
             batch_every_ms: 0,
-            has_route: true,
+            endpoints: 1,
         };
         let numbers = BTreeMap::from([("1".to_owned(), number)]);
         let settings = Settings { numbers, send_again_after_ms: [None; 3], history_ms: 0, rates: None };

@@ -50,7 +50,7 @@ impl Turn<'_> {
         for portfolio in portfolios {
             more |= self.forget_recipients(portfolio)? == Some(self.now);
         }
-        for (name, number) in settings.numbers.iter().filter(|(_, number)| number.has_route) {
+        for (name, number) in settings.numbers.iter().filter(|(_, number)| number.has_route()) {
             more |= self.pick(name, number)?;
         }
         Ok(more)
@@ -78,7 +78,8 @@ impl Turn<'_> {
 
     fn pick_one(&mut self, name: &str, number: &Number) -> Result<Picked, TableError> {
         let channel = self.channel(name)?;
-        if self.way(name).in_flight >= CALLS_MAX {
+        let way = self.way(name);
+        if way.in_flight >= CALLS_MAX || way.busy() >= number.calls_max() {
             return Ok(Picked::NothingUntil(None));
         }
         if let Some((_, until)) = self.blocked(number, name, &channel)? {

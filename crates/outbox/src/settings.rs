@@ -37,8 +37,8 @@ pub struct Number {
     pub batch_above: f64,
     /// How often a batch goes.
     pub batch_every_ms: i64,
-    /// It has an endpoint to post to.
-    pub has_route: bool,
+    /// How many endpoints serve it; with none nothing goes.
+    pub endpoints: usize,
 }
 
 /// Calls in flight for one number: what a crash costs in units at most.
@@ -87,6 +87,18 @@ pub(crate) const PROBES_MAX: u64 = 100;
 pub(crate) const HOUR_MS: i64 = 3_600_000;
 
 impl Number {
+    /// Whether there is an endpoint to post to.
+    #[must_use]
+    pub const fn has_route(&self) -> bool {
+        self.endpoints > 0
+    }
+
+    /// Calls in flight but probes. With a backup one place is kept for probes: when all calls hang, somebody has
+    /// to find out how the endpoints are.
+    pub(crate) const fn calls_max(&self) -> u32 {
+        if self.endpoints > 1 { CALLS_MAX - 1 } else { CALLS_MAX }
+    }
+
     /// Calls that messages and media may use; the rest is for probes.
     pub(crate) fn calls_for_messages(&self) -> u64 {
         self.calls_per_day - (self.calls_per_day / PROBE_SHARE).min(PROBES_MAX)

@@ -4,6 +4,7 @@ use model::{Refusal, Standing};
 use policy::sending::{StopScope, retry};
 
 use crate::keys;
+use crate::outcome::{Heard, Pause};
 use crate::settings::{STOPS_MAX, TRIAL_EVERY_MS, TRIED_MAX};
 use crate::table::TableError;
 use crate::turn::Turn;
@@ -26,24 +27,60 @@ impl Turn<'_> {
     }
 
     /// A call came to nothing that is known to be the message's own fault: the number waits, the longer the more
-    /// such calls there were in a row. Says until when.
-    pub(crate) fn slow_down(
-        &mut self,
-        number: &str,
-        at_least_ms: Option<u64>,
-        chance: u64,
-    ) -> Result<i64, TableError> {
+    /// such calls there were in a row. Says until when. Who was asked at an endpoint that isn't used any more waits
+    /// for nothing.
+    pub(crate) fn slow_down(&mut self, number: &str, pause: Pause, heard: Heard) -> Result<i64, TableError> {
         let now = self.now;
         let mut until = now;
+        if heard.left {
+            return Ok(until);
+        }
+        let (Pause::Trouble(at_least_ms) | Pause::Throttled(at_least_ms)) = pause;
         self.change_channel(number, |channel| {
             // Calls that were on their way when the first of them was refused say nothing new.
             if channel.throttled == 0 || channel.slow_until_ms <= now {
                 channel.throttled = channel.throttled.saturating_add(1);
             }
-            until = now.saturating_add(retry::replay_ms(channel.throttled, at_least_ms, chance));
+            until = now.saturating_add(retry::replay_ms(channel.throttled, at_least_ms, heard.chance));
             channel.slow_until_ms = channel.slow_until_ms.max(until);
         })?;
+        if let Pause::Throttled(_) = pause {
+            self.throttled_until(number, until)?;
+        }
         Ok(until)
+    }
+
+    /// WhatsApp asks for no calls until then.
+    pub(crate) fn throttled_until(&mut self, number: &str, until: i64) -> Result<(), TableError> {
+        let way = self.way(number);
+        way.throttled_until = way.throttled_until.max(until);
+        self.change_channel(number, |channel| channel.slow_until_ms = channel.slow_until_ms.max(until))
+    }
+
+    /// What a number waits for because of its endpoint is over: another one is used (`another`), or it works again.
+    /// What WhatsApp itself asked for, and a pause, stay.
+    ///
+    /// # Errors
+    /// When the table can't be read.
+    pub fn way_is_clear(&mut self, number: &str, another: bool) -> Result<(), TableError> {
+        if !self.settings.numbers.contains_key(number) {
+            return Ok(());
+        }
+        self.stir();
+        let now = self.now;
+        let throttled_until = self.way(number).throttled_until;
+        self.change_channel(number, |channel| {
+            channel.slow_until_ms = channel.slow_until_ms.min(throttled_until);
+            if throttled_until <= now {
+                channel.throttled = 0;
+            }
+            // Another endpoint has a credential of its own.
+            let own = |stop: &&mut Stop| another && !stop.by_status && stop.trial_ms < i64::MAX;
+            if let Some(stop) = channel.stopped.as_mut().filter(own) {
+                stop.trial_ms = stop.trial_ms.min(now);
+            }
+        })?;
+        if another { self.free_tried(number) } else { Ok(()) }
     }
 
     /// WhatsApp let a message in: what stopped the number is over, unless it came while this one was on its way. But

@@ -3,11 +3,12 @@
 use model::{Address, OutboxId, Priority, Sequence, Standing};
 
 use crate::keys::{self, Key};
-use crate::outbox::{Done, Memory, Outbox, Way};
+use crate::outbox::{Done, Memory, Outbox};
 use crate::pace::Paces;
 use crate::settings::{HISTORY_MAX, Number, Settings};
 use crate::table::{Table, TableError, View};
 use crate::values::{Counts, Kind, Message, State, Step};
+use crate::way::Way;
 use crate::why::Why;
 
 /// A call of Graph that is to be made.

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse as _, Response};
 use egress::{GraphEndpoint, Upload};
 use futures_util::StreamExt as _;
 use model::Outcome;
-use outbox::Why;
+use outbox::{Other, Why};
 use policy::sending::{Class, class};
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -181,7 +181,8 @@ impl Call {
     /// Takes a call and makes it.
     async fn run(self, body: Body) -> Result<Result<String, Outcome>, Problem> {
         let number = self.number.clone();
-        let taken = self.sending.ask(move |turn| Ok((turn.take_call(&number, false)?, turn.date_ms())));
+        let taken =
+            self.sending.ask(move |turn| Ok((turn.take_call(&number, Other::Errand)?, turn.date_ms())));
         let (taken, now_ms) = taken.await?;
         taken.map_err(|(why, until)| refused(why, until, now_ms))?;
         Ok(self.make(body).await)
@@ -199,7 +200,7 @@ impl Call {
             Err(reason) => Err(Outcome::NotSent { reason }),
         };
         let unsent = matches!(outcome, Err(Outcome::NotSent { .. }));
-        self.sending.end_call(self.number, unsent).await;
+        self.sending.end_call(self.number, Other::Errand, unsent).await;
         outcome
     }
 }

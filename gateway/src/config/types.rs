@@ -176,13 +176,11 @@ pub struct WhatsApp {
 }
 
 impl WhatsApp {
-    /// Whether some endpoint serves the number of this phone number id.
-    #[must_use]
-    pub fn serves(&self, phone_number_id: &str) -> bool {
-        let all_or_this = |endpoint: &WhatsAppEndpoint| {
+    /// The endpoints that serve the number of this phone number id, in order of preference.
+    pub fn serving<'a>(&'a self, phone_number_id: &'a str) -> impl Iterator<Item = &'a WhatsAppEndpoint> {
+        self.endpoints.iter().filter(|endpoint| {
             endpoint.numbers.as_ref().is_none_or(|ids| ids.iter().any(|id| id == phone_number_id))
-        };
-        self.endpoints.iter().any(all_or_this)
+        })
     }
 }
 

@@ -11,6 +11,8 @@ use crate::world::{Checked, DAY, Told, World};
 
 /// Calls in flight of one number, by the contract.
 const CALLS_MAX: usize = 8;
+/// So long the books know what was used.
+const UNITS_KEPT_DAYS: i32 = 60;
 
 /// The height of a standing: none ever goes down. What isn't over stands below all.
 pub(crate) const fn rank(standing: Standing) -> u8 {
@@ -183,7 +185,9 @@ fn units(world: &World, audit: &wagate_outbox::Audit) -> Checked {
         }
     }
     let keys: BTreeSet<_> = calls.keys().chain(messages.keys()).chain(audit.units.keys()).cloned().collect();
-    for key in keys {
+    // Of what is older than that the books know nothing any more.
+    let kept_from = audit.units.keys().map(|(_, day)| day - UNITS_KEPT_DAYS).max().unwrap_or(i32::MIN);
+    for key in keys.into_iter().filter(|(_, day)| *day > kept_from) {
         let books = audit.units.get(&key).copied().unwrap_or_default();
         let of = |map: &BTreeMap<(String, i32), u64>| map.get(&key).copied().unwrap_or(0);
         let seen = (of(&messages), of(&calls));

@@ -145,6 +145,7 @@ pub(crate) fn answer(plan: &Plan, call: &Call, wamid: &str, chance: &mut Chance)
         id: call.id,
         number: call.number.clone(),
         endpoint: "meta".to_owned(),
+        left: chance.once_in(8),
         outcome,
         slow_for_ms,
         chance: chance.next(),

@@ -1,7 +1,7 @@
 //! Limits of the portfolio and of the day.
 
 use model::{Outcome, Says, Standing};
-use wagate_outbox::{Consent, Settings, Why};
+use wagate_outbox::{Consent, Other, Settings, Why};
 
 use crate::chance::Chance;
 use crate::script::{
@@ -335,14 +335,14 @@ fn a_push_that_was_none_lets_go_what_waited_for_its_day_by_another_number_too() 
 fn no_probe_of_yesterday_gives_today_a_call() {
     let mut script = Script::new(settings(|_| ()));
     script.now += 6 * HOUR - 3 * SECOND;
-    script.turn(|turn| turn.take_call("1", true).unwrap().unwrap());
+    script.turn(|turn| turn.take_call("1", Other::Probe).unwrap().unwrap());
     script.now += 2 * SECOND;
     let id = script.queue(template(1));
     script.accept(id);
-    script.turn(|turn| turn.end_call("1", true).unwrap());
+    script.turn(|turn| turn.end_call("1", Other::Probe, true).unwrap());
     assert_eq!(script.turn(|turn| turn.quotas().unwrap())[1].used, 1);
-    script.turn(|turn| turn.take_call("1", true).unwrap().unwrap());
-    script.turn(|turn| turn.end_call("1", true).unwrap());
+    script.turn(|turn| turn.take_call("1", Other::Probe).unwrap().unwrap());
+    script.turn(|turn| turn.end_call("1", Other::Probe, true).unwrap());
     assert_eq!(script.turn(|turn| turn.quotas().unwrap())[1].used, 1);
 }
 
@@ -356,11 +356,11 @@ fn a_share_of_the_calls_is_kept_for_probes() {
     script.drain();
     assert_eq!(script.turn(|turn| turn.quotas().unwrap())[1].used, 198);
     for _ in 0..2 {
-        script.turn(|turn| turn.take_call("1", true).unwrap().unwrap());
-        script.turn(|turn| turn.end_call("1", false).unwrap());
+        script.turn(|turn| turn.take_call("1", Other::Probe).unwrap().unwrap());
+        script.turn(|turn| turn.end_call("1", Other::Probe, false).unwrap());
     }
-    assert!(script.turn(|turn| turn.take_call("1", true).unwrap()).is_err());
-    assert!(script.turn(|turn| turn.take_call("1", false).unwrap()).is_err());
+    assert!(script.turn(|turn| turn.take_call("1", Other::Probe).unwrap()).is_err());
+    assert!(script.turn(|turn| turn.take_call("1", Other::Errand).unwrap()).is_err());
 }
 
 /// It was counted for a message that may never have arrived; the limit was lowered, and the next one did arrive.

@@ -1,7 +1,7 @@
 //! What Graph says no to, by its code.
 
 use model::{Outcome, Priority, Says, Standing, StatusWord};
-use wagate_outbox::{Called, Why};
+use wagate_outbox::{Called, Other, Why};
 
 use crate::script::{
     DAY, HOUR, MINUTE, SECOND, Script, Wish, accepted, campaign, free, mark, refusal, settings, template,
@@ -82,6 +82,7 @@ fn a_throttle_header_slows_for_a_day_at_most() {
         id,
         number: "1".to_owned(),
         endpoint: "meta".to_owned(),
+        left: false,
         outcome: accepted(id),
         slow_for_ms: Some(u64::MAX),
         chance: 0,
@@ -306,7 +307,7 @@ fn a_stopped_number_has_its_trial_whatever_else_is_in_flight() {
     let mut script = script();
     let id = script.queue(template(1));
     script.refuse(id, 190);
-    script.turn(|turn| turn.take_call("1", true).unwrap().unwrap());
+    script.turn(|turn| turn.take_call("1", Other::Probe).unwrap().unwrap());
     script.pass(6 * MINUTE);
     script.accept(id);
 }

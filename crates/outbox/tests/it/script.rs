@@ -42,7 +42,7 @@ pub(crate) fn number() -> Number {
         per_second: 80,
         batch_above: 0.8,
         batch_every_ms: 15 * MINUTE,
-        has_route: true,
+        endpoints: 1,
     }
 }
 
@@ -171,10 +171,15 @@ impl Script {
 
     /// The answer to the open call of a message.
     pub(crate) fn answer(&mut self, id: OutboxId, outcome: Outcome) {
+        self.answer_from(id, outcome, false);
+    }
+
+    /// The same from an endpoint that may not be in use any more.
+    pub(crate) fn answer_from(&mut self, id: OutboxId, outcome: Outcome, left: bool) {
         let place = self.calls.iter().position(|call| call.id == id).expect("a call is open");
         let number = self.calls.remove(place).number;
         let called =
-            Called { id, number, endpoint: "meta".to_owned(), outcome, slow_for_ms: None, chance: 7 };
+            Called { id, number, endpoint: "meta".to_owned(), left, outcome, slow_for_ms: None, chance: 7 };
         self.turn(|turn| turn.called(called).unwrap());
     }
 

@@ -11,7 +11,7 @@ use model::{Address, Fact, OutboxId, Priority, Says, WallTime};
 use policy::sending::clock::BELIEVED_AHEAD_MS;
 use policy::sending::{Clock, Reading};
 use wagate_outbox::{
-    Called, Done, Draft, Enqueue, Fallback, Kind, Note, Outbox, Queued, Resolution, Settings, Unqueued,
+    Called, Done, Draft, Enqueue, Fallback, Kind, Note, Other, Outbox, Queued, Resolution, Settings, Unqueued,
 };
 
 pub(crate) use self::settings::settings;
@@ -58,8 +58,10 @@ pub(crate) enum Ask {
     Resolve(OutboxId, Resolution),
     Consent(u128, bool),
     Resume,
-    TakeCall(String, bool),
-    EndCall(String, bool),
+    /// Another endpoint of the number is used, or the one works again.
+    WayIsClear(String, bool),
+    TakeCall(String, Other),
+    EndCall(String, Other, bool),
 }
 
 /// What a turn comes to.
@@ -99,7 +101,7 @@ pub(crate) struct World {
     pub(crate) answered: HashMap<[u8; 16], Answered>,
     in_flight: Vec<usize>,
     pub(crate) probes: BTreeMap<(String, i32), u64>,
-    open_probes: BTreeMap<String, u32>,
+    open_probes: BTreeMap<String, (u32, Other)>,
     /// When a customer last wrote, as far as the outbox has been told.
     windows: HashMap<(String, u128), i64>,
     pub(crate) consents: HashMap<u128, bool>,
@@ -266,6 +268,9 @@ impl World {
                 self.pass(0)
             }
             Op::Resume => self.turn(&[Ask::Resume]),
+            Op::WayIsClear { number: place, another } => {
+                self.turn(&[Ask::WayIsClear(number(place), *another)])
+            }
             Op::Pass { ms } => self.pass(*ms),
             Op::Jump { ms } => {
                 self.wall_off += ms;
@@ -281,10 +286,11 @@ impl World {
                 Ok(())
             }
             Op::Probe { number: place, unsent } => {
-                if self.open_probes.contains_key(NUMBERS[*place]) {
-                    self.turn(&[Ask::EndCall(number(place), *unsent)])
+                if let Some((_, other)) = self.open_probes.get(NUMBERS[*place]) {
+                    self.turn(&[Ask::EndCall(number(place), *other, *unsent)])
                 } else {
-                    self.turn(&[Ask::TakeCall(number(place), *unsent)])
+                    let other = if *unsent { Other::Probe } else { Other::Errand };
+                    self.turn(&[Ask::TakeCall(number(place), other)])
                 }
             }
             Op::Mood(mood) => {

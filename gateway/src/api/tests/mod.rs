@@ -75,7 +75,7 @@ fn number() -> Number {
         per_second: 80,
         batch_above: 0.8,
         batch_every_ms: HOUR / 4,
-        has_route: true,
+        endpoints: 1,
     }
 }
 

@@ -67,6 +67,7 @@ pub(super) async fn post(
         id: call.id,
         number: call.number,
         endpoint: endpoint.name().to_owned(),
+        left: false,
         outcome,
         slow_for_ms: throttle.and_then(slow_for_ms),
         chance,

@@ -100,6 +100,7 @@ pub(crate) fn called(call: Call, outcome: model::Outcome) -> Called {
         id: call.id,
         number: call.number,
         endpoint: "meta".to_owned(),
+        left: false,
         outcome,
         slow_for_ms: None,
         chance: 0,

@@ -23,7 +23,7 @@ mod work;
 
 use std::time::Duration;
 
-use outbox::{TableError, Turn};
+use outbox::{Other, TableError, Turn};
 use store::Refused;
 use tokio::sync::{mpsc, oneshot};
 
@@ -87,10 +87,10 @@ impl Sending {
 
     /// Gives up a call that [`Turn::take_call`] has taken, for as long as it takes: a place in flight that is
     /// never given up is lost until the next start.
-    pub(crate) async fn end_call(&self, number: String, unsent: bool) {
+    pub(crate) async fn end_call(&self, number: String, other: Other, unsent: bool) {
         loop {
             let name = number.clone();
-            match self.ask(move |turn| turn.end_call(&name, unsent)).await {
+            match self.ask(move |turn| turn.end_call(&name, other, unsent)).await {
                 Ok(()) => return,
                 Err(_) if self.questions.is_closed() => return,
                 Err(_) => tokio::time::sleep(END_AGAIN).await,

@@ -52,7 +52,7 @@ impl Config {
             per_second: limits.messages_per_second,
             batch_above: limits.batch_above,
             batch_every_ms: millis(limits.batch_every)?,
-            has_route: self.whatsapp.serves(&number.phone_number_id),
+            endpoints: self.whatsapp.serving(&number.phone_number_id).count(),
         })
     }
 }
@@ -109,10 +109,10 @@ campaign = "30d"
         assert_eq!((settings.history_ms, settings.rates), (9 * 86_400_000, None));
         let one = &settings.numbers["1"];
         assert_eq!(one.zone, policy::sending::Zone::new("America/St_Johns").unwrap());
-        assert_eq!((one.portfolio.as_str(), one.has_route), ("north", true));
+        assert_eq!((one.portfolio.as_str(), one.endpoints), ("north", 1));
         assert_eq!((one.messages_per_day, one.calls_per_day, one.recipients_per_day), (11, 12, 13));
         assert_eq!((one.per_second, one.batch_above, one.batch_every_ms), (14, 0.15, 16_000));
-        assert!(!settings.numbers["2"].has_route, "no endpoint serves it");
+        assert!(!settings.numbers["2"].has_route(), "no endpoint serves it");
         assert_eq!(settings.numbers.len(), 2);
     }
 
@@ -120,10 +120,10 @@ campaign = "30d"
     fn without_endpoints_there_is_no_route_and_without_a_list_there_is_one() {
         let number = "[[numbers]]\nphone_number_id = \"1\"\n";
         let settings = config(number, Path::new("")).sending().unwrap();
-        assert!(!settings.numbers["1"].has_route);
+        assert!(!settings.numbers["1"].has_route());
         let endpoint = "[[whatsapp.endpoints]]\nurl = \"https://graph.example.com\"\ntoken = \"t\"\n";
         let settings = config(&format!("{number}{endpoint}"), Path::new("")).sending().unwrap();
-        assert!(settings.numbers["1"].has_route);
+        assert!(settings.numbers["1"].has_route());
     }
 
     #[test]

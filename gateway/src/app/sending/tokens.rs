@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use egress::{GraphEndpoint, TokenInfo};
 use model::{Outcome, WallTime};
+use outbox::Other;
 
 use super::calls::Calls;
 use super::routes::Routes;
@@ -54,7 +55,7 @@ impl Tokens {
         Some(Box::new(move |turn| {
             let mut taken = Vec::new();
             for (number, endpoint) in asked {
-                if endpoint.has_token_info() && turn.take_call(&number, true)?.is_ok() {
+                if endpoint.has_token_info() && turn.take_call(&number, Other::Probe)?.is_ok() {
                     taken.push((number, endpoint));
                 }
             }
@@ -103,5 +104,5 @@ async fn ask(
     if let Ok(info) = outcome {
         known.lock().unwrap_or_else(PoisonError::into_inner).insert(endpoint.name().to_owned(), info);
     }
-    sending.end_call(number, unsent).await;
+    sending.end_call(number, Other::Probe, unsent).await;
 }

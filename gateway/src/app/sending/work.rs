@@ -323,6 +323,7 @@ impl Work {
                 id: call.id,
                 number: call.number,
                 endpoint: String::new(),
+                left: false,
                 outcome,
                 slow_for_ms: None,
                 chance: 0,

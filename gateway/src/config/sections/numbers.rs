@@ -34,7 +34,7 @@ pub(super) fn numbers(root: &Section<'_>) -> Option<Vec<Number>> {
 pub(super) fn together(root: &Section<'_>, numbers: &[Number], whatsapp: &WhatsApp) {
     for (place, (section, number)) in root.sections("numbers").iter().zip(numbers).enumerate() {
         let id = &number.phone_number_id;
-        if !whatsapp.endpoints.is_empty() && !whatsapp.serves(id) {
+        if !whatsapp.endpoints.is_empty() && whatsapp.serving(id).next().is_none() {
             section.warn(
                 "phone_number_id",
                 Fault::new("none of [[whatsapp.endpoints]] serves this number: nothing can be sent from it")

@@ -24,7 +24,7 @@ pub(crate) fn settings(seed: u64) -> Vec<Settings> {
                 per_second: if chance.once_in(3) { 80 } else { u32::try_from(chance.below(6)).unwrap() + 1 },
                 batch_above: chance.pick(&[0.3, 0.8, 1.0]),
                 batch_every_ms: 15 * 60_000,
-                has_route: variant == 0 || !chance.once_in(10),
+                endpoints: if variant == 0 { 1 + place % 2 } else { usize::from(!chance.once_in(10)) },
             };
             Settings {
                 numbers: (0..3)

@@ -66,9 +66,13 @@ impl World {
                     turn.resume()?;
                     true
                 }
-                Ask::TakeCall(number, probe) => turn.take_call(number, *probe)?.is_ok(),
-                Ask::EndCall(number, unsent) => {
-                    turn.end_call(number, *unsent)?;
+                Ask::WayIsClear(number, another) => {
+                    turn.way_is_clear(number, *another)?;
+                    true
+                }
+                Ask::TakeCall(number, other) => turn.take_call(number, *other)?.is_ok(),
+                Ask::EndCall(number, other, unsent) => {
+                    turn.end_call(number, *other, *unsent)?;
                     true
                 }
             });
@@ -211,13 +215,13 @@ impl World {
                     self.consents.insert(one, *agreed);
                 }
             }
-            Ask::TakeCall(number, _) if said => {
+            Ask::TakeCall(number, other) if said => {
                 let day = self.outbox.settings().numbers[number].zone.day(now).0;
                 *self.probes.entry((number.clone(), day)).or_default() += 1;
-                self.open_probes.insert(number.clone(), u32::try_from(day).unwrap());
+                self.open_probes.insert(number.clone(), (u32::try_from(day).unwrap(), *other));
             }
-            Ask::EndCall(number, unsent) => {
-                let began = i32::try_from(self.open_probes.remove(number).unwrap()).unwrap();
+            Ask::EndCall(number, _, unsent) => {
+                let began = i32::try_from(self.open_probes.remove(number).unwrap().0).unwrap();
                 let today = self.outbox.settings().numbers[number].zone.day(now).0;
                 if *unsent && began == today {
                     *self.probes.get_mut(&(number.clone(), began)).unwrap() -= 1;

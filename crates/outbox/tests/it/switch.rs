@@ -1,0 +1,132 @@
+//! Another endpoint is used: what waited for the old one goes at once, and what it still says is no news.
+
+use model::Outcome;
+use wagate_outbox::{CALLS_MAX, Other, Why};
+
+use crate::script::{HOUR, MINUTE, Script, refusal, settings, template, unknown};
+
+fn script() -> Script {
+    Script::new(settings(|number| number.endpoints = 2))
+}
+
+fn not_sent() -> Outcome {
+    Outcome::NotSent { reason: "no connection in time".to_owned() }
+}
+
+#[test]
+fn what_waited_for_an_endpoint_goes_at_once_over_another() {
+    for trouble in [not_sent(), unknown(), Outcome::Refused(refusal(131_000))] {
+        let mut script = script();
+        let first = script.queue(template(1));
+        for contact in 2..6 {
+            script.queue(template(contact));
+        }
+        // Long ago enough that the wait is one of minutes.
+        script.answer(first, trouble.clone());
+        for _ in 0..12 {
+            let Some(call) = script.calls.first().map(|call| call.id) else {
+                script.pass(5 * MINUTE);
+                continue;
+            };
+            script.answer(call, not_sent());
+        }
+        script.calls.clear();
+        let last = script.queue(template(9));
+        assert!(script.calls.is_empty(), "the number waits");
+        script.turn(|turn| turn.way_is_clear("1", true).unwrap());
+        script.pass(1_000);
+        assert!(script.calls.iter().any(|call| call.id == last), "{trouble:?}: {:?}", script.calls);
+        assert!(script.calls.len() > 1, "and not one by one");
+    }
+}
+
+#[test]
+fn what_whatsapp_itself_asked_for_outlives_a_switch() {
+    let mut script = script();
+    let first = script.queue(template(1));
+    script
+        .answer(first, Outcome::Refused(model::Refusal { retry_after_ms: Some(60_000), ..refusal(130_429) }));
+    script.turn(|turn| turn.way_is_clear("1", true).unwrap());
+    script.pass(50_000);
+    assert!(script.calls.is_empty());
+    script.pass(30_000);
+    assert_eq!(script.calls.len(), 1);
+}
+
+#[test]
+fn a_stop_has_its_trial_at_once_over_another_endpoint_and_not_when_the_same_works_again() {
+    let mut script = script();
+    let first = script.queue(template(1));
+    script.refuse(first, 190);
+    let second = script.queue(template(2));
+    script.turn(|turn| turn.way_is_clear("1", false).unwrap());
+    script.pass(1_000);
+    assert!(script.calls.is_empty());
+    script.turn(|turn| turn.way_is_clear("1", true).unwrap());
+    script.pass(1_000);
+    let trial = |script: &Script| script.calls.iter().map(|call| call.id).collect::<Vec<_>>();
+    assert_eq!(trial(&script), [first], "one alone, and none has been refused there");
+    script.accept(first);
+    script.pass(1_000);
+    assert_eq!(trial(&script), [second]);
+}
+
+#[test]
+fn what_an_endpoint_that_was_left_still_says_slows_nothing_and_stops_nothing() {
+    for outcome in [not_sent(), unknown(), Outcome::Refused(refusal(190)), Outcome::Refused(refusal(130_429))]
+    {
+        let mut script = script();
+        let first = script.queue(template(1));
+        let sure = !matches!(outcome, Outcome::Unknown { .. });
+        script.answer_from(first, outcome.clone(), true);
+        let second = script.queue(template(2));
+        assert!(script.calls.iter().any(|call| call.id == second), "{outcome:?}");
+        // What surely didn't go does so now; what may have gone doesn't go a second time.
+        assert_eq!(script.calls.iter().any(|call| call.id == first), sure, "{outcome:?}");
+        let shown = script.shown(first);
+        if !sure {
+            assert_eq!(shown.why, Some(Why::NoAnswer));
+            script.pass(HOUR);
+            assert!(script.calls.iter().all(|call| call.id != first), "never by itself");
+        }
+    }
+}
+
+#[test]
+fn with_a_backup_one_place_is_kept_for_a_probe() {
+    let mut script = script();
+    for contact in 0..20 {
+        script.queue(template(contact));
+    }
+    assert_eq!(script.calls.len(), CALLS_MAX as usize - 1);
+    assert!(script.turn(|turn| turn.take_call("1", Other::Errand).unwrap()).is_err());
+    script.turn(|turn| turn.take_call("1", Other::Probe).unwrap().unwrap());
+    assert!(script.turn(|turn| turn.take_call("1", Other::Probe).unwrap()).is_err(), "eight at most");
+    script.turn(|turn| turn.end_call("1", Other::Probe, false).unwrap());
+    assert_eq!(script.calls.len(), CALLS_MAX as usize - 1);
+    // Without one all places are for messages.
+    let mut script = Script::new(settings(|_| ()));
+    for contact in 0..20 {
+        script.queue(template(contact));
+    }
+    assert_eq!(script.calls.len(), CALLS_MAX as usize);
+}
+
+#[test]
+fn probes_take_no_call_that_a_message_of_the_day_may_need() {
+    let probes = |messages, calls| {
+        let mut script = Script::new(settings(|number| {
+            number.messages_per_day = messages;
+            number.calls_per_day = calls;
+        }));
+        let mut made = 0;
+        while script.turn(|turn| turn.take_call("1", Other::Probe).unwrap()).is_ok() {
+            script.turn(|turn| turn.end_call("1", Other::Probe, false).unwrap());
+            made += 1;
+        }
+        made
+    };
+    assert_eq!(probes(1_000, 10_000), 8_900, "a day of probes every ten seconds");
+    assert_eq!(probes(1_000, 1_000), 10, "one in a hundred");
+    assert_eq!(probes(1_000, 50), 0);
+}
