@@ -33,7 +33,7 @@ pub use client::{ClientSettings, Clients};
 pub use crm::{Endpoint, SigningSecrets};
 pub use deliver::{Delivery, Render, Settings};
 pub use error::{EgressError, EndpointError, JournalError};
-pub use failover::{Change, EndpointView, Live, Standing, Watched};
+pub use failover::{Change, EndpointView, Live, Probes, Standing, Watched};
 pub use graph::{Called, Graph, GraphEndpoint, GraphSettings, Throttle, TokenInfo, Upload};
 pub use health::Status;
 pub use journal::{Journal, Settlement};

@@ -178,7 +178,7 @@ pub struct WhatsApp {
 impl WhatsApp {
     /// The endpoints that serve the number of this phone number id, in order of preference.
     pub fn serving<'a>(&'a self, phone_number_id: &'a str) -> impl Iterator<Item = &'a WhatsAppEndpoint> {
-        self.endpoints.iter().filter(|endpoint| {
+        self.endpoints.iter().filter(move |endpoint| {
             endpoint.numbers.as_ref().is_none_or(|ids| ids.iter().any(|id| id == phone_number_id))
         })
     }

@@ -8,4 +8,4 @@ mod live;
 mod watched;
 
 pub use live::Live;
-pub use watched::{Change, EndpointView, Standing, Watched};
+pub use watched::{Change, EndpointView, Probes, Standing, Watched};

@@ -60,6 +60,15 @@ pub struct EndpointView {
     pub last_probe_ago: Option<Duration>,
 }
 
+/// How the endpoints of a group are probed.
+pub trait Probes {
+    /// Waits until the endpoint of that place may be probed; false where it can't be for no fault of its own.
+    fn permit(&mut self, endpoint: usize) -> impl Future<Output = bool> + Send + 'static;
+
+    /// Probes it; only polled after its permit.
+    fn probe(&mut self, endpoint: usize) -> impl Future<Output = Answer> + Send + 'static;
+}
+
 /// A group of endpoints under watch. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Watched(Arc<Inner>);
@@ -162,27 +171,23 @@ impl Watched {
         Live::new(Arc::clone(&self.0), endpoint, id)
     }
 
-    /// Makes the probes and tells what has changed, until it is dropped. `probe` asks the endpoint of that
-    /// place, and answers nothing where it couldn't be asked for no fault of its own; one that takes longer
-    /// than `patience` has failed.
-    pub async fn run<F>(
-        &self,
-        patience: Duration,
-        mut probe: impl FnMut(usize) -> F,
-        mut tell: impl FnMut(&[Change]),
-    ) where
-        F: Future<Output = Option<Answer>>,
-    {
+    /// Makes the probes and tells what has changed, until it is dropped. `probes` says how each is made; one that
+    /// takes longer than `patience` has failed.
+    pub async fn run(&self, patience: Duration, mut probes: impl Probes, mut tell: impl FnMut(&[Change])) {
         let inner = &self.0;
-        let mut probes = FuturesUnordered::new();
+        let mut under_way = FuturesUnordered::new();
         loop {
             let (until, changes) = loop {
                 let (action, changes) = inner.poll();
                 match action {
                     Action::Probe(endpoint) => {
-                        let asked = probe(endpoint);
-                        probes.push(async move {
-                            (endpoint, timeout(patience, asked).await.unwrap_or(Some(Answer::Failed)))
+                        let (permit, probe) = (probes.permit(endpoint), probes.probe(endpoint));
+                        under_way.push(async move {
+                            if !permit.await {
+                                return (endpoint, None);
+                            }
+                            inner.probe_begins(endpoint);
+                            (endpoint, Some(timeout(patience, probe).await.unwrap_or(Answer::Failed)))
                         });
                         if !changes.is_empty() {
                             tell(&changes);
@@ -195,7 +200,7 @@ impl Watched {
                 tell(&changes);
             }
             let ended = async {
-                match probes.next().await {
+                match under_way.next().await {
                     Some(ended) => ended,
                     None => pending().await,
                 }
@@ -245,6 +250,13 @@ impl Inner {
 
     pub(super) fn forgotten(&self, id: CallId) {
         self.lock().group.forgotten(id);
+    }
+
+    fn probe_begins(&self, endpoint: usize) {
+        let mut locked = self.lock();
+        locked.group.probe_begins(self.now(), endpoint);
+        // There is something to wait for now.
+        self.wake.notify_one();
     }
 
     fn probed(&self, endpoint: usize, answer: Option<Answer>) {

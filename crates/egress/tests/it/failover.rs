@@ -8,7 +8,7 @@ use std::time::Duration;
 use policy::failover::{Answer, Kept, Settings, State};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, advance, sleep};
-use wagate_egress::{Change, Watched};
+use wagate_egress::{Change, Probes, Watched};
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -19,6 +19,41 @@ enum Probe {
     Hangs,
     /// There is no unit for it.
     NotNow,
+    /// Its unit comes late.
+    Waits,
+}
+
+struct Player {
+    probes: Arc<Mutex<Vec<Probe>>>,
+    asked: Arc<Mutex<Vec<(usize, Duration)>>>,
+    start: Instant,
+}
+
+impl Probes for Player {
+    fn permit(&mut self, endpoint: usize) -> impl Future<Output = bool> + Send + 'static {
+        self.asked.lock().unwrap().push((endpoint, self.start.elapsed()));
+        let how = self.probes.lock().unwrap()[endpoint];
+        async move {
+            if how == Probe::Waits {
+                sleep(Duration::from_secs(4)).await;
+            }
+            how != Probe::NotNow
+        }
+    }
+
+    fn probe(&mut self, endpoint: usize) -> impl Future<Output = Answer> + Send + 'static {
+        let how = self.probes.lock().unwrap()[endpoint];
+        async move {
+            match how {
+                Probe::Answers(answer) => {
+                    sleep(Duration::from_millis(20)).await;
+                    answer
+                }
+                Probe::Waits => Answer::Good,
+                Probe::Hangs | Probe::NotNow => pending().await,
+            }
+        }
+    }
 }
 
 struct Stage {
@@ -38,24 +73,10 @@ impl Stage {
         let probes = Arc::new(Mutex::new(probes.to_vec()));
         let (asked, told) = (Arc::<Mutex<Vec<_>>>::default(), Arc::<Mutex<Vec<_>>>::default());
         let start = Instant::now();
-        let (running, how, whom, what) =
-            (group.clone(), Arc::clone(&probes), Arc::clone(&asked), Arc::clone(&told));
+        let (running, what) = (group.clone(), Arc::clone(&told));
+        let player = Player { probes: Arc::clone(&probes), asked: Arc::clone(&asked), start };
         let task = tokio::spawn(async move {
-            let probe = |endpoint: usize| {
-                whom.lock().unwrap().push((endpoint, start.elapsed()));
-                let how = how.lock().unwrap()[endpoint];
-                async move {
-                    match how {
-                        Probe::Answers(answer) => {
-                            sleep(Duration::from_millis(20)).await;
-                            Some(answer)
-                        }
-                        Probe::Hangs => pending().await,
-                        Probe::NotNow => None,
-                    }
-                }
-            };
-            running.run(PATIENCE, probe, |changes| what.lock().unwrap().extend_from_slice(changes)).await;
+            running.run(PATIENCE, player, |changes| what.lock().unwrap().extend_from_slice(changes)).await;
         });
         Self { group, probes, asked, told, start, task }
     }
@@ -164,5 +185,14 @@ async fn a_run_goes_on_where_the_last_one_ended() {
         asked.set(asked.get() + usize::from(*endpoint == 0));
     }
     assert_eq!(asked.get(), 12);
+    stage.task.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_probe_waits_for_before_it_is_sent_is_no_strike() {
+    let stage = Stage::new(&[Probe::Waits], None);
+    sleep(Duration::from_secs(5)).await;
+    let view = stage.group.views()[0].view;
+    assert_eq!((view.state, view.latency), (State::Closed, Some(Duration::ZERO)));
     stage.task.abort();
 }

@@ -17,7 +17,7 @@ pub struct CallId(u64);
 /// What the shell should do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// Probe this endpoint, and call [`Group::probed`], or [`Group::probe_skipped`].
+    /// Probe this endpoint: [`Group::probe_begins`] and [`Group::probed`], or [`Group::probe_skipped`].
     Probe(usize),
     /// Nothing, until something happens or the time has come.
     Wait(Moment),
@@ -227,12 +227,20 @@ impl Group {
         Some(self.calls.swap_remove(place))
     }
 
+    /// A probe that was asked for is sent now. Its time counts from here: what it had to wait for before that is
+    /// no fault of the endpoint.
+    pub fn probe_begins(&mut self, now: Moment, endpoint: usize) {
+        if let Some(probing) = self.health.get_mut(endpoint).and_then(|health| health.probing.as_mut()) {
+            probing.began = Some(now);
+        }
+    }
+
     /// A probe has ended.
     pub fn probed(&mut self, now: Moment, endpoint: usize, answer: Answer) {
         let settings = self.settings;
         let Some(health) = self.health.get_mut(endpoint) else { return };
         let Some(probing) = health.probing.take() else { return };
-        let latency = now.since(probing.began);
+        let latency = probing.began.map_or(Duration::ZERO, |began| now.since(began));
         health.last_probe = Some(now);
         if matches!(answer, Answer::Good | Answer::Neutral | Answer::Blocked) {
             health.latency = Some(latency);
@@ -256,7 +264,7 @@ impl Group {
         self.notice_unanswered(now);
         for (place, health) in self.health.iter_mut().enumerate() {
             if health.probing.is_none() && health.next_probe <= now {
-                health.probing = Some(Probing { began: now, struck: false });
+                health.probing = Some(Probing { began: None, struck: false });
                 return Action::Probe(place);
             }
         }
@@ -268,8 +276,8 @@ impl Group {
         let calls = self.calls.iter().filter(|call| !call.struck && !call.patient);
         let calls = calls.map(|call| call.began + slow);
         let health = self.health.iter().filter_map(|health| match health.probing {
-            Some(Probing { struck: true, .. }) => None,
-            Some(Probing { began, .. }) => Some(began + slow),
+            Some(Probing { began: Some(began), struck: false }) => Some(began + slow),
+            Some(_) => None,
             None => Some(health.next_probe),
         });
         calls.chain(health).min().unwrap_or(now + self.settings.every)
@@ -278,14 +286,15 @@ impl Group {
     /// What is unanswered for longer than `slow` is a strike now, whatever comes of it.
     fn notice_unanswered(&mut self, now: Moment) {
         let slow = self.settings.slow;
-        let late = Seen::Strike(Strike::Slow);
+        let seen = Seen::Strike(Strike::Slow);
         for place in 0..self.health.len() {
             let probing = self.health.get_mut(place).and_then(|health| health.probing.as_mut());
-            if let Some(probing) =
-                probing.filter(|probing| !probing.struck && now.since(probing.began) >= slow)
-            {
+            let late = |probing: &&mut Probing| {
+                !probing.struck && probing.began.is_some_and(|began| now.since(began) >= slow)
+            };
+            if let Some(probing) = probing.filter(late) {
                 probing.struck = true;
-                self.take(now, place, Source::Probe, late);
+                self.take(now, place, Source::Probe, seen);
             }
         }
         for place in 0..self.calls.len() {
@@ -293,7 +302,7 @@ impl Group {
             if let Some(call) = call.filter(|call| now.since(call.began) >= slow) {
                 call.struck = true;
                 let endpoint = call.endpoint;
-                self.take(now, endpoint, Source::Live, late);
+                self.take(now, endpoint, Source::Live, seen);
             }
         }
     }
@@ -377,15 +386,16 @@ impl Group {
         }
     }
 
-    /// The active endpoint is left because it fails: soon after it was gone back to costs it patience.
+    /// The active endpoint is left because it fails. Soon after it was gone back to, that costs it patience; for
+    /// each long time that it stayed, some is given back.
     fn leave(&mut self, now: Moment) {
         let (settings, stayed, returned) = (self.settings, now.since(self.since), self.returned);
         if let Some(health) = self.health.get_mut(self.active) {
-            if stayed >= settings.forgiven_after(health.level) {
-                health.level = 0;
-            } else if returned {
+            let forgiven = settings.forgiven(health.level, stayed);
+            if forgiven == 0 && returned {
                 health.level = (health.level + 1).min(HYSTERESIS_MAX);
             }
+            health.level = health.level.saturating_sub(forgiven);
         }
     }
 

@@ -43,7 +43,8 @@ pub(super) enum Source {
 /// A probe under way.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Probing {
-    pub(super) began: Moment,
+    /// When it was sent; nothing while it waits for its turn.
+    pub(super) began: Option<Moment>,
     /// It has been counted as a strike already.
     pub(super) struck: bool,
 }

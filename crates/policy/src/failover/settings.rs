@@ -51,9 +51,11 @@ impl Settings {
         self.recover.saturating_mul(1 << if level < HYSTERESIS_MAX { level } else { HYSTERESIS_MAX })
     }
 
-    /// An endpoint that stays in use for so long has shown that it is worth going back to.
-    pub(super) fn forgiven_after(&self, level: u32) -> Duration {
-        self.every.max(self.recheck.saturating_mul(self.patience(level)))
+    /// How many levels an endpoint is forgiven that stayed in use for so long: one for each time of `every`, or
+    /// of what going back had taken where that was longer.
+    pub(super) fn forgiven(&self, level: u32, stayed: Duration) -> u32 {
+        let each = self.every.max(self.recheck.saturating_mul(self.patience(level))).as_millis().max(1);
+        u32::try_from(stayed.as_millis() / each).unwrap_or(u32::MAX)
     }
 
     /// Between probes of an endpoint that says that it is us.

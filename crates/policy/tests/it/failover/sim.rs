@@ -131,6 +131,7 @@ impl Sim {
             match action {
                 Action::Probe(endpoint) => {
                     assert!(self.probes.iter().all(|(_, busy, _)| *busy != endpoint), "probed twice at once");
+                    self.group.probe_begins(moment(self.now), endpoint);
                     let (after, answer) = self.weather(endpoint).answer(PROBE_TIMEOUT_MS);
                     self.probes.push((self.now + after, endpoint, answer));
                     self.probed[endpoint].push(self.now);
