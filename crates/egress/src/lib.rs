@@ -36,4 +36,5 @@ pub use graph::{Called, Graph, GraphEndpoint, GraphSettings, Throttle, TokenInfo
 pub use health::Status;
 pub use journal::{Journal, Settlement};
 pub use metrics::Metrics;
+pub use model::UserIdField;
 pub use policy::delivery::{Mode, Tail, Why};

@@ -15,9 +15,10 @@ mod refusal;
 mod throttle;
 mod token;
 mod upload;
+mod wire;
 
-pub use client::{ANSWER_TIMEOUT, CONNECT_TIMEOUT, Graph, GraphSettings};
-pub use endpoint::GraphEndpoint;
+pub use client::{CONNECT_TIMEOUT, Graph, GraphSettings};
+pub use endpoint::{ANSWER_TIMEOUT, GraphEndpoint};
 pub use heard::Called;
 pub use throttle::Throttle;
 pub use token::TokenInfo;

@@ -7,6 +7,7 @@ mod crm;
 mod delivering;
 mod doubt;
 mod graph;
+mod graph_endpoints;
 mod journal;
 mod raw;
 mod running;
