@@ -32,7 +32,10 @@ pub use client::{ClientSettings, Clients};
 pub use crm::{Endpoint, SigningSecrets};
 pub use deliver::{Delivery, Render, Settings};
 pub use error::{EgressError, EndpointError, JournalError};
-pub use graph::{Called, Graph, GraphEndpoint, GraphSettings, Throttle, TokenInfo, Upload};
+pub use graph::{
+    Callbacks, Called, Download, Graph, GraphEndpoint, GraphSettings, HealthStatus, MediaPlace, Probe,
+    Storage, SubscribedApp, Throttle, TokenInfo, Upload,
+};
 pub use health::Status;
 pub use journal::{Journal, Settlement};
 pub use metrics::Metrics;

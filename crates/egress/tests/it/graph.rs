@@ -53,7 +53,7 @@ pub(crate) fn took_it() -> Act {
 }
 
 /// An address where nobody listens.
-fn closed() -> SocketAddr {
+pub(crate) fn closed() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
