@@ -1,5 +1,6 @@
 //! Calls of Graph at one endpoint, over connections that are kept.
 
+use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -49,10 +50,9 @@ impl GraphSettings {
 /// Calls Graph at one endpoint. Clones share their connections.
 ///
 /// Until its first call it holds neither connections nor the roots of the world's certificates.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Graph(Arc<Inner>);
 
-#[derive(Debug)]
 struct Inner {
     endpoint: GraphEndpoint,
     settings: GraphSettings,
@@ -60,7 +60,7 @@ struct Inner {
 }
 
 /// What a first call makes.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Made {
     tls: Option<Arc<ClientConfig>>,
     wire: Option<Wire>,
@@ -202,6 +202,12 @@ impl Graph {
             Err(reason) => return not_sent::<Outcome>(reason).map(either),
         };
         self.call(|client| json(client.post(url), body), take).await.map(either)
+    }
+}
+
+impl fmt::Debug for Graph {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Graph").field(&self.0.endpoint).finish()
     }
 }
 
