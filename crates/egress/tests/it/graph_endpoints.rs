@@ -6,11 +6,15 @@ use model::Outcome;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 use wagate_egress::{GraphSettings, UserIdField};
 
 use crate::graph::{NUMBER, TOKEN, answer, at, is_accepted, meta, of, provider, settings, to, took_it};
 use crate::raw::{Act, Raw, Then};
 use crate::tls::acceptor;
+
+/// Less than an idle connection is kept for.
+const IDLE: Duration = Duration::from_secs(3);
 
 async fn secured() -> (Raw, String) {
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
@@ -81,6 +85,7 @@ async fn a_handshake_that_hangs_ends_before_the_time_of_the_call() {
 async fn after_a_reset_the_next_call_dials_anew() {
     let mut raw = Raw::start(|_| took_it()).await;
     let graph = at(&raw);
+    let begun = Instant::now();
     for connections in 1..4 {
         for _ in 0..3 {
             assert!(is_accepted(&graph.clone().send(NUMBER, b"{}".to_vec()).await));
@@ -90,6 +95,7 @@ async fn after_a_reset_the_next_call_dials_anew() {
         graph.reset();
         raw.until(|saw| saw.closed == connections).await;
     }
+    assert!(begun.elapsed() < IDLE, "they were closed, and didn't grow old");
 }
 
 #[tokio::test]
@@ -106,7 +112,8 @@ async fn a_call_in_flight_survives_a_reset_and_its_connection_does_not() {
     graph.reset();
     stream.write_all(&took_it().bytes).await.unwrap();
     assert!(is_accepted(&in_flight.await.unwrap()));
-    assert_eq!(stream.read(&mut [0]).await.unwrap(), 0, "nobody keeps it for the next call");
+    let end = tokio::time::timeout(IDLE, async { stream.read(&mut [0]).await.unwrap() });
+    assert_eq!(end.await, Ok(0), "nobody keeps it for the next call");
 }
 
 #[tokio::test]
