@@ -36,7 +36,7 @@ pub(crate) fn config(extra_roots: &[u8]) -> Result<ClientConfig, EgressError> {
     Ok(tls)
 }
 
-/// The same for whoever shares it: the roots of the world take some 100 KiB, once for all that trust
+/// The same for whoever shares it: the roots of the world are in memory once for all that trust
 /// the same, and none when nobody uses them. Each takes sessions of its own with [`sessions`].
 ///
 /// # Errors
