@@ -34,8 +34,12 @@ pub use crm::{Endpoint, SigningSecrets};
 pub use deliver::{Delivery, Render, Settings};
 pub use error::{EgressError, EndpointError, JournalError};
 pub use failover::{Change, EndpointView, Live, Probes, Standing, Watched};
-pub use graph::{Called, Graph, GraphEndpoint, GraphSettings, Throttle, TokenInfo, Upload};
+pub use graph::{
+    Callbacks, Called, Download, Graph, GraphEndpoint, GraphSettings, HealthStatus, MediaPlace, Probe,
+    Storage, SubscribedApp, Throttle, TokenInfo, Upload,
+};
 pub use health::Status;
 pub use journal::{Journal, Settlement};
 pub use metrics::Metrics;
+pub use model::UserIdField;
 pub use policy::delivery::{Mode, Tail, Why};

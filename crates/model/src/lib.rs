@@ -15,5 +15,7 @@ pub mod time;
 
 pub use id::{ContactId, ParseSequenceError, Sequence};
 pub use record::{Account, Alias, AliasKind, Contact, Item, Kind, Record, Via};
-pub use sending::{Address, Fact, OutboxId, Outcome, Pricing, Priority, Refusal, Says, Standing, StatusWord};
+pub use sending::{
+    Address, Fact, OutboxId, Outcome, Pricing, Priority, Refusal, Says, Standing, StatusWord, UserIdField,
+};
 pub use time::WallTime;

@@ -142,6 +142,16 @@ impl Address {
     }
 }
 
+/// Which member of a message carries a business-scoped user id: those who send to one disagree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum UserIdField {
+    /// `recipient`, as Meta's page has it.
+    #[default]
+    Recipient,
+    /// `to`, as for a phone.
+    To,
+}
+
 /// What came of one call that posts a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {

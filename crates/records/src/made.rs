@@ -3,7 +3,7 @@
 //! Their raw piece is written here in the form in which Meta's pieces come, so that one renderer shows them
 //! all: the body of the call as it was sent, with the id that WhatsApp gave the message, and how it was sent.
 
-use model::{Account, Address, Contact, Item, Kind, OutboxId, Priority, WallTime};
+use model::{Account, Address, Contact, Item, Kind, OutboxId, Priority, UserIdField, WallTime};
 
 use crate::identity::{self, Person};
 use crate::json::{Doc, Out};
@@ -104,8 +104,9 @@ pub fn sent_item(sent: &Sent<'_>) -> Item {
     out.raw(r#","queued_at":"#).text(&sent.queued_at.rfc3339_millis());
     out.raw(r#","accepted_at":"#).text(&sent.accepted_at.rfc3339_millis()).raw("},");
     let mut raw = out.finish();
-    // The members of the body, behind ours.
-    raw.extend_from_slice(&outgoing::envelope(sent.payload, sent.to, sent.outbox_id)[1..]);
+    // The members of the body, behind ours; the same whatever an endpoint wants a user id called.
+    let body = outgoing::envelope(sent.payload, sent.to, sent.outbox_id, UserIdField::Recipient);
+    raw.extend_from_slice(&body[1..]);
     item(Kind::MessageSent, outbox_id, sent.account, sent.contact, sent.accepted_at, raw)
 }
 

@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
-use egress::{GraphEndpoint, Upload};
+use egress::{Graph, Upload};
 use futures_util::StreamExt as _;
 use model::Outcome;
 use outbox::{Other, Why};
@@ -22,7 +22,7 @@ use super::message_view::{error, time};
 use super::messages::which_number;
 use super::problem::Problem;
 use super::query::Parameters;
-use crate::app::sending::{Calls, Routes, Sending};
+use crate::app::sending::{Routes, Sending};
 
 /// Uploads at once: each holds a connection and some portions of its file.
 const UPLOADS_MAX: usize = 2;
@@ -34,7 +34,6 @@ const FILENAME_MAX: usize = 240;
 /// The way of files to WhatsApp.
 #[derive(Clone)]
 pub(crate) struct Uploads {
-    calls: Calls,
     /// Files go where messages go: an id of one endpoint isn't known to another.
     routes: watch::Receiver<Arc<Routes>>,
     places: Arc<Semaphore>,
@@ -42,11 +41,11 @@ pub(crate) struct Uploads {
 
 impl Uploads {
     /// Takes what calls are made with.
-    pub(crate) fn new((calls, routes): (Calls, watch::Receiver<Arc<Routes>>)) -> Self {
-        Self { calls, routes, places: Arc::new(Semaphore::new(UPLOADS_MAX)) }
+    pub(crate) fn new(routes: watch::Receiver<Arc<Routes>>) -> Self {
+        Self { routes, places: Arc::new(Semaphore::new(UPLOADS_MAX)) }
     }
 
-    fn endpoint(&self, number: &str) -> Option<GraphEndpoint> {
+    fn graph(&self, number: &str) -> Option<Graph> {
         self.routes.borrow().of(number).cloned()
     }
 }
@@ -139,12 +138,11 @@ pub(super) async fn upload(
         })
     });
     let number = number.await?.map_err(|numbers| which_number(&numbers))?;
-    let endpoint = uploads.endpoint(&number).ok_or_else(|| {
+    let graph = uploads.graph(&number).ok_or_else(|| {
         Problem::fault("/from", "is no configured number, or has no endpoint: see whatsapp.endpoints")
     })?;
     let kind = said.kind;
-    let call =
-        Call { sending: side.sending.clone(), uploads, endpoint, number, said, filename, _place: place };
+    let call = Call { sending: side.sending.clone(), graph, number, said, filename, _place: place };
     // A caller who hangs up doesn't end it: the call that is taken has to be given up, too.
     match tokio::spawn(call.run(body)).await?? {
         Ok(id) => Ok((StatusCode::CREATED, axum::Json(json!({ "id": id, "kind": kind }))).into_response()),
@@ -169,8 +167,7 @@ fn refused(why: Why, until: Option<i64>, now_ms: i64) -> Problem {
 /// An upload.
 struct Call {
     sending: Sending,
-    uploads: Uploads,
-    endpoint: GraphEndpoint,
+    graph: Graph,
     number: String,
     said: Said,
     filename: Option<String>,
@@ -195,10 +192,7 @@ impl Call {
         });
         let upload =
             Upload { mime: &self.said.mime, filename: self.filename.as_deref(), length: self.said.length };
-        let outcome = match self.uploads.calls.graph() {
-            Ok(graph) => graph.upload(&self.endpoint, &self.number, &upload, file).await.outcome,
-            Err(reason) => Err(Outcome::NotSent { reason }),
-        };
+        let outcome = self.graph.upload(&self.number, &upload, file).await.outcome;
         let unsent = matches!(outcome, Err(Outcome::NotSent { .. }));
         self.sending.end_call(self.number, Other::Errand, unsent).await;
         outcome

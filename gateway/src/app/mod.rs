@@ -141,7 +141,7 @@ impl App {
             token: secrets.api_token(),
             numbers,
             sending: questions,
-            uploads: api::Uploads::new(sending.calls()),
+            uploads: api::Uploads::new(sending.routes()),
             low_water: config.costs.low_water.unwrap_or(Micros(0)),
             registry: Arc::new(registry),
             stopped: stopped.clone(),

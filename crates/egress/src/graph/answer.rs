@@ -59,7 +59,8 @@ pub(super) fn media_id(answer: &Value) -> Option<String> {
     id(answer.get("id").or_else(listed)?)
 }
 
-fn id(value: &Value) -> Option<String> {
+/// An id as Graph gives them: text of 1 to 256 visible characters.
+pub(super) fn id(value: &Value) -> Option<String> {
     let text = value.as_str()?;
     let fits = (1..=ID_BYTES_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
     fits.then(|| text.to_owned())

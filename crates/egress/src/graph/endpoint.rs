@@ -1,29 +1,43 @@
 //! Where calls go, and with which credential.
 
 use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
-use reqwest::Url;
+use model::UserIdField;
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use reqwest::{RequestBuilder, Url};
 
-use crate::EndpointError;
+use crate::{EgressError, EndpointError, tls};
+
+/// Time for a whole call, from its beginning to the end of the answer (contract, section 2).
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What stands for the phone number id in a path.
 const NUMBER: &str = "{phone_number_id}";
 /// The last segment of the path of messages, and of that of media.
 const MESSAGES: &str = "/messages";
 const MEDIA: &str = "/media";
+/// The path of messages where nothing else is said: that of Graph itself.
+const GRAPH_PATH: &str = "/{phone_number_id}/messages";
+/// What stands in for the token where an answer says it.
+const NO_TOKEN: &str = "(the token)";
 
 /// A place that takes messages: Meta, or a provider that speaks the same JSON. Prints its token
 /// nowhere.
 #[derive(Clone)]
 pub struct GraphEndpoint {
     name: String,
-    /// Without a slash at its end.
-    base: String,
+    url: Url,
     path: String,
     credential: Option<(HeaderName, HeaderValue)>,
-    /// The token, where the endpoint takes it as Meta does.
-    bearer: Option<String>,
+    token: Option<Arc<str>>,
+    /// It takes the token as Meta does.
+    as_bearer: bool,
+    timeout: Duration,
+    /// Root certificates in PEM.
+    roots: Arc<[u8]>,
+    user_id_field: UserIdField,
 }
 
 impl GraphEndpoint {
@@ -63,11 +77,40 @@ impl GraphEndpoint {
         });
         Ok(Self {
             name: name.to_owned(),
-            base: url.as_str().trim_end_matches('/').to_owned(),
+            url,
             path: path.to_owned(),
             credential: credential.transpose()?,
-            bearer: token.filter(|_| header.is_none()).map(str::to_owned),
+            token: token.filter(|token| !token.is_empty()).map(Arc::from),
+            as_bearer: header.is_none(),
+            timeout: ANSWER_TIMEOUT,
+            roots: Arc::default(),
+            user_id_field: UserIdField::default(),
         })
+    }
+
+    /// With another time for a whole call than [`ANSWER_TIMEOUT`].
+    #[must_use]
+    pub const fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// With root certificates of the operator in PEM, on top of the ordinary ones, for this endpoint
+    /// alone; none where `pem` is empty.
+    ///
+    /// # Errors
+    /// When one of them is none, or there is something and no certificate in it.
+    pub fn with_roots(mut self, pem: &[u8]) -> Result<Self, EgressError> {
+        tls::check(pem)?;
+        self.roots = Arc::from(pem);
+        Ok(self)
+    }
+
+    /// With another member for a business-scoped user id than `recipient`.
+    #[must_use]
+    pub const fn with_user_id_field(mut self, field: UserIdField) -> Self {
+        self.user_id_field = field;
+        self
     }
 
     /// The name of the configuration, for logs and metrics.
@@ -76,10 +119,38 @@ impl GraphEndpoint {
         &self.name
     }
 
+    /// The member that carries a business-scoped user id in a message.
+    #[must_use]
+    pub const fn user_id_field(&self) -> UserIdField {
+        self.user_id_field
+    }
+
+    /// Whether its paths are Graph's, and with them the calls beside those of messages and media: a
+    /// provider whose path is another has none of them.
+    #[must_use]
+    pub fn is_graph(&self) -> bool {
+        self.path == GRAPH_PATH
+    }
+
     /// Whether it can be asked about its token: a BSP's key isn't one of Meta's.
     #[must_use]
-    pub const fn has_token_info(&self) -> bool {
-        self.bearer.is_some()
+    pub fn has_token_info(&self) -> bool {
+        self.is_graph() && self.bearer().is_some()
+    }
+
+    /// Time for a whole call.
+    pub(super) const fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Root certificates in PEM.
+    pub(super) fn roots(&self) -> &[u8] {
+        &self.roots
+    }
+
+    /// Where it is, as the configuration has it.
+    pub(super) const fn url(&self) -> &Url {
+        &self.url
     }
 
     /// Where messages of `number` go; else what is wrong, in words.
@@ -95,28 +166,86 @@ impl GraphEndpoint {
         self.place(&format!("{stem}{MEDIA}"), number)
     }
 
+    /// Where what is known of a file stands; else what is wrong, in words.
+    pub(super) fn file(&self, id: &str, number: &str) -> Result<Url, &'static str> {
+        if !is_plain(id) {
+            return Err("the media id can't stand in a URL");
+        }
+        let stem = self.path.strip_suffix(MESSAGES);
+        let stem =
+            stem.ok_or("the endpoint's path doesn't end in /messages, so that of media isn't known")?;
+        // A file belongs to no number's path.
+        let stem = stem.strip_suffix(NUMBER).map_or(stem, |stem| stem.trim_end_matches('/'));
+        let mut url = self.place(&format!("{stem}/{id}"), number)?;
+        if self.is_graph() {
+            url.query_pairs_mut().append_pair("phone_number_id", number);
+        }
+        Ok(url)
+    }
+
     /// Where to ask about the token; else why one can't, in words.
     pub(super) fn debug_token(&self) -> Result<Url, &'static str> {
-        let token =
-            self.bearer.as_deref().ok_or("only a token that goes out as a bearer's can be asked about")?;
-        let mut url = self.place("/debug_token", "0")?;
+        let token = self.bearer().ok_or("only a token that goes out as a bearer's can be asked about")?;
+        let mut url = self.node("debug_token", "", &[])?;
         url.query_pairs_mut().append_pair("input_token", token);
         Ok(url)
     }
 
-    pub(super) const fn credential(&self) -> Option<&(HeaderName, HeaderValue)> {
-        self.credential.as_ref()
+    /// A node of Graph's, such as a number or an account, an edge of it (`/settings`, or nothing), and
+    /// the fields that are wanted; else why there is none, in words.
+    pub(super) fn node(&self, id: &str, edge: &str, fields: &[&str]) -> Result<Url, &'static str> {
+        if !self.is_graph() {
+            return Err("the endpoint's path isn't Graph's: only Meta itself can be asked this");
+        }
+        if !is_plain(id) {
+            return Err("the id can't stand in a URL");
+        }
+        let mut url = self.behind(&format!("/{id}{edge}"))?;
+        if !fields.is_empty() {
+            url.query_pairs_mut().append_pair("fields", &fields.join(","));
+        }
+        Ok(url)
+    }
+
+    /// Puts the credential on a request. Only for one that goes where the credential may.
+    pub(super) fn sign(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.credential {
+            Some((name, value)) => request.header(name, value),
+            None => request,
+        }
+    }
+
+    /// An answer without the token, which Graph repeats where it finds fault with it.
+    pub(super) fn without_token(&self, body: Vec<u8>) -> Vec<u8> {
+        let Some(token) = self.token.as_deref() else { return body };
+        if !body.windows(token.len()).any(|part| part == token.as_bytes()) {
+            return body;
+        }
+        String::from_utf8_lossy(&body).replace(token, NO_TOKEN).into_bytes()
+    }
+
+    /// The token, where the endpoint takes it as Meta does.
+    fn bearer(&self) -> Option<&str> {
+        self.token.as_deref().filter(|_| self.as_bearer)
     }
 
     fn place(&self, path: &str, number: &str) -> Result<Url, &'static str> {
-        // It must stay one segment, whatever it is.
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-        if number.is_empty() || !number.bytes().all(plain) {
+        if !is_plain(number) {
             return Err("the phone_number_id can't stand in a URL");
         }
-        let url = format!("{}{}", self.base, path.replace(NUMBER, number));
-        Url::parse(&url).map_err(|_| "url and path of the endpoint make no URL")
+        self.behind(&path.replace(NUMBER, number))
     }
+
+    fn behind(&self, path: &str) -> Result<Url, &'static str> {
+        let base = self.url.as_str().trim_end_matches('/');
+        Url::parse(&format!("{base}{path}")).map_err(|_| "url and path of the endpoint make no URL")
+    }
+}
+
+/// Whether an id stays one segment of a path.
+fn is_plain(id: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    !id.is_empty() && id.bytes().all(plain)
 }
 
 impl fmt::Debug for GraphEndpoint {
@@ -129,7 +258,7 @@ impl fmt::Debug for GraphEndpoint {
 mod tests {
     use super::*;
 
-    const PATH: &str = "/{phone_number_id}/messages";
+    const PATH: &str = GRAPH_PATH;
 
     #[test]
     fn a_path_goes_behind_the_url_and_media_beside_messages() {
@@ -151,17 +280,49 @@ mod tests {
     }
 
     #[test]
+    fn a_file_has_a_place_and_only_graph_has_nodes() {
+        for (base, path, file, graph) in [
+            ("https://graph.facebook.com/v24.0", PATH, "/v24.0/5?phone_number_id=77", true),
+            ("https://waba-v2.360dialog.io", "/messages", "/5", false),
+            ("http://127.0.0.1:9000/x/", "/a/{phone_number_id}/messages", "/x/a/5", false),
+        ] {
+            let endpoint = GraphEndpoint::new("meta", base, None, Some("t"), path).unwrap();
+            let url = endpoint.file("5", "77").unwrap();
+            assert!(url.as_str().ends_with(file), "{url}");
+            assert!(endpoint.file("5/6", "77").is_err() && endpoint.file("5", "").is_err());
+            let node = endpoint.node("77", "", &["health_status"]);
+            let words = "/v24.0/77?fields=health_status";
+            assert_eq!(node.is_ok_and(|url| url.as_str().ends_with(words)), graph, "{base}");
+            assert_eq!(endpoint.has_token_info(), graph, "{base}");
+        }
+        let meta = GraphEndpoint::new("meta", "https://a.example", None, None, PATH).unwrap();
+        assert_eq!(meta.node("77", "/settings", &[]).unwrap().as_str(), "https://a.example/77/settings");
+        assert!(meta.node("..", "", &[]).is_err() && meta.file("..", "77").is_err());
+    }
+
+    #[test]
+    fn an_answer_that_repeats_the_token_loses_it() {
+        let of = |token| GraphEndpoint::new("meta", "https://a.example", None, token, PATH).unwrap();
+        let body = b"Malformed access token s3cret, s3cret".to_vec();
+        let clean = of(Some("s3cret")).without_token(body.clone());
+        assert_eq!(clean, b"Malformed access token (the token), (the token)");
+        for token in [None, Some(""), Some("another")] {
+            assert_eq!(of(token).without_token(body.clone()), body);
+        }
+    }
+
+    #[test]
     fn a_token_goes_where_it_belongs_and_is_printed_nowhere() {
         let meta =
             GraphEndpoint::new("meta", "https://a.example/v24.0", None, Some("s3cret&"), PATH).unwrap();
-        let (name, value) = meta.credential().unwrap();
+        let (name, value) = meta.credential.as_ref().unwrap();
         assert_eq!((name.as_str(), value.as_bytes()), ("authorization", "Bearer s3cret&".as_bytes()));
         let url = meta.debug_token().unwrap();
         assert_eq!(url.as_str(), "https://a.example/v24.0/debug_token?input_token=s3cret%26");
         let dialog = "https://waba-v2.360dialog.io";
         let backup =
             GraphEndpoint::new("backup", dialog, Some("D360-API-KEY"), Some("s3cret"), "/messages").unwrap();
-        let (name, value) = backup.credential().unwrap();
+        let (name, value) = backup.credential.as_ref().unwrap();
         assert_eq!((name.as_str(), value.as_bytes()), ("d360-api-key", "s3cret".as_bytes()));
         assert!(backup.debug_token().is_err(), "that's Meta's");
         for printed in [format!("{meta:?}"), format!("{backup:#?}"), format!("{value:?}")] {

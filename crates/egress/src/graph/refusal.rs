@@ -56,16 +56,17 @@ fn meta(answer: &Value) -> Option<Refusal> {
 }
 
 /// A number, also one in quotes.
-fn code(value: &Value) -> Option<i64> {
+pub(super) fn code(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| value.as_str()?.trim().parse().ok())
 }
 
-fn words(value: &Value) -> Option<String> {
+/// Words for people in one line of bounded length; `None` where there are none.
+pub(super) fn words(value: &Value) -> Option<String> {
     value.as_str().map(clean).filter(|words| !words.is_empty())
 }
 
 /// One line of at most [`DETAILS_BYTES_MAX`] bytes.
-fn clean(text: &str) -> String {
+pub(super) fn clean(text: &str) -> String {
     let mut line = String::with_capacity(text.len().min(DETAILS_BYTES_MAX));
     for letter in text.trim().chars().map(|letter| if letter.is_control() { ' ' } else { letter }) {
         if line.len() + letter.len_utf8() > DETAILS_BYTES_MAX {

@@ -2,9 +2,10 @@
 //! server has seen exactly what was asked for.
 
 use model::Outcome;
-use wagate_egress::{Called, Graph, GraphSettings};
+use wagate_egress::Called;
+use wagate_egress::graph::ANSWER_TIMEOUT;
 
-use crate::graph::{NUMBER, SOON, answer, is_accepted, of, patient, settings, took_it};
+use crate::graph::{NUMBER, SOON, answer, at, is_accepted, of, to, took_it};
 use crate::raw::{Act, Raw, Then};
 
 fn reason(called: &Called) -> &str {
@@ -47,21 +48,20 @@ async fn what_was_read_and_not_answered_is_posted_once() {
             let evasion = act.clone();
             let raw = Raw::start(move |place| if place == kept { evasion.clone() } else { took_it() }).await;
             // Long enough for a loopback, where nothing is to be waited for.
-            let timeout = if act.then == Then::Hold { SOON } else { settings().answer_timeout };
-            let graph = Graph::new(GraphSettings { answer_timeout: timeout, ..settings() }).unwrap();
-            let endpoint = of(&raw);
+            let timeout = if act.then == Then::Hold { SOON } else { ANSWER_TIMEOUT };
+            let graph = to(of(&raw).with_timeout(timeout));
             let mut expected = Vec::new();
             if kept == 1 {
-                assert!(is_accepted(&graph.send(&endpoint, NUMBER, b"before".to_vec()).await));
+                assert!(is_accepted(&graph.send(NUMBER, b"before".to_vec()).await));
                 expected.push(b"before".to_vec());
             }
-            let called = graph.send(&endpoint, NUMBER, b"doubt".to_vec()).await;
+            let called = graph.send(NUMBER, b"doubt".to_vec()).await;
             assert!(reason(&called).starts_with(words), "{act:?}: {called:?}");
             assert!(!reason(&called).contains("127.0.0.1"), "{called:?}");
             let connections = raw.saw().connections;
             assert_eq!(connections, 1, "{act:?}: the one before was used again");
             // It comes behind whatever the library might still have sent.
-            assert!(is_accepted(&graph.send(&endpoint, NUMBER, b"after".to_vec()).await), "{act:?}");
+            assert!(is_accepted(&graph.send(NUMBER, b"after".to_vec()).await), "{act:?}");
             expected.extend([b"doubt".to_vec(), b"after".to_vec()]);
             assert_eq!(raw.saw().bodies, expected, "{act:?}, {kept} before it");
         }
@@ -78,16 +78,15 @@ async fn a_connection_that_breaks_while_a_message_is_written_leaves_it_in_doubt(
                 if early { Act { early, ..Act::new("", then) } } else { took_it() }
             })
             .await;
-            let timeout = if then == Then::Hold { SOON } else { settings().answer_timeout };
-            let graph = Graph::new(GraphSettings { answer_timeout: timeout, ..settings() }).unwrap();
-            let endpoint = of(&raw);
+            let timeout = if then == Then::Hold { SOON } else { ANSWER_TIMEOUT };
+            let graph = to(of(&raw).with_timeout(timeout));
             for _ in 0..kept {
-                assert!(is_accepted(&graph.send(&endpoint, NUMBER, b"before".to_vec()).await));
+                assert!(is_accepted(&graph.send(NUMBER, b"before".to_vec()).await));
             }
-            let called = graph.send(&endpoint, NUMBER, vec![b'x'; size]).await;
+            let called = graph.send(NUMBER, vec![b'x'; size]).await;
             let _words = reason(&called);
             assert_eq!((raw.saw().connections, raw.saw().heads.len()), (1, kept + 1), "{then:?}");
-            assert!(is_accepted(&graph.send(&endpoint, NUMBER, b"after".to_vec()).await));
+            assert!(is_accepted(&graph.send(NUMBER, b"after".to_vec()).await));
             assert_eq!(raw.saw().heads.len(), kept + 2, "{then:?}, {kept} before it");
         }
     }
@@ -97,10 +96,10 @@ async fn a_connection_that_breaks_while_a_message_is_written_leaves_it_in_doubt(
 async fn a_kept_connection_that_was_closed_meanwhile_costs_nothing() {
     for then in [Then::Close, Then::HalfClose, Then::Reset] {
         let mut raw = Raw::start(move |_| Act { then, ..took_it() }).await;
-        let (graph, endpoint) = (patient(), of(&raw));
+        let graph = at(&raw);
         let messages: Vec<_> = (0..20).map(|n| n.to_string().into_bytes()).collect();
         for (n, message) in messages.iter().enumerate() {
-            let called = graph.send(&endpoint, NUMBER, message.clone()).await;
+            let called = graph.send(NUMBER, message.clone()).await;
             assert!(is_accepted(&called), "{then:?}: {called:?}");
             // Half closed it is closed when the client has seen the end, and closes, too.
             raw.until(|saw| saw.closed == n + 1).await;
@@ -113,7 +112,7 @@ async fn a_kept_connection_that_was_closed_meanwhile_costs_nothing() {
 #[tokio::test(start_paused = true)]
 async fn an_answer_is_waited_for_as_long_as_the_contract_says() {
     let raw = Raw::start(|_| Act::new("", Then::Hold)).await;
-    let called = patient().send(&of(&raw), NUMBER, b"{}".to_vec()).await;
+    let called = at(&raw).send(NUMBER, b"{}".to_vec()).await;
     assert_eq!(reason(&called), "no answer came in time");
     let seconds = called.latency.as_secs_f64();
     assert!((30.0..30.1).contains(&seconds), "{seconds}");
@@ -140,14 +139,14 @@ async fn of_many_messages_each_is_seen_once_at_most() {
         }
     })
     .await;
-    let (graph, endpoint) = (patient(), of(&raw));
+    let graph = at(&raw);
     let workers = (0..8).map(|worker| {
-        let (graph, endpoint) = (graph.clone(), endpoint.clone());
+        let graph = graph.clone();
         tokio::spawn(async move {
             let mut outcomes = Vec::new();
             for n in 0..200 {
                 let message = format!("{worker} {n}").into_bytes();
-                outcomes.push((message.clone(), graph.send(&endpoint, NUMBER, message).await));
+                outcomes.push((message.clone(), graph.send(NUMBER, message).await));
             }
             outcomes
         })

@@ -6,6 +6,7 @@ use std::time::Duration;
 use model::{Outcome, Refusal};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use tokio::time::Instant;
+use wagate_egress::graph::ANSWER_TIMEOUT;
 use wagate_egress::{Called, Graph, GraphEndpoint, GraphSettings, Throttle};
 
 use crate::raw::{Act, Raw, Then};
@@ -20,9 +21,18 @@ pub(crate) fn settings() -> GraphSettings {
     GraphSettings::new("wagate/1.2.3".to_owned(), 8)
 }
 
-/// Waits as long as in life.
-pub(crate) fn patient() -> Graph {
-    Graph::new(settings()).unwrap()
+/// A client as in life.
+pub(crate) fn to(endpoint: GraphEndpoint) -> Graph {
+    Graph::new(endpoint, settings())
+}
+
+pub(crate) fn at(raw: &Raw) -> Graph {
+    to(of(raw))
+}
+
+/// What a provider's endpoint looks like.
+pub(crate) fn provider(base: &str) -> GraphEndpoint {
+    GraphEndpoint::new("backup", base, Some("D360-API-KEY"), Some(TOKEN), "/messages").unwrap()
 }
 
 pub(crate) fn meta(base: &str) -> GraphEndpoint {
@@ -43,7 +53,7 @@ pub(crate) fn took_it() -> Act {
 }
 
 /// An address where nobody listens.
-fn closed() -> SocketAddr {
+pub(crate) fn closed() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
@@ -54,15 +64,14 @@ pub(crate) fn is_accepted(called: &Called) -> bool {
 #[tokio::test]
 async fn a_message_is_posted_as_the_endpoint_wants_it() {
     let raw = Raw::start(|_| took_it()).await;
-    let graph = patient();
-    let called = graph.send(&of(&raw), NUMBER, b"{\"to\":1}".to_vec()).await;
+    let called = at(&raw).send(NUMBER, b"{\"to\":1}".to_vec()).await;
     assert!(is_accepted(&called), "{called:?}");
     assert_eq!((called.status, called.date_ms, called.throttle), (Some(200), None, None));
     let base = format!("http://localhost:{}", raw.address.port());
-    let backup = GraphEndpoint::new("backup", &base, Some("D360-API-KEY"), Some(TOKEN), "/messages").unwrap();
-    assert!(is_accepted(&graph.send(&backup, NUMBER, b"{}".to_vec()).await), "by its name in the hosts file");
+    let backup = provider(&base);
+    assert!(is_accepted(&to(backup).send(NUMBER, b"{}".to_vec()).await), "by its name in the hosts file");
     let open = GraphEndpoint::new("open", &base, None, None, "/messages").unwrap();
-    assert!(is_accepted(&graph.send(&open, NUMBER, b"{}".to_vec()).await));
+    assert!(is_accepted(&to(open).send(NUMBER, b"{}".to_vec()).await));
 
     let saw = raw.saw();
     assert_eq!(saw.bodies, [&b"{\"to\":1}"[..], b"{}", b"{}"]);
@@ -83,12 +92,12 @@ async fn a_message_is_posted_as_the_endpoint_wants_it() {
 #[tokio::test]
 async fn calls_one_after_the_other_share_a_connection_and_calls_at_once_have_one_each() {
     let raw = Raw::start(|_| took_it()).await;
-    let (graph, endpoint) = (patient(), of(&raw));
+    let graph = at(&raw);
     for _ in 0..50 {
-        assert!(is_accepted(&graph.clone().send(&endpoint, NUMBER, b"{}".to_vec()).await));
+        assert!(is_accepted(&graph.clone().send(NUMBER, b"{}".to_vec()).await));
     }
     assert_eq!((raw.saw().connections, raw.saw().bodies.len()), (1, 50));
-    let eight = (0..8).map(|_| graph.send(&endpoint, NUMBER, b"{}".to_vec()));
+    let eight = (0..8).map(|_| graph.send(NUMBER, b"{}".to_vec()));
     assert!(futures_util::future::join_all(eight).await.iter().all(is_accepted));
     assert!(raw.saw().connections <= 9, "{}", raw.saw().connections);
 }
@@ -101,7 +110,7 @@ async fn a_refusal_says_what_graph_says() {
                 x-business-use-case-usage: {\"1\":[{\"call_count\":7,\"estimated_time_to_regain_access\":2}]}\r\n";
     let act = Act::new(format!("{head}content-length: {}\r\n\r\n{body}", body.len()), Then::Keep);
     let raw = Raw::start(move |_| act.clone()).await;
-    let called = patient().send(&of(&raw), NUMBER, b"{}".to_vec()).await;
+    let called = at(&raw).send(NUMBER, b"{}".to_vec()).await;
     let refusal = Refusal {
         code: Some(130_429),
         details: "slow".to_owned(),
@@ -122,7 +131,7 @@ async fn a_redirect_is_a_refusal_and_is_not_followed() {
         let raw =
             Raw::start(move |_| Act::new(format!("{location}content-length: 4\r\n\r\ngone"), Then::Keep))
                 .await;
-        let called = patient().send(&of(&raw), NUMBER, b"{}".to_vec()).await;
+        let called = at(&raw).send(NUMBER, b"{}".to_vec()).await;
         assert!(matches!(called.outcome, Outcome::Refused(Refusal { code: None, http: Some(300..400), .. })));
         assert_eq!(raw.saw().bodies.len(), 1);
     }
@@ -135,8 +144,8 @@ async fn of_an_endless_answer_the_beginning_counts() {
         let endless = format!("HTTP/1.1 {status}\r\n\r\n<html>{}", "x".repeat(4 * 1024 * 1024));
         let raw = Raw::start(move |_| Act::new(endless.clone(), Then::Hold)).await;
         let before = Instant::now();
-        let called = patient().send(&of(&raw), NUMBER, b"{}".to_vec()).await;
-        assert!(before.elapsed() < settings().answer_timeout, "nobody waits for its end");
+        let called = at(&raw).send(NUMBER, b"{}".to_vec()).await;
+        assert!(before.elapsed() < ANSWER_TIMEOUT, "nobody waits for its end");
         if refused {
             let Outcome::Refused(refusal) = called.outcome else { panic!("{called:?}") };
             assert_eq!((refusal.code, refusal.http, refusal.details.len()), (None, Some(400), 500));
@@ -154,10 +163,10 @@ async fn a_mark_succeeds_by_its_own_word() {
         _ => answer("200 OK", r#"{"success":false}"#),
     })
     .await;
-    let (graph, endpoint) = (patient(), of(&raw));
-    let called = graph.mark(&endpoint, NUMBER, b"{}".to_vec()).await;
+    let graph = at(&raw);
+    let called = graph.mark(NUMBER, b"{}".to_vec()).await;
     assert!(matches!(called.outcome, Outcome::Accepted { wamid: None, .. }), "{called:?}");
-    let called = graph.mark(&endpoint, NUMBER, b"{}".to_vec()).await;
+    let called = graph.mark(NUMBER, b"{}".to_vec()).await;
     assert!(matches!(called.outcome, Outcome::Unknown { .. }), "{called:?}");
     assert!(raw.saw().heads[1].starts_with(&format!("POST /v24.0/{NUMBER}/messages ")));
 }
@@ -167,8 +176,8 @@ async fn over_tls_the_date_counts() {
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let tls = Some(acceptor(cert.der(), &signing_key));
     let raw = Raw::start_at("127.0.0.1:0", tls, |_| took_it()).await.unwrap();
-    let graph = Graph::new(GraphSettings { extra_roots: cert.pem().into_bytes(), ..settings() }).unwrap();
-    let called = graph.send(&meta(&format!("https://{}", raw.address)), NUMBER, b"{}".to_vec()).await;
+    let endpoint = meta(&format!("https://{}", raw.address)).with_roots(cert.pem().as_bytes()).unwrap();
+    let called = to(endpoint).send(NUMBER, b"{}".to_vec()).await;
     assert!(is_accepted(&called), "{called:?}");
     assert_eq!(called.date_ms, Some(784_111_777_000));
 }
@@ -182,7 +191,6 @@ async fn without_a_connection_nothing_was_sent() {
     let plain = Raw::start(|_| took_it()).await;
     let gone = closed();
     let hasty = GraphSettings { connect_timeout: SOON, ..settings() };
-    let graph = Graph::new(hasty).unwrap();
     for (base, words) in [
         (format!("http://{gone}"), &["no connection: Connection refused"][..]),
         (format!("https://{}", stranger.address), &["no connection: invalid peer certificate"]),
@@ -193,7 +201,7 @@ async fn without_a_connection_nothing_was_sent() {
             &["no connection: the name can't be resolved: ", "no connection in time"],
         ),
     ] {
-        let called = graph.send(&meta(&base), NUMBER, b"{}".to_vec()).await;
+        let called = Graph::new(meta(&base), hasty.clone()).send(NUMBER, b"{}".to_vec()).await;
         let Outcome::NotSent { reason } = &called.outcome else { panic!("{base}: {called:?}") };
         assert!(words.iter().any(|words| reason.starts_with(words)), "{base}: {reason}");
         for secret in [TOKEN, NUMBER, "127.0.0.1", "graph.store"] {
@@ -201,7 +209,7 @@ async fn without_a_connection_nothing_was_sent() {
         }
         assert_eq!((called.status, called.date_ms), (None, None));
     }
-    let called = graph.send(&of(&plain), "1/2", b"{}".to_vec()).await;
+    let called = at(&plain).send("1/2", b"{}".to_vec()).await;
     assert!(matches!(called.outcome, Outcome::NotSent { .. }));
     assert!(stranger.saw().heads.is_empty() && plain.saw().heads.is_empty());
 }
@@ -214,24 +222,24 @@ async fn meta_is_asked_about_its_token_with_that_token() {
         _ => answer("401 Unauthorized", r#"{"error":{"code":190,"message":"expired"}}"#),
     })
     .await;
-    let (graph, endpoint) = (patient(), of(&raw));
-    let info = graph.token_info(&endpoint).await.outcome.unwrap();
+    let graph = at(&raw);
+    let info = graph.token_info().await.outcome.unwrap();
     assert!(info.is_valid && info.expires_at.is_none() && info.scopes == ["a"], "{info:?}");
-    let refused = graph.token_info(&endpoint).await.outcome;
+    let refused = graph.token_info().await.outcome;
     assert!(matches!(refused, Err(Outcome::Refused(Refusal { code: Some(190), .. }))), "{refused:?}");
     let head = raw.saw().heads[0].clone();
     assert!(head.starts_with(&format!("GET /v24.0/debug_token?input_token={TOKEN} HTTP/1.1")), "{head}");
     assert!(head.contains(&format!("authorization: Bearer {TOKEN}")), "{head}");
 
     let base = format!("http://{}", raw.address);
-    let backup = GraphEndpoint::new("backup", &base, Some("D360-API-KEY"), Some(TOKEN), "/messages").unwrap();
-    let called = graph.token_info(&backup).await;
+    let backup = provider(&base);
+    let called = to(backup.clone()).token_info().await;
     assert!(matches!(called.outcome, Err(Outcome::NotSent { .. })));
     assert_eq!(raw.saw().heads.len(), 2, "a provider isn't Meta");
 
     let gone = closed();
-    let called = graph.token_info(&meta(&format!("http://{gone}"))).await;
-    for printed in [format!("{called:?}"), format!("{graph:?}"), format!("{endpoint:?} {backup:?}")] {
+    let called = to(meta(&format!("http://{gone}"))).token_info().await;
+    for printed in [format!("{called:?}"), format!("{graph:?}"), format!("{backup:?}")] {
         assert!(!printed.contains("s3cret"), "{printed}");
     }
 }

@@ -6,7 +6,7 @@ use futures_util::stream::{self, Stream};
 use model::{Outcome, Refusal};
 use wagate_egress::{GraphEndpoint, Upload};
 
-use crate::graph::{NUMBER, answer, of, patient, took_it};
+use crate::graph::{NUMBER, answer, at, to, took_it};
 use crate::raw::{Act, Raw, Then};
 
 const PORTION: usize = 64 * 1024;
@@ -22,7 +22,7 @@ fn upload(portions: usize) -> Upload<'static> {
 #[tokio::test]
 async fn a_file_arrives_whole_beside_its_fields() {
     let raw = Raw::start(|_| answer("200 OK", r#"{"id":"1037543291543636"}"#)).await;
-    let called = patient().upload(&of(&raw), NUMBER, &upload(50), file(50)).await;
+    let called = at(&raw).upload(NUMBER, &upload(50), file(50)).await;
     assert_eq!(called.outcome.as_deref(), Ok("1037543291543636"), "{called:?}");
     let saw = raw.saw();
     assert!(saw.heads[0].starts_with(&format!("POST /v24.0/{NUMBER}/media HTTP/1.1")), "{}", saw.heads[0]);
@@ -43,7 +43,7 @@ async fn a_file_arrives_whole_beside_its_fields() {
 async fn a_file_that_changes_on_the_way_is_not_uploaded() {
     let raw = Raw::start(|_| answer("200 OK", r#"{"id":"1"}"#)).await;
     for portions in [4, 6] {
-        let called = patient().upload(&of(&raw), NUMBER, &upload(5), file(portions)).await;
+        let called = at(&raw).upload(NUMBER, &upload(5), file(portions)).await;
         let Err(Outcome::Unknown { reason }) = &called.outcome else { panic!("{called:?}") };
         assert!(reason.contains("the file is "), "{reason}");
     }
@@ -53,19 +53,19 @@ async fn a_file_that_changes_on_the_way_is_not_uploaded() {
 #[tokio::test]
 async fn what_cannot_be_uploaded_is_not_begun_and_a_refusal_is_told() {
     let raw = Raw::start(|_| answer("400 Bad", r#"{"error":{"code":"100","message":"no"}}"#)).await;
-    let (graph, endpoint) = (patient(), of(&raw));
+    let graph = at(&raw);
     let elsewhere =
         GraphEndpoint::new("odd", &format!("http://{}", raw.address), None, None, "/send").unwrap();
     let no_type = Upload { mime: "pdf", ..upload(1) };
-    for (endpoint, upload) in [(&endpoint, upload(0)), (&endpoint, no_type), (&elsewhere, upload(1))] {
-        let called = graph.upload(endpoint, NUMBER, &upload, file(1)).await;
+    for (graph, upload) in [(&graph, upload(0)), (&graph, no_type), (&to(elsewhere), upload(1))] {
+        let called = graph.upload(NUMBER, &upload, file(1)).await;
         assert!(matches!(called.outcome, Err(Outcome::NotSent { .. })), "{called:?}");
     }
     assert_eq!(raw.saw().connections, 0);
-    let refused = graph.upload(&endpoint, NUMBER, &upload(1), file(1)).await.outcome;
+    let refused = graph.upload(NUMBER, &upload(1), file(1)).await.outcome;
     assert!(matches!(refused, Err(Outcome::Refused(Refusal { code: Some(100), .. }))), "{refused:?}");
     let other = Raw::start(|_| took_it()).await;
-    let unknown = graph.upload(&of(&other), NUMBER, &upload(1), file(1)).await.outcome;
+    let unknown = at(&other).upload(NUMBER, &upload(1), file(1)).await.outcome;
     assert!(matches!(unknown, Err(Outcome::Unknown { .. })), "{unknown:?}");
 }
 
@@ -74,7 +74,7 @@ async fn a_file_that_is_refused_before_it_was_read_is_refused() {
     for then in [Then::HalfClose, Then::Hold] {
         let act = answer("413 Too Large", r#"{"error":{"code":100,"message":"huge"}}"#);
         let raw = Raw::start(move |_| Act { early: true, then, ..act.clone() }).await;
-        let refused = patient().upload(&of(&raw), NUMBER, &upload(256), file(256)).await.outcome;
+        let refused = at(&raw).upload(NUMBER, &upload(256), file(256)).await.outcome;
         let Err(Outcome::Refused(refusal)) = refused else { panic!("{then:?}: {refused:?}") };
         assert_eq!((refusal.code, refusal.http), (Some(100), Some(413)), "{then:?}");
     }

@@ -1,6 +1,6 @@
 //! What only the moment of sending knows, around a checked message.
 
-use model::{Address, OutboxId};
+use model::{Address, OutboxId, UserIdField};
 
 use crate::json::Out;
 
@@ -8,17 +8,18 @@ use crate::json::Out;
 const FRAME_BYTES: usize = 160;
 
 /// The body of the call that posts a part's `payload`: with the recipient (a phone as `to`, a user id as
-/// `recipient`) and the outbox id, which comes back with every status.
+/// `user_ids` says) and the outbox id, which comes back with every status.
 ///
 /// Not for a mark-as-read, see [`read_mark_envelope`].
 #[must_use]
-pub fn envelope(payload: &str, to: &Address, id: OutboxId) -> Vec<u8> {
+pub fn envelope(payload: &str, to: &Address, id: OutboxId, user_ids: UserIdField) -> Vec<u8> {
     let mut out = Out::with_capacity(payload.len() + to.as_str().len() + FRAME_BYTES);
     out.raw(r#"{"messaging_product":"whatsapp","recipient_type":"individual","#);
-    match to {
-        Address::Phone(phone) => out.raw(r#""to":"#).text(phone),
-        Address::UserId(id) => out.raw(r#""recipient":"#).text(id),
+    let member = match (to, user_ids) {
+        (Address::UserId(_), UserIdField::Recipient) => r#""recipient":"#,
+        (Address::Phone(_), _) | (Address::UserId(_), UserIdField::To) => r#""to":"#,
     };
+    out.raw(member).text(to.as_str());
     out.raw(r#","biz_opaque_callback_data":"#).text(&id.to_string());
     append(out, payload)
 }

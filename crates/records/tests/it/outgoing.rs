@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::fs;
 
-use model::{Address, AliasKind, OutboxId};
+use model::{Address, AliasKind, OutboxId, UserIdField};
 use proptest::prelude::*;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -146,7 +146,10 @@ fn a_national_number_is_read_where_the_sender_is_at_home() {
 fn the_envelope_has_the_recipient_and_the_outbox_id() {
     let id = OutboxId { place: 7, chance: 8 };
     let payload = r#"{"type":"text","text":{"body":"x"}}"#;
-    let body = |address: &Address| String::from_utf8(outgoing::envelope(payload, address, id)).unwrap();
+    let body_as = |address: &Address, field| {
+        String::from_utf8(outgoing::envelope(payload, address, id, field)).unwrap()
+    };
+    let body = |address: &Address| body_as(address, UserIdField::default());
     assert_eq!(
         body(&Address::Phone("+85261234567".to_owned())),
         format!(
@@ -155,11 +158,17 @@ fn the_envelope_has_the_recipient_and_the_outbox_id() {
     );
     let to_user: Value = serde_json::from_str(&body(&Address::UserId("US.1\"".to_owned()))).unwrap();
     assert_eq!((&to_user["recipient"], to_user.get("to")), (&"US.1\"".into(), None));
+    let to_user = body_as(&Address::UserId("US.1\"".to_owned()), UserIdField::To);
+    let to_user: Value = serde_json::from_str(&to_user).unwrap();
+    assert_eq!((&to_user["to"], to_user.get("recipient")), (&"US.1\"".into(), None));
+    let phone = Address::Phone("+85261234567".to_owned());
+    assert_eq!(body_as(&phone, UserIdField::To), body(&phone));
     let mark = read(r#"{"status":"read","message_id":"w"}"#).unwrap();
     assert_eq!((mark.to, &mark.parts[0].kind), (None, &PartKind::ReadMark));
     let mark = String::from_utf8(outgoing::read_mark_envelope(&mark.parts[0].payload)).unwrap();
     assert_eq!(mark, r#"{"messaging_product":"whatsapp","status":"read","message_id":"w"}"#);
-    serde_json::from_slice::<Value>(&outgoing::envelope("{}", &Address::UserId("U".to_owned()), id)).unwrap();
+    let empty = outgoing::envelope("{}", &Address::UserId("U".to_owned()), id, UserIdField::default());
+    serde_json::from_slice::<Value>(&empty).unwrap();
 }
 
 /// A message to a phone is for the contact who wrote from it, whichever form WhatsApp has of it.

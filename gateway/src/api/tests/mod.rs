@@ -26,7 +26,7 @@ use tokio::sync::watch;
 use super::{Side, Uploads};
 use crate::app::fake;
 use crate::app::sending::fake::{Fake, called};
-use crate::app::sending::{Calls, Routes, Sending, fake as outbox_fake};
+use crate::app::sending::{Routes, Sending, fake as outbox_fake};
 use crate::config::Secret;
 
 /// 2026-11-20T12:00:00Z.
@@ -113,7 +113,7 @@ impl World {
             token: Arc::new(RwLock::new(Secret::new("right".to_owned()))),
             numbers: Arc::new(phones.into_iter().collect()),
             sending: sending.clone(),
-            uploads: Uploads::new((Calls::new(1), watch::Sender::new(Arc::new(routes)).subscribe())),
+            uploads: Uploads::new(watch::Sender::new(Arc::new(routes)).subscribe()),
             low_water: Micros(20_000_000),
             registry: Arc::default(),
             stopped: watch::Sender::new(false).subscribe(),

@@ -1,45 +1,67 @@
 //! Which endpoint a number's calls go to.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::Context as _;
-use egress::GraphEndpoint;
+use egress::{Graph, GraphEndpoint, GraphSettings, UserIdField};
+use outbox::CALLS_MAX;
 
+use crate::app::product;
 use crate::config::{Config, WhatsAppEndpoint};
 
-/// The endpoints of every number, in order of preference.
+/// The endpoints of every number, in order of preference; numbers share the client of an endpoint.
 #[derive(Debug, Default)]
-pub(crate) struct Routes(BTreeMap<String, Vec<GraphEndpoint>>);
+pub(crate) struct Routes(BTreeMap<String, Vec<Graph>>);
 
 impl Routes {
     pub(super) fn new(config: &Config) -> anyhow::Result<Self> {
-        let mut routes = BTreeMap::new();
+        let mut routes: BTreeMap<String, Vec<Graph>> = BTreeMap::new();
         for number in &config.numbers {
-            let id = &number.phone_number_id;
-            let serving = config.whatsapp.endpoints.iter().filter(|endpoint| serves(endpoint, id));
-            let endpoints: anyhow::Result<Vec<_>> = serving.map(endpoint).collect();
-            routes.insert(id.clone(), endpoints?);
+            routes.insert(number.phone_number_id.clone(), Vec::new());
+        }
+        for entry in &config.whatsapp.endpoints {
+            let served: Vec<&mut Vec<Graph>> =
+                routes.iter_mut().filter(|(id, _)| serves(entry, id)).map(|(_, graphs)| graphs).collect();
+            let idle_connections = served.len().max(1) * CALLS_MAX as usize;
+            let graph = Graph::new(endpoint(entry)?, GraphSettings::new(product(), idle_connections));
+            for graphs in served {
+                graphs.push(graph.clone());
+            }
         }
         Ok(Self(routes))
     }
 
     #[cfg(test)]
     pub(crate) fn single(number: &str, endpoint: GraphEndpoint) -> Self {
-        Self(BTreeMap::from([(number.to_owned(), vec![endpoint])]))
+        let graph = Graph::new(endpoint, GraphSettings::new(product(), 1));
+        Self(BTreeMap::from([(number.to_owned(), vec![graph])]))
     }
 
     /// The endpoint that a number's next call goes to.
-    pub(crate) fn of(&self, number: &str) -> Option<&GraphEndpoint> {
-        self.0.get(number)?.first()
+    pub(crate) fn of(&self, number: &str) -> Option<&Graph> {
+        self.at(number, 0)
+    }
+
+    /// The endpoint of a number at a place in the order of preference, from 0. A place means the same endpoint
+    /// before and after tokens were replaced: names and their order change with the configuration only.
+    pub(crate) fn at(&self, number: &str, place: usize) -> Option<&Graph> {
+        self.0.get(number)?.get(place)
+    }
+
+    /// The names of a number's endpoints, in order of preference.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the groups of endpoints"))]
+    pub(crate) fn names(&self, number: &str) -> Vec<&str> {
+        self.0.get(number).into_iter().flatten().map(|graph| graph.endpoint().name()).collect()
     }
 
     /// Every endpoint once, with one of the numbers that it serves first.
-    pub(super) fn all(&self) -> Vec<(&str, &GraphEndpoint)> {
-        let mut all: Vec<(&str, &GraphEndpoint)> = Vec::new();
-        for (number, endpoints) in &self.0 {
-            for endpoint in endpoints {
-                if !all.iter().any(|(_, known)| known.name() == endpoint.name()) {
-                    all.push((number, endpoint));
+    pub(super) fn all(&self) -> Vec<(&str, &Graph)> {
+        let mut all: Vec<(&str, &Graph)> = Vec::new();
+        for (number, graphs) in &self.0 {
+            for graph in graphs {
+                if !all.iter().any(|(_, known)| known.endpoint().name() == graph.endpoint().name()) {
+                    all.push((number, graph));
                 }
             }
         }
@@ -52,9 +74,84 @@ pub(crate) fn serves(endpoint: &WhatsAppEndpoint, number: &str) -> bool {
     endpoint.numbers.as_ref().is_none_or(|numbers| numbers.iter().any(|id| id == number))
 }
 
-fn endpoint(endpoint: &WhatsAppEndpoint) -> anyhow::Result<GraphEndpoint> {
-    let header = endpoint.header.as_ref().map(reqwest::header::HeaderName::as_str);
-    let token = endpoint.token.as_ref().map(crate::config::Secret::expose);
-    GraphEndpoint::new(&endpoint.name, endpoint.url.as_str(), header, token, &endpoint.path)
-        .with_context(|| format!("`whatsapp.endpoints`: {}", endpoint.name))
+fn endpoint(entry: &WhatsAppEndpoint) -> anyhow::Result<GraphEndpoint> {
+    let header = entry.header.as_ref().map(reqwest::header::HeaderName::as_str);
+    let token = entry.token.as_ref().map(crate::config::Secret::expose);
+    let manner = Manner::of(entry);
+    GraphEndpoint::new(&entry.name, entry.url.as_str(), header, token, &entry.path)
+        .map_err(anyhow::Error::from)
+        .and_then(|endpoint| Ok(endpoint.with_roots(&manner.roots)?))
+        .map(|endpoint| endpoint.with_timeout(manner.timeout).with_user_id_field(manner.user_id_field))
+        .with_context(|| format!("`whatsapp.endpoints`: {}", entry.name))
+}
+
+/// What an endpoint has of its own beside its address.
+struct Manner {
+    timeout: Duration,
+    roots: Vec<u8>,
+    user_id_field: UserIdField,
+}
+
+impl Manner {
+    /// The defaults: the configuration has no words for it yet.
+    fn of(_: &WhatsAppEndpoint) -> Self {
+        Self {
+            timeout: egress::graph::ANSWER_TIMEOUT,
+            roots: Vec::new(),
+            user_id_field: UserIdField::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::{self, Source};
+
+    fn routes(token: &str) -> Routes {
+        let text = format!(
+            r#"
+            [webhook]
+            verify_token = "v"
+            app_secret = "s"
+            tls = {{ self_signed = true }}
+            [api]
+            token = "0123456789abcdef0123456789abcdef"
+            [[numbers]]
+            phone_number_id = "1"
+            [[numbers]]
+            phone_number_id = "2"
+            [[whatsapp.endpoints]]
+            name = "meta"
+            url = "https://graph.facebook.com/v24.0"
+            token = "{token}"
+            [[whatsapp.endpoints]]
+            name = "backup"
+            url = "https://waba-v2.360dialog.io"
+            header = "D360-API-KEY"
+            token = "k"
+            path = "/messages"
+            numbers = ["2"]
+            "#
+        );
+        let source = Source::new(Path::new("/nowhere/wagate.toml"), text);
+        Routes::new(&config::parse(source, &|_| None).unwrap().config).unwrap()
+    }
+
+    #[test]
+    fn a_number_has_its_endpoints_in_order_and_tokens_change_no_place() {
+        for token in ["old", "new"] {
+            let routes = routes(token);
+            assert_eq!(routes.names("1"), ["meta"]);
+            assert_eq!(routes.names("2"), ["meta", "backup"]);
+            assert!(routes.names("3").is_empty() && routes.of("3").is_none());
+            let name = |number, place| routes.at(number, place).map(|graph| graph.endpoint().name());
+            assert_eq!((name("2", 0), name("2", 1), name("2", 2)), (Some("meta"), Some("backup"), None));
+            assert_eq!(routes.of("2").map(|graph| graph.endpoint().name()), Some("meta"));
+            let all: Vec<_> = routes.all().iter().map(|(id, graph)| (*id, graph.endpoint().name())).collect();
+            assert_eq!(all, [("1", "meta"), ("2", "backup")]);
+        }
+    }
 }

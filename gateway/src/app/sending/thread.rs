@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use model::Sequence;
-use outbox::{CALLS_MAX, Outbox};
+use outbox::Outbox;
 use policy::sending::{Clock, Reading};
 use prometheus_client::registry::Registry;
 use records::Numbers;
@@ -18,7 +18,6 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::Sending;
-use super::calls::Calls;
 use super::journal::RECORDS_A_TURN;
 use super::leaps::Leaps;
 use super::metrics::Metrics;
@@ -39,7 +38,6 @@ pub(in crate::app) struct SendingThread {
     thread: JoinHandle<()>,
     routes: watch::Sender<Arc<Routes>>,
     status: watch::Receiver<Status>,
-    calls: Calls,
 }
 
 impl SendingThread {
@@ -64,8 +62,6 @@ impl SendingThread {
         // a disk that takes none for the moment is no reason not to start.
         outbox.carry(done);
         let routes = watch::Sender::new(Arc::new(Routes::new(config)?));
-        let numbers = config.numbers.len().max(1);
-        let calls = Calls::new(numbers * CALLS_MAX as usize);
         let status = watch::Sender::new(Status::default());
         let shown = status.subscribe();
         let metrics = Metrics::default();
@@ -78,7 +74,6 @@ impl SendingThread {
             leaps,
             asked,
             tail,
-            calls: calls.clone(),
             routes: routes.subscribe(),
             numbers: known,
             notes: Notes::new(config),
@@ -107,7 +102,7 @@ impl SendingThread {
             runtime.shutdown_background();
         });
         let thread = thread.context("no thread for sending")?;
-        Ok((Self { stop, thread, routes, status: shown, calls }, sending))
+        Ok((Self { stop, thread, routes, status: shown }, sending))
     }
 
     pub(in crate::app) fn status(&self) -> watch::Receiver<Status> {
@@ -115,8 +110,8 @@ impl SendingThread {
     }
 
     /// What calls are made with, for uploads.
-    pub(in crate::app) fn calls(&self) -> (Calls, watch::Receiver<Arc<Routes>>) {
-        (self.calls.clone(), self.routes.subscribe())
+    pub(in crate::app) fn routes(&self) -> watch::Receiver<Arc<Routes>> {
+        self.routes.subscribe()
     }
 
     /// Takes over new tokens; what was stopped for the old ones is tried again.

@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use egress::{GraphEndpoint, TokenInfo};
+use egress::{Graph, TokenInfo};
 use model::{Outcome, WallTime};
 use outbox::Other;
 
-use super::calls::Calls;
 use super::routes::Routes;
 use super::status::Token;
 use super::{Question, Sending};
@@ -39,30 +38,27 @@ impl Tokens {
 
     /// The question to the outbox, if it is time for one: a call is a call, and takes its unit first. Nothing
     /// waits for Meta's answer.
-    pub(super) fn due(&mut self, calls: &Calls, routes: &Routes) -> Option<Question> {
+    pub(super) fn due(&mut self, routes: &Routes) -> Option<Question> {
         if self.next.is_some_and(|next| Instant::now() < next) {
             return None;
         }
-        let asked: Vec<(String, GraphEndpoint)> = routes
-            .all()
-            .into_iter()
-            .map(|(number, endpoint)| (number.to_owned(), endpoint.clone()))
-            .collect();
+        let asked: Vec<(String, Graph)> =
+            routes.all().into_iter().map(|(number, graph)| (number.to_owned(), graph.clone())).collect();
         let known = self.lock().len();
         self.next = Instant::now().checked_add(if known >= asked.len() { ASK_EVERY } else { ASK_AGAIN });
-        let (calls, known, sending) = (calls.clone(), Arc::clone(&self.known), self.sending.clone());
+        let (known, sending) = (Arc::clone(&self.known), self.sending.clone());
         let runtime = tokio::runtime::Handle::current();
         Some(Box::new(move |turn| {
             let mut taken = Vec::new();
-            for (number, endpoint) in asked {
-                if endpoint.has_token_info() && turn.take_call(&number, Other::Probe)?.is_ok() {
-                    taken.push((number, endpoint));
+            for (number, graph) in asked {
+                if graph.endpoint().has_token_info() && turn.take_call(&number, Other::Probe)?.is_ok() {
+                    taken.push((number, graph));
                 }
             }
             Ok(Box::new(move |durable| {
-                for (number, endpoint) in taken.into_iter().filter(|_| durable.is_ok()) {
-                    let (calls, known, sending) = (calls.clone(), Arc::clone(&known), sending.clone());
-                    runtime.spawn(async move { ask(&calls, &known, &sending, number, &endpoint).await });
+                for (number, graph) in taken.into_iter().filter(|_| durable.is_ok()) {
+                    let (known, sending) = (Arc::clone(&known), sending.clone());
+                    runtime.spawn(async move { ask(&known, &sending, number, &graph).await });
                 }
             }))
         }))
@@ -89,20 +85,12 @@ impl Tokens {
     }
 }
 
-async fn ask(
-    calls: &Calls,
-    known: &Mutex<BTreeMap<String, TokenInfo>>,
-    sending: &Sending,
-    number: String,
-    endpoint: &GraphEndpoint,
-) {
-    let outcome = match calls.graph() {
-        Ok(graph) => graph.token_info(endpoint).await.outcome,
-        Err(reason) => Err(Outcome::NotSent { reason }),
-    };
+async fn ask(known: &Mutex<BTreeMap<String, TokenInfo>>, sending: &Sending, number: String, graph: &Graph) {
+    let outcome = graph.token_info().await.outcome;
     let unsent = matches!(outcome, Err(Outcome::NotSent { .. }));
     if let Ok(info) = outcome {
-        known.lock().unwrap_or_else(PoisonError::into_inner).insert(endpoint.name().to_owned(), info);
+        let name = graph.endpoint().name().to_owned();
+        known.lock().unwrap_or_else(PoisonError::into_inner).insert(name, info);
     }
     sending.end_call(number, Other::Probe, unsent).await;
 }

@@ -13,7 +13,7 @@ use store::{Refused, Store};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
-use super::calls::{self, Calls};
+use super::calls;
 use super::gather::{QUESTIONS_A_TURN, gather};
 use super::journal::{RECORDS_A_TURN, Said};
 use super::leaps::Leaps;
@@ -54,7 +54,6 @@ pub(super) struct Work {
     pub(super) leaps: Leaps,
     pub(super) asked: mpsc::Receiver<Question>,
     pub(super) tail: watch::Receiver<egress::Tail>,
-    pub(super) calls: Calls,
     pub(super) routes: watch::Receiver<Arc<Routes>>,
     pub(super) numbers: Arc<Numbers>,
     pub(super) notes: Notes,
@@ -125,7 +124,7 @@ impl Work {
                 self.resume = true;
             }
             let routes = self.routes.borrow().clone();
-            questions.extend(self.tokens.due(&self.calls, &routes));
+            questions.extend(self.tokens.due(&routes));
             let wait = self.turn(&mut questions, true).await.unwrap_or(RETRY_AFTER);
             due = Instant::now() + wait.min(if self.unshown { SHOW_EVERY } else { IDLE_MAX });
         }
@@ -317,7 +316,7 @@ impl Work {
         let mut chance = [0; 8];
         // Without chance the jitter is nothing: the calls of one box alone hardly need it.
         let _ = self.random.fill(&mut chance);
-        let Some(endpoint) = routes.of(&call.number).cloned() else {
+        let Some(graph) = routes.of(&call.number).cloned() else {
             let outcome = model::Outcome::NotSent { reason: "the number has no endpoint".to_owned() };
             self.answered.push(Called {
                 id: call.id,
@@ -330,8 +329,7 @@ impl Work {
             });
             return;
         };
-        let graph = self.calls.graph();
-        self.in_flight.spawn(calls::post(graph, endpoint, call, u64::from_ne_bytes(chance)));
+        self.in_flight.spawn(calls::post(graph, call, u64::from_ne_bytes(chance)));
     }
 
     /// Shows how things stand, now and then.
