@@ -25,10 +25,22 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// Why the CRM can't start.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}: {source}; is something else using that port?")]
+#[error("cannot listen on {address}: {source}{}", hint(.source))]
 pub struct CannotListen {
     address: SocketAddr,
     source: std::io::Error,
+}
+
+impl CannotListen {
+    pub(crate) const fn new(address: SocketAddr, source: std::io::Error) -> Self {
+        Self { address, source }
+    }
+}
+
+/// What isn't the port's fault has words of its own.
+fn hint(source: &std::io::Error) -> &'static str {
+    let ours = source.kind() == std::io::ErrorKind::InvalidInput;
+    if ours { "" } else { "; is something else using that port?" }
 }
 
 fn bind(address: SocketAddr) -> std::io::Result<TcpSocket> {
