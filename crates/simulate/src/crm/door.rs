@@ -43,7 +43,7 @@ fn hint(source: &std::io::Error) -> &'static str {
     if ours { "" } else { "; is something else using that port?" }
 }
 
-fn bind(address: SocketAddr) -> std::io::Result<TcpSocket> {
+pub(crate) fn bind(address: SocketAddr) -> std::io::Result<TcpSocket> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
@@ -103,7 +103,7 @@ pub(crate) async fn take_deliveries(shared: Arc<Shared>, listener: TcpListener, 
     }
 }
 
-async fn until_done<T>(mut attempt: impl FnMut() -> std::io::Result<T>) -> T {
+pub(crate) async fn until_done<T>(mut attempt: impl FnMut() -> std::io::Result<T>) -> T {
     loop {
         match attempt() {
             Ok(done) => return done,

@@ -4,6 +4,7 @@
 
 mod answers;
 mod crm;
+mod crm_probes;
 mod gateway;
 mod graph;
 mod graph_account;
