@@ -11,6 +11,7 @@ mod graph_account;
 mod graph_calls;
 mod graph_doors;
 mod graph_trouble;
+mod proxy;
 mod sender;
 mod together;
 
