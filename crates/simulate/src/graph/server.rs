@@ -159,8 +159,16 @@ impl Graph {
     /// The door that is called so; the first one is [`super::MAIN_DOOR`].
     #[must_use]
     pub fn door(&self, name: &str) -> Option<Doorway> {
-        let front = self.shared.fronts().iter().find(|front| front.settings.name == name).cloned()?;
-        Some(Doorway { shared: Arc::clone(&self.shared), front })
+        self.doors().into_iter().find(|door| door.name() == name)
+    }
+
+    /// All doors, the first one first.
+    #[must_use]
+    pub fn doors(&self) -> Vec<Doorway> {
+        let fronts = self.shared.fronts();
+        let door =
+            |front: &Arc<Front>| Doorway { shared: Arc::clone(&self.shared), front: Arc::clone(front) };
+        fronts.iter().map(door).collect()
     }
 
     /// The first door behaves so from now on; what held before is over. With nothing it is well.

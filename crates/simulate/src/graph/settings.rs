@@ -28,6 +28,8 @@ pub struct GraphSettings {
     pub dialect: Dialect,
     /// By which the first door serves TLS; without, it serves plainly.
     pub identity: Option<Identity>,
+    /// See [`DoorSettings::media_base`].
+    pub media_base: Option<String>,
     /// Which member the first door takes business-scoped user ids in.
     pub user_ids: UserIds,
     /// Further doors of the same world.
@@ -70,6 +72,7 @@ impl GraphSettings {
             token: None,
             dialect: Dialect::default(),
             identity: None,
+            media_base: None,
             user_ids: UserIds::default(),
             doors: Vec::new(),
             setup: Setup::default(),
@@ -93,6 +96,7 @@ impl GraphSettings {
             dialect: self.dialect,
             token: self.token.clone(),
             identity: self.identity.clone(),
+            media_base: self.media_base.clone(),
             user_ids: self.user_ids,
             behave: self.behave.clone(),
             ..DoorSettings::new(MAIN_DOOR, self.listen)
