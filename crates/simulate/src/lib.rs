@@ -1,5 +1,5 @@
-//! The stand-ins: a WhatsApp that sends signed webhooks, the Graph API by which it is written to, and a
-//! small CRM that receives records.
+//! The stand-ins: a WhatsApp that sends signed webhooks, the Graph API by which it is written to, a small
+//! CRM that receives records, and a proxy that puts a bad network before any of them.
 //!
 //! `wagate demo` and `wagate simulate` show them to people; the black-box tests and the benchmark
 //! judge the gateway by them. So they are honest witnesses first: [`whatsapp`] knows every id that
@@ -19,6 +19,7 @@ pub mod event;
 pub mod graph;
 pub mod histogram;
 pub mod journey;
+pub mod proxy;
 pub mod random;
 pub mod whatsapp;
 

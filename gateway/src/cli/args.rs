@@ -195,9 +195,20 @@ pub struct SimulateGraph {
     /// next=5 (only so many); fail,code=131026 (taken, then a failed status);
     /// no_answer,taken=true,ms=40000; half_answer; slow,ms=900; window,tells=at_once (131047 in the
     /// answer), later or never; business_scoped; throttle,percent=95,regain_minutes=5;
-    /// statuses,batch=1000,duplicate=20,disorder=20,early=20,unread=50,lost=1
+    /// statuses,batch=1000,duplicate=20,disorder=20,early=20,unread=50,lost=1;
+    /// health,says=blocked (or limited; of the number, or entity=waba, business, app)
     #[arg(long, value_name = "BEHAVIOUR", requires = "graph")]
     pub behave: Vec<simulate::graph::Behaviour>,
+    /// Play 360dialog, too, such as 127.0.0.1:8901: another way to the same number, whose messages stand
+    /// in the same book; told to misbehave by POST /behave?door=360dialog
+    #[arg(long = "graph-360", value_name = "ADDRESS", requires = "graph")]
+    pub graph_360: Option<SocketAddr>,
+    /// The key that the gateway has to bring there (written like the secret); without it any key will do
+    #[arg(long = "graph-360-key", value_name = "SECRET", requires = "graph_360")]
+    pub graph_360_key: Option<String>,
+    /// Misbehave there from the start, as --behave does at --graph
+    #[arg(long = "behave-360", value_name = "BEHAVIOUR", requires = "graph_360")]
+    pub behave_360: Vec<simulate::graph::Behaviour>,
     /// Where the days of the report begin, such as Asia/Hong_Kong
     #[arg(long, value_name = "ZONE", requires = "graph", default_value = "UTC")]
     pub timezone: String,
@@ -232,7 +243,10 @@ pub struct SimulateCrm {
     /// itself; twice while one is being replaced by the other
     #[arg(long, value_name = "SECRET")]
     pub signing_secret: Vec<String>,
-    /// Where it can be told to misbehave, by POST /behave; nowhere by default
+    /// The path of the health page, for crm.health.path
+    #[arg(long, value_name = "PATH", default_value = "/health")]
+    pub health: String,
+    /// Where it can be told to misbehave, by POST /behave, and to probes by POST /probes; nowhere by default
     #[arg(long, value_name = "ADDRESS")]
     pub control: Option<SocketAddr>,
 }

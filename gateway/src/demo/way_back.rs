@@ -135,6 +135,9 @@ mod tests {
             accepted: 1,
             place: Some(place),
             wamids: Vec::new(),
+            posted_by: Vec::new(),
+            taken_by: Vec::new(),
+            user_id_in: None,
             first_ms: 0,
             last_ms: 0,
         }

@@ -178,6 +178,54 @@ fn whatsapp_takes_what_the_gateway_sends_and_tells_its_statuses() {
 }
 
 #[test]
+fn a_second_way_to_the_same_number_has_the_same_book() {
+    let (url, requests) = gateway(|_| 200);
+    let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let (meta, three_sixty) = (free(), free());
+    let arguments = [
+        &["whatsapp", "--webhook", &url, "--app-secret", "env:SECRET", "--count", "1", "--rate", "max"][..],
+        &["--graph", &meta, "--graph-360", &three_sixty, "--graph-360-key", "env:SECRET"],
+        &["--behave", "window,tells=never", "--behave-360", "refuse,code=503,next=1"],
+    ];
+    let child = simulate(&arguments.concat());
+    // The customer's message: the doors are open by then.
+    requests.recv_timeout(LONG).unwrap();
+    let post = |address: &str, path: &str, credential: &str| {
+        let body = r#"{"messaging_product":"whatsapp","to":"+12125550100","text":{"body":"Hi"},"biz_opaque_callback_data":"m-1"}"#;
+        let mut stream = TcpStream::connect(address).unwrap();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: graph\r\n{credential}\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        read(&mut stream).unwrap().0
+    };
+    let bearer = "authorization: Bearer any";
+    assert!(post(&meta, "/v24.0/106540352242922/messages", bearer).starts_with("http/1.1 200"));
+    for (credential, status) in [
+        (bearer, 401),
+        ("D360-API-KEY: wrong", 401),
+        ("D360-API-KEY: s3cret", 503),
+        ("D360-API-KEY: s3cret", 200),
+    ] {
+        let answer = post(&three_sixty, "/messages", credential);
+        assert!(answer.starts_with(&format!("http/1.1 {status}")), "{credential}: {answer}");
+    }
+    interrupt(&child);
+    let said = String::from_utf8(output(child).stdout).unwrap();
+    for part in [
+        "header = \"D360-API-KEY\"\n  path = \"/messages\"",
+        "Any token will do",
+        "by 360dialog: 1 message of 2 posted, in 4 calls",
+        "by meta: 1 message of 1 posted, in 1 call",
+        "1 message taken more than once: a customer got it twice",
+    ] {
+        assert!(said.contains(part), "{part:?} isn't in\n{said}");
+    }
+    assert!(!said.contains("Any key will do"));
+}
+
+#[test]
 fn what_cannot_be_meant_is_refused() {
     for (arguments, part) in [
         (["whatsapp", "--webhook", "gopher://x", "--app-secret", "x"].as_slice(), "must start with https://"),
@@ -230,6 +278,7 @@ fn what_cannot_be_meant_is_refused() {
         (&["crm", "--signing-secret", "whsec_?"], "base 64"),
         (&["crm", "--signing-secret", "a", "--signing-secret", "b", "--signing-secret", "c"], "one, or two"),
         (&["crm", "--control", "0.0.0.0:1"], "a loopback address"),
+        (&["crm", "--health", "up"], "--health: a path"),
     ] {
         let output = output(simulate(arguments));
         let said = String::from_utf8(output.stderr).unwrap();

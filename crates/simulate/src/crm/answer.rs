@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 
-use super::behaviour::{Act, Behaviour, chaos};
+use super::behaviour::{Act, Behaviour, Probe, chaos};
 use super::delivery::Delivery;
 use super::observed::{Complaint, Keep, Wrong};
 use super::page;
@@ -40,10 +40,9 @@ pub(crate) async fn deliveries(shared: &Shared, request: Request<Incoming>, rese
         "/" if get => html(page::page(&shared.observed())),
         "/records" if get => json(200, page::records(&shared.observed())),
         "/observed" if get => json(200, page::observed(&shared.observed())),
-        // Whatever else is asked for may be a health probe, and is as well as the CRM is.
-        _ if get => {
-            let act = shared.act(0, std::iter::empty());
-            carry_out(act, &reset).await
+        path if get => {
+            let probe = if path == shared.health_path { Probe::Health } else { Probe::Address };
+            carry_out(shared.act_on(probe), &reset).await
         }
         _ if request.method() == Method::POST => delivery(shared, request, &reset).await,
         _ => not_allowed("GET, POST"),
@@ -150,14 +149,20 @@ async fn carry_out(act: Act, reset: &Arc<Notify>) -> Answer {
     }
 }
 
-/// The control port: `POST /behave` with a [`Behaviour`], `POST /chaos` with `seed` and `for_s`,
-/// `GET /observed`.
+/// The control port: `POST /behave` with a [`Behaviour`], `POST /probes` with a [`Probe`] and what it
+/// meets with, `POST /chaos` with `seed` and `for_s`, `GET /observed`.
 pub(crate) async fn commands(shared: &Arc<Shared>, request: Request<Incoming>) -> Answer {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Chaos {
         seed: u64,
         for_s: u32,
+    }
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Probes {
+        probe: Probe,
+        behaviour: Option<Behaviour>,
     }
     let path = request.uri().path().to_owned();
     match (request.method(), path.as_str()) {
@@ -170,6 +175,13 @@ pub(crate) async fn commands(shared: &Arc<Shared>, request: Request<Incoming>) -
             }
             Err(refusal) => refusal,
         },
+        (&Method::POST, "/probes") => match command::<Probes>(request).await {
+            Ok(Probes { probe, behaviour }) => {
+                shared.behave_to(probe, behaviour);
+                json(200, "{\"ok\":true}\n".into())
+            }
+            Err(refusal) => refusal,
+        },
         (&Method::POST, "/chaos") => match command::<Chaos>(request).await {
             Ok(Chaos { seed, for_s }) => {
                 let lasts = Duration::from_secs(u64::from(for_s.min(CHAOS_SECONDS_MAX)));
@@ -178,9 +190,9 @@ pub(crate) async fn commands(shared: &Arc<Shared>, request: Request<Incoming>) -
             }
             Err(refusal) => refusal,
         },
-        (_, "/behave" | "/chaos") => not_allowed("POST"),
+        (_, "/behave" | "/probes" | "/chaos") => not_allowed("POST"),
         (_, "/observed") => not_allowed("GET"),
-        _ => refuse(404, "there are POST /behave, POST /chaos and GET /observed"),
+        _ => refuse(404, "there are POST /behave, POST /probes, POST /chaos and GET /observed"),
     }
 }
 

@@ -49,6 +49,16 @@ pub enum Behaviour {
     },
 }
 
+/// A `GET` that a gateway may ask as a probe of its endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Probe {
+    /// Of [`super::CrmOptions::health`].
+    Health,
+    /// Of any other path, such as the one for deliveries; not of the pages for people.
+    Address,
+}
+
 /// What to do with one delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Act {

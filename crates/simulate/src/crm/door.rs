@@ -25,13 +25,25 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// Why the CRM can't start.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}: {source}; is something else using that port?")]
+#[error("cannot listen on {address}: {source}{}", hint(.source))]
 pub struct CannotListen {
     address: SocketAddr,
     source: std::io::Error,
 }
 
-fn bind(address: SocketAddr) -> std::io::Result<TcpSocket> {
+impl CannotListen {
+    pub(crate) const fn new(address: SocketAddr, source: std::io::Error) -> Self {
+        Self { address, source }
+    }
+}
+
+/// What isn't the port's fault has words of its own.
+fn hint(source: &std::io::Error) -> &'static str {
+    let ours = source.kind() == std::io::ErrorKind::InvalidInput;
+    if ours { "" } else { "; is something else using that port?" }
+}
+
+pub(crate) fn bind(address: SocketAddr) -> std::io::Result<TcpSocket> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
@@ -91,7 +103,7 @@ pub(crate) async fn take_deliveries(shared: Arc<Shared>, listener: TcpListener, 
     }
 }
 
-async fn until_done<T>(mut attempt: impl FnMut() -> std::io::Result<T>) -> T {
+pub(crate) async fn until_done<T>(mut attempt: impl FnMut() -> std::io::Result<T>) -> T {
     loop {
         match attempt() {
             Ok(done) => return done,

@@ -1,5 +1,8 @@
 //! A small CRM that takes records, checks them strictly and misbehaves on demand; it may answer customers
 //! through the gateway.
+//!
+//! Two of them are two endpoints of one gateway: each has a book of its own, and [`Crm::in_common`] counts
+//! the records that came to both. Probes may be answered otherwise than deliveries, see [`Crm::behave_to`].
 
 mod answer;
 pub mod behaviour;
@@ -16,7 +19,7 @@ pub mod run;
 pub mod server;
 
 pub use answer::DELIVERY_BYTES_MAX;
-pub use behaviour::{Behaviour, chaos};
+pub use behaviour::{Behaviour, Probe, chaos};
 pub use clerk::Answering;
 pub use conversation::Tick;
 pub use delivery::TIMESTAMP_TOLERANCE;

@@ -126,6 +126,13 @@ impl Observed {
         Self { keep, ..Self::default() }
     }
 
+    /// How many different records both CRMs have taken: with two endpoints of one gateway, those that
+    /// came to the one and again to the other.
+    #[must_use]
+    pub fn in_common(&self, other: &Self) -> u64 {
+        self.seen.keys().filter(|record| other.seen.contains_key(record)).count() as u64
+    }
+
     /// The sums.
     #[must_use]
     pub fn totals(&self) -> Totals {

@@ -1,7 +1,7 @@
 //! A running CRM and what can be done with it.
 
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use model::signature::standard_webhooks::SigningSecret;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::behaviour::{Act, Behaviour};
+use super::behaviour::{Act, Behaviour, Probe};
 use super::clerk::{Answering, Clerk};
 use super::delivery::{Checks, TIMESTAMP_TOLERANCE};
 use super::desk::{Desk, Written};
@@ -25,6 +25,8 @@ pub struct CrmOptions {
     pub listen: SocketAddr,
     /// Where `POST /behave` comes in; nowhere by default. Give it a loopback address.
     pub control: Option<SocketAddr>,
+    /// The path of the health page, which a gateway may probe.
+    pub health: String,
     /// One or two secrets, any of which may sign; with none, deliveries may be unsigned.
     pub signing_secrets: Vec<SigningSecret>,
     /// How far a delivery's timestamp may be from this machine's clock; `None` for any.
@@ -40,10 +42,11 @@ pub struct CrmOptions {
 impl CrmOptions {
     /// Listens on `listen`, demands nothing but the right shape, keeps everything.
     #[must_use]
-    pub const fn new(listen: SocketAddr) -> Self {
+    pub fn new(listen: SocketAddr) -> Self {
         Self {
             listen,
             control: None,
+            health: "/health".to_owned(),
             signing_secrets: Vec::new(),
             tolerance: Some(TIMESTAMP_TOLERANCE),
             keep: Keep::Everything,
@@ -73,10 +76,21 @@ pub(crate) struct Shared {
     chaos: Mutex<Option<AbortHandle>>,
     chaotic: watch::Sender<bool>,
     pub(crate) requests: AtomicU64,
+    pub(crate) health: Probed,
+    pub(crate) address: Probed,
+    pub(crate) health_path: String,
     pub(crate) events: Events,
     pub(crate) keep: Keep,
     pub(crate) journeys: Option<Arc<Journeys>>,
     pub(crate) desk: Option<Arc<Desk>>,
+}
+
+/// What is asked by one kind of [`Probe`].
+#[derive(Debug, Default)]
+pub(crate) struct Probed {
+    /// Where it isn't what deliveries meet with.
+    behaviour: Mutex<Option<Behaviour>>,
+    asked: AtomicU64,
 }
 
 /// The behaviour, and how often it has changed.
@@ -104,6 +118,9 @@ impl Crm {
             chaos: Mutex::default(),
             chaotic: watch::Sender::default(),
             requests: AtomicU64::new(0),
+            health: Probed::default(),
+            address: Probed::default(),
+            health_path: options.health,
             events: Events::default(),
             keep: options.keep,
             journeys: options.journeys,
@@ -148,6 +165,33 @@ impl Crm {
     pub async fn behave(&self, behaviour: Behaviour) {
         self.shared.end_chaos();
         self.shared.behave(behaviour).await;
+    }
+
+    /// Answers these probes so from now on, whatever deliveries meet with; with `None` as deliveries are
+    /// answered, which is so from the start. A door that is shut is shut for probes as well.
+    pub fn behave_to(&self, probe: Probe, behaviour: Option<Behaviour>) {
+        self.shared.behave_to(probe, behaviour);
+    }
+
+    /// How many of these probes came so far.
+    #[must_use]
+    pub fn probes(&self, probe: Probe) -> u64 {
+        self.shared.probed(probe).asked.load(Ordering::Relaxed)
+    }
+
+    /// How many different records this CRM and another one have both taken.
+    #[must_use]
+    pub fn in_common(&self, other: &Self) -> u64 {
+        if Arc::ptr_eq(&self.shared, &other.shared) {
+            return self.totals().records;
+        }
+        // In one order whoever is asked, so that two who compare at a time don't wait for each other.
+        let (first, second) = if Arc::as_ptr(&self.shared) < Arc::as_ptr(&other.shared) {
+            (self, other)
+        } else {
+            (other, self)
+        };
+        first.look(|first| second.look(|second| first.in_common(second)))
     }
 
     /// Goes through `run` (see [`super::behaviour::chaos`]) in the background, and is well
@@ -217,6 +261,29 @@ impl Shared {
 
     pub(crate) fn act<'a>(&self, number: u64, ids: impl Iterator<Item = &'a str>) -> Act {
         self.behaviour.borrow().behaviour.act(number, ids)
+    }
+
+    fn probed(&self, probe: Probe) -> &Probed {
+        match probe {
+            Probe::Health => &self.health,
+            Probe::Address => &self.address,
+        }
+    }
+
+    pub(crate) fn behave_to(&self, probe: Probe, behaviour: Option<Behaviour>) {
+        *self.probed(probe).behaviour.lock().unwrap_or_else(PoisonError::into_inner) = behaviour;
+    }
+
+    /// A probe came: what to do with it.
+    pub(crate) fn act_on(&self, probe: Probe) -> Act {
+        let probed = self.probed(probe);
+        let number = probed.asked.fetch_add(1, Ordering::Relaxed) + 1;
+        let own = probed.behaviour.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*own {
+            Some(behaviour) => behaviour.act(number, std::iter::empty()),
+            // A number that no `EveryNth` spares: a probe isn't one of the deliveries.
+            None => self.act(0, std::iter::empty()),
+        }
     }
 
     pub(crate) async fn behave(&self, behaviour: Behaviour) {

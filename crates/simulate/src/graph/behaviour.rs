@@ -94,6 +94,72 @@ pub enum Behaviour {
     },
     /// How statuses come; what isn't named stays as the settings have it.
     Statuses(Changed),
+    /// What `health_status` says. Messages are taken all the same. All that befall a question hold
+    /// together, the worst for each entity.
+    Health {
+        /// Whether messages can be sent.
+        says: Says,
+        /// Of what it is said.
+        #[serde(default)]
+        entity: Entity,
+        /// Of 100.
+        #[serde(default)]
+        share: Option<u32>,
+        /// Ends after so many.
+        #[serde(default)]
+        next: Option<u32>,
+    },
+}
+
+/// See [`Behaviour::Health`]; the later is the worse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Says {
+    /// Nothing is wrong.
+    #[default]
+    Available,
+    /// Only so many.
+    Limited,
+    /// None.
+    Blocked,
+}
+
+impl Says {
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Available => "AVAILABLE",
+            Self::Limited => "LIMITED",
+            Self::Blocked => "BLOCKED",
+        }
+    }
+}
+
+/// What `health_status` has an opinion of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Entity {
+    /// The number itself.
+    #[default]
+    PhoneNumber,
+    /// Its account.
+    Waba,
+    /// The portfolio.
+    Business,
+    /// The app.
+    App,
+}
+
+impl Entity {
+    pub(crate) const ALL: [Self; 4] = [Self::PhoneNumber, Self::Waba, Self::Business, Self::App];
+
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::PhoneNumber => "PHONE_NUMBER",
+            Self::Waba => "WABA",
+            Self::Business => "BUSINESS",
+            Self::App => "APP",
+        }
+    }
 }
 
 /// Where it hurts.
@@ -281,6 +347,11 @@ mod tests {
                 Behaviour::Throttle { percent: 95, regain_minutes: 3 },
             ),
             (
+                "health,says=blocked,entity=waba,next=3",
+                r#"{"kind":"health","says":"blocked","entity":"waba","next":3}"#,
+                Behaviour::Health { says: Says::Blocked, entity: Entity::Waba, share: None, next: Some(3) },
+            ),
+            (
                 "statuses,batch=1000",
                 r#"{"kind":"statuses","batch":1000}"#,
                 Behaviour::Statuses(Changed { batch: Some(1_000), ..Changed::default() }),
@@ -290,9 +361,17 @@ mod tests {
             assert_eq!(json.parse::<Behaviour>().as_ref(), Ok(&behaviour), "{json}");
             assert_eq!(serde_json::from_str::<Behaviour>(json).unwrap(), behaviour);
         }
-        for text in
-            ["", "sulk", "slow", "slow,ms", "slow,ms=x", "refuse,code=1,often=2", "statuses,ms=1", "{}"]
-        {
+        for text in [
+            "",
+            "sulk",
+            "slow",
+            "slow,ms",
+            "slow,ms=x",
+            "refuse,code=1,often=2",
+            "statuses,ms=1",
+            "health,says=ill",
+            "{}",
+        ] {
             assert!(text.parse::<Behaviour>().is_err(), "{text}");
         }
     }

@@ -1,5 +1,5 @@
-//! The control port: `POST /behave` with one [`Behaviour`] or a list of them, `POST /heard` when a
-//! customer wrote, `GET /observed` and `GET /observed/messages`.
+//! The control port: `POST /behave` with one [`Behaviour`] or a list of them (`/behave?door=NAME` for
+//! another door than the first), `POST /heard` when a customer wrote, `GET /observed` and `GET /observed/messages`.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::Behaviour;
-use super::server::Shared;
+use super::shared::Shared;
 use super::speech::{Answer, text};
 
 /// The longest command.
@@ -42,16 +42,23 @@ pub(crate) async fn command(shared: &Arc<Shared>, request: Request<Incoming>) ->
             let letters = shared.world().book.letters().to_vec();
             json_of(&json!({ "messages": letters }))
         }
-        (&Method::POST, "/behave") => match read::<Behaviours>(request).await {
-            Ok(behaviours) => {
-                shared.behave(&match behaviours {
-                    Behaviours::Several(several) => several,
-                    Behaviours::One(one) => vec![one],
-                });
-                done()
+        (&Method::POST, "/behave") => {
+            let query = request.uri().query().unwrap_or_default();
+            let named = query.split('&').find_map(|pair| pair.strip_prefix("door="));
+            let door = named.map_or(Some(0), |name| shared.world().door_called(name));
+            match (door, read::<Behaviours>(request).await) {
+                (None, _) => refuse(404, "there is no such door"),
+                (Some(door), Ok(behaviours)) => {
+                    let behaviours = match behaviours {
+                        Behaviours::Several(several) => several,
+                        Behaviours::One(one) => vec![one],
+                    };
+                    shared.behave(door, &behaviours);
+                    done()
+                }
+                (Some(_), Err(refusal)) => refusal,
             }
-            Err(refusal) => refusal,
-        },
+        }
         (&Method::POST, "/heard") => match read::<Heard>(request).await {
             Ok(Heard { phone: None, user_id: None, .. }) => refuse(400, "phone or user_id is needed"),
             Ok(heard) => {

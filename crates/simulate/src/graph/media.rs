@@ -1,5 +1,8 @@
-//! A file in a multipart form, read as far as it is checked.
+//! A file in a multipart form.
 
+use bytes::Bytes;
+
+use super::files::File;
 use super::refusal::Refusal;
 
 /// The parts of an upload that are checked.
@@ -7,12 +10,12 @@ use super::refusal::Refusal;
 pub(crate) struct Upload {
     messaging_product: Option<Vec<u8>>,
     kind: Option<Vec<u8>>,
-    file: Option<(Option<String>, usize)>,
+    file: Option<(Option<String>, Vec<u8>)>,
 }
 
 /// Reads the form `body` whose boundary stands in `content_type`; Meta demands the product and the
 /// file, and the file's type in either of two places.
-pub(crate) fn read(content_type: &str, body: &[u8]) -> Result<(), Refusal> {
+pub(crate) fn read(content_type: &str, body: &[u8]) -> Result<File, Refusal> {
     let wrong = |why: &str| Refusal::because(100, why);
     let boundary = boundary(content_type).ok_or_else(|| wrong("The body is not a multipart form."))?;
     let upload = parts(boundary, body).ok_or_else(|| wrong("The multipart form breaks off."))?;
@@ -20,13 +23,12 @@ pub(crate) fn read(content_type: &str, body: &[u8]) -> Result<(), Refusal> {
         return Err(wrong("The parameter messaging_product is required."));
     }
     let (mime, bytes) = upload.file.ok_or_else(|| wrong("The parameter file is required."))?;
-    if bytes == 0 {
+    if bytes.is_empty() {
         return Err(wrong("Param file must not be empty."));
     }
-    if mime.is_none() && upload.kind.is_none() {
-        return Err(wrong("Param file must have a type."));
-    }
-    Ok(())
+    let kind = upload.kind.map(|kind| String::from_utf8_lossy(&kind).into_owned());
+    let mime = kind.or(mime).ok_or_else(|| wrong("Param file must have a type."))?;
+    Ok(File { mime, bytes: Bytes::from(bytes) })
 }
 
 fn boundary(content_type: &str) -> Option<&str> {
@@ -52,7 +54,7 @@ fn parts(boundary: &str, body: &[u8]) -> Option<Upload> {
         match name(&head) {
             Some("messaging_product") => upload.messaging_product = Some(content.to_vec()),
             Some("type") => upload.kind = Some(content.to_vec()),
-            Some("file") => upload.file = Some((mime(&head), content.len())),
+            Some("file") => upload.file = Some((mime(&head), content.to_vec())),
             _ => {}
         }
         rest = rest.get(head_ends + 4 + ends + mark.len()..)?;
@@ -94,10 +96,12 @@ mod tests {
 
     #[test]
     fn a_whole_form_is_taken() {
-        assert_eq!(read(TYPE, &form(&[PRODUCT, FILE])), Ok(()));
+        let file = read(TYPE, &form(&[PRODUCT, FILE])).unwrap();
+        assert_eq!((file.mime.as_str(), &file.bytes[..]), ("image/png", &b"\r\n--ab\0"[..]));
         let quoted = "multipart/form-data; boundary=\"abc\"";
         let kind = ("name=\"type\"", "image/png");
-        assert_eq!(read(quoted, &form(&[kind, PRODUCT, ("name=\"file\"", "x")])), Ok(()));
+        let file = read(quoted, &form(&[kind, PRODUCT, ("name=\"file\"", "x")])).unwrap();
+        assert_eq!((file.mime.as_str(), &file.bytes[..]), ("image/png", &b"x"[..]));
     }
 
     #[test]

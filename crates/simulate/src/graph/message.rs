@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::front::{Member, UserIds};
 use super::refusal::Refusal;
 use super::{interactive, template};
 
@@ -32,6 +33,8 @@ pub(crate) struct Message {
     pub(crate) input: String,
     /// The recipient is a phone, not a user id.
     pub(crate) by_phone: bool,
+    /// The member that holds a user id.
+    pub(crate) user_id_in: Option<Member>,
     /// `type`.
     pub(crate) kind: String,
     /// The name of the template, where it is one.
@@ -49,8 +52,8 @@ impl Message {
     }
 }
 
-/// Reads a body.
-pub(crate) fn read(body: &[u8]) -> Result<Posted, Refusal> {
+/// Reads a body; user ids have to stand where `user_ids` says.
+pub(crate) fn read(body: &[u8], user_ids: UserIds) -> Result<Posted, Refusal> {
     let body: Value =
         serde_json::from_slice(body).map_err(|_| Refusal::because(100, "The body is not valid JSON."))?;
     if body["messaging_product"] != "whatsapp" {
@@ -63,7 +66,8 @@ pub(crate) fn read(body: &[u8]) -> Result<Posted, Refusal> {
             _ => Ok(Posted::Mark),
         };
     }
-    let (input, by_phone) = recipient(&body)?;
+    let (input, user_id_in) = recipient(&body, user_ids)?;
+    let by_phone = user_id_in.is_none();
     let kind = match body.get("type") {
         None => "text",
         Some(kind) => kind.as_str().unwrap_or_default(),
@@ -86,7 +90,8 @@ pub(crate) fn read(body: &[u8]) -> Result<Posted, Refusal> {
     let template = (kind == "template").then(|| object["name"].as_str().unwrap_or_default().to_owned());
     let words = [&object["body"], &object["caption"], &object["body"]["text"], &object["emoji"]];
     let words = words.into_iter().find_map(Value::as_str).map(str::to_owned);
-    Ok(Posted::Message(Message { input, by_phone, kind: kind.to_owned(), template, outbox_id, words }))
+    let kind = kind.to_owned();
+    Ok(Posted::Message(Message { input, by_phone, user_id_in, kind, template, outbox_id, words }))
 }
 
 const KINDS: [&str; 11] = [
@@ -103,20 +108,22 @@ const KINDS: [&str; 11] = [
     "video",
 ];
 
-/// With both, `to` wins.
-fn recipient(body: &Value) -> Result<(String, bool), Refusal> {
-    let by_phone = body.get("to").is_some();
-    let Some(to) = body.get("to").or_else(|| body.get("recipient")) else {
-        return Err(Refusal::because(100, "The parameter to is required."));
+/// Who it is for, and the member that held a user id. With both members, `to` wins.
+fn recipient(body: &Value, user_ids: UserIds) -> Result<(String, Option<Member>), Refusal> {
+    let (member, to) = match (body.get("to"), body.get("recipient")) {
+        (Some(to), _) => (Member::To, to),
+        (None, Some(recipient)) if user_ids.takes(Member::Recipient) => (Member::Recipient, recipient),
+        (None, _) => return Err(Refusal::because(100, "The parameter to is required.")),
     };
     let to = to.as_str().ok_or_else(|| invalid("to", "is not a text"))?;
-    let right = match body.get("recipient_type").and_then(Value::as_str) {
-        Some("group") => by_phone && !to.is_empty(),
-        None | Some("individual") if by_phone => is_phone(to),
-        None | Some("individual") => is_user_id(to),
+    let user_id = match body.get("recipient_type").and_then(Value::as_str) {
+        Some("group") if member == Member::To && !to.is_empty() => None,
+        None | Some("individual") if member == Member::To && is_phone(to) => None,
+        None | Some("individual") if user_ids.takes(member) && is_user_id(to) => Some(member),
+        None | Some("individual" | "group") => return Err(invalid("to", "is not a valid recipient")),
         Some(_) => return Err(invalid("recipient_type", "is neither individual nor group")),
     };
-    if right { Ok((to.to_owned(), by_phone)) } else { Err(invalid("to", "is not a valid recipient")) }
+    Ok((to.to_owned(), user_id))
 }
 
 /// Digits with a `+` or without; punctuation is allowed between them.
@@ -246,6 +253,10 @@ mod tests {
 
     use super::*;
 
+    fn read(body: &[u8]) -> Result<Posted, Refusal> {
+        super::read(body, UserIds::default())
+    }
+
     fn with(kind: &str, object: Value) -> Value {
         let mut body = json!({ "messaging_product": "whatsapp", "to": "+12125550100", "type": kind });
         body[kind] = object;
@@ -327,5 +338,28 @@ mod tests {
         assert!(message.by_phone && message.lacks_plus());
         body["to"] = json!(null);
         assert_eq!(code(&body), Some(131_009));
+    }
+
+    #[test]
+    fn a_user_id_stands_in_the_member_that_the_door_takes() {
+        for (user_ids, to, recipient) in [
+            (UserIds::Either, Ok(Some(Member::To)), Ok(Some(Member::Recipient))),
+            (UserIds::To, Ok(Some(Member::To)), Err(Some(100))),
+            (UserIds::Recipient, Err(Some(131_009)), Ok(Some(Member::Recipient))),
+        ] {
+            for (member, wanted) in [("to", to), ("recipient", recipient)] {
+                let mut body = json!({ "messaging_product": "whatsapp", "text": { "body": "a" } });
+                body[member] = json!("US.13491208655302741918");
+                let read = match super::read(body.to_string().as_bytes(), user_ids) {
+                    Ok(Posted::Message(message)) => {
+                        assert!(!message.by_phone);
+                        Ok(message.user_id_in)
+                    }
+                    Ok(Posted::Mark) => panic!("no mark"),
+                    Err(refusal) => Err(refusal.code),
+                };
+                assert_eq!(read, wanted, "{user_ids:?} {member}");
+            }
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Serialize;
 
 use super::clock::date;
+use super::front::Member;
 use super::limits::{Moving, Recipients};
 
 /// Messages of the store that are remembered one by one; past it [`Observed::exact`] is false.
@@ -50,6 +51,8 @@ pub struct Observed {
     pub exact: bool,
     /// By `phone_number_id`.
     pub numbers: BTreeMap<String, OfNumber>,
+    /// By the name of the door that calls came by.
+    pub doors: BTreeMap<String, OfDoor>,
     /// Statuses.
     pub statuses: Told,
 }
@@ -75,6 +78,17 @@ pub struct OfNumber {
     pub most_of_pair_burst: u64,
     /// The most calls that were under way at a time.
     pub most_at_once: u64,
+}
+
+/// What came by one door.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct OfDoor {
+    /// Calls of every kind, refused ones included.
+    pub calls: u64,
+    /// Calls that post a message and were read whole, whatever came of them.
+    pub posted: u64,
+    /// Messages that were taken.
+    pub accepted: u64,
 }
 
 /// What became of the statuses.
@@ -109,6 +123,12 @@ pub struct Letter {
     pub place: Option<u64>,
     /// Its names by WhatsApp, the first [`WAMIDS_MAX`].
     pub wamids: Vec<String>,
+    /// The doors that it was posted by, each time, the first [`WAMIDS_MAX`].
+    pub posted_by: Vec<String>,
+    /// The doors that took it, beside [`Self::wamids`].
+    pub taken_by: Vec<String>,
+    /// The member that held a business-scoped user id when it was last posted; `None` for a phone.
+    pub user_id_in: Option<Member>,
     /// When it was first posted, in milliseconds since 1970.
     pub first_ms: i64,
     /// When it was last posted.
@@ -146,6 +166,7 @@ impl Default for Number {
 pub(crate) struct Book {
     pub(crate) sums: Observed,
     numbers: BTreeMap<String, Number>,
+    doors: BTreeMap<String, OfDoor>,
     recipients: Recipients,
     letters: Vec<Letter>,
     by_id: HashMap<String, usize>,
@@ -153,9 +174,21 @@ pub(crate) struct Book {
     overflowed: bool,
 }
 
+/// A message that is posted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Coming<'a> {
+    pub(crate) door: &'a str,
+    pub(crate) number: &'a str,
+    pub(crate) now_ms: i64,
+    pub(crate) outbox_id: Option<&'a str>,
+    pub(crate) recipient: &'a str,
+    pub(crate) user_id_in: Option<Member>,
+}
+
 /// A message that is taken.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Taking<'a> {
+    pub(crate) door: &'a str,
     pub(crate) number: &'a str,
     pub(crate) day: i64,
     pub(crate) now_ms: i64,
@@ -176,9 +209,15 @@ impl Book {
         self.numbers.entry(if known { number.to_owned() } else { "others".to_owned() }).or_default()
     }
 
+    /// There are as many as doors can be opened, see [`super::front::DOORS_MAX`].
+    fn door(&mut self, door: &str) -> &mut OfDoor {
+        self.doors.entry(door.to_owned()).or_default()
+    }
+
     /// A call begins.
-    pub(crate) fn begin(&mut self, number: &str, day: i64) {
+    pub(crate) fn begin(&mut self, door: &str, number: &str, day: i64) {
         self.sums.calls += 1;
+        self.door(door).calls += 1;
         self.under_way += 1;
         self.sums.most_at_once = self.sums.most_at_once.max(self.under_way);
         let number = self.number(number);
@@ -198,14 +237,20 @@ impl Book {
     }
 
     /// A message was read whole; nothing is decided yet.
-    pub(crate) fn posted(&mut self, number: &str, now_ms: i64, outbox_id: Option<&str>, recipient: &str) {
+    pub(crate) fn posted(&mut self, coming: Coming<'_>) {
+        let Coming { door, number, now_ms, outbox_id, recipient, user_id_in } = coming;
         self.sums.posted += 1;
+        self.door(door).posted += 1;
         let exact = self.number(number).posted_second.add(now_ms);
         self.overflowed |= !exact;
         let Some(id) = outbox_id else { return };
         if let Some(letter) = self.by_id.get(id).and_then(|place| self.letters.get_mut(*place)) {
             letter.posted += 1;
             letter.last_ms = now_ms;
+            letter.user_id_in = user_id_in;
+            if letter.posted_by.len() < WAMIDS_MAX {
+                letter.posted_by.push(door.to_owned());
+            }
         } else if self.letters.len() < MESSAGES_MAX {
             self.by_id.insert(id.to_owned(), self.letters.len());
             self.letters.push(Letter {
@@ -216,6 +261,9 @@ impl Book {
                 accepted: 0,
                 place: None,
                 wamids: Vec::new(),
+                posted_by: vec![door.to_owned()],
+                taken_by: Vec::new(),
+                user_id_in,
                 first_ms: now_ms,
                 last_ms: now_ms,
             });
@@ -231,6 +279,7 @@ impl Book {
 
     pub(crate) fn accepted(&mut self, taking: Taking<'_>) {
         self.sums.accepted += 1;
+        self.door(taking.door).accepted += 1;
         let place = self.sums.accepted;
         let number = self.number(taking.number);
         let mut exact = number.second.add(taking.now_ms);
@@ -258,6 +307,7 @@ impl Book {
         self.sums.taken_twice += u64::from(letter.accepted == 2);
         if letter.wamids.len() < WAMIDS_MAX {
             letter.wamids.push(taking.wamid.to_owned());
+            letter.taken_by.push(taking.door.to_owned());
         }
     }
 
@@ -267,6 +317,7 @@ impl Book {
         observed.unique_recipients = self.recipients.now(now_ms);
         observed.unique_recipients_most = self.recipients.most();
         observed.exact = !self.overflowed;
+        observed.doors.clone_from(&self.doors);
         let numbers = self.numbers.iter().map(|(name, number)| {
             let by_date = |days: &HashMap<i64, u64>| {
                 days.iter().map(|(day, times)| (date(*day), *times)).collect::<BTreeMap<_, _>>()
@@ -302,6 +353,7 @@ mod tests {
 
     fn taking(id: &'static str, now_ms: i64, person: usize) -> Taking<'static> {
         Taking {
+            door: "meta",
             number: "1",
             day: now_ms / 86_400_000,
             now_ms,
@@ -315,19 +367,26 @@ mod tests {
         }
     }
 
+    fn coming(id: &'static str, now_ms: i64) -> Coming<'static> {
+        Coming { door: "meta", number: "1", now_ms, outbox_id: Some(id), recipient: "+1", user_id_in: None }
+    }
+
     #[test]
     fn what_is_taken_twice_is_told() {
         let mut book = Book::default();
         for _ in 0..3 {
-            book.posted("1", 5, Some("m-1"), "+1");
+            book.posted(coming("m-1", 5));
             book.accepted(taking("m-1", 5, 0));
         }
-        book.posted("1", 6, Some("m-2"), "+1");
+        book.posted(Coming { door: "other", ..coming("m-2", 6) });
         let observed = book.observed(6);
         assert_eq!((observed.posted, observed.accepted, observed.taken_twice), (4, 3, 1));
         let [one, two] = book.letters() else { panic!("two letters") };
         assert_eq!((one.posted, one.accepted, one.place, one.wamids.len()), (3, 3, Some(1), 3));
         assert_eq!((two.posted, two.accepted, two.place), (1, 0, None));
+        assert_eq!((one.taken_by.len(), &two.posted_by), (3, &vec!["other".to_owned()]));
+        assert_eq!((observed.doors["meta"].posted, observed.doors["meta"].accepted), (3, 3));
+        assert_eq!((observed.doors["other"].posted, observed.doors["other"].accepted), (1, 0));
         assert_eq!(observed.numbers["1"].most_to_one_recipient, 3);
     }
 
@@ -336,12 +395,12 @@ mod tests {
         let mut book = Book::default();
         let day = 86_400_000;
         for (place, now_ms) in [0, day - 1, day].into_iter().enumerate() {
-            book.begin("1", now_ms / day);
+            book.begin("meta", "1", now_ms / day);
             book.accepted(taking("m", now_ms, place));
             book.end("1");
         }
-        book.begin("1", 1);
-        book.begin("2", 1);
+        book.begin("meta", "1", 1);
+        book.begin("meta", "2", 1);
         let observed = book.observed(day);
         assert_eq!((observed.most_at_once, observed.numbers["1"].most_at_once), (2, 1));
         // The first one is exactly 24 h old.

@@ -10,8 +10,8 @@ use tokio::sync::{Notify, mpsc};
 
 use super::behaviour::Statuses;
 use super::statuses::{Account, Notice, Planned, Told, webhook};
-use crate::whatsapp::Signed;
 use crate::whatsapp::payload::BATCH_MAX;
+use crate::whatsapp::{Redirects, Signed};
 
 /// Statuses that wait; further ones are left out and counted.
 pub const STATUSES_WAITING_MAX: usize = 1 << 20;
@@ -28,6 +28,9 @@ struct Due {
     /// The call that waits for its acknowledgement.
     waited_for: Option<Arc<Notify>>,
 }
+
+/// What goes out together, by running number.
+type Batch = Vec<(u64, Due)>;
 
 /// The statuses that wait, by when they are due.
 #[derive(Debug, Default)]
@@ -60,6 +63,8 @@ pub(crate) struct Counts {
 pub(crate) struct Office {
     pub(crate) account: Account,
     pub(crate) secret: AppSecret,
+    /// Where webhooks of some numbers go instead.
+    pub(crate) redirects: Redirects,
     /// One for each connection.
     pub(crate) lanes: Vec<mpsc::Sender<Signed>>,
 }
@@ -111,7 +116,7 @@ impl Post {
     }
 
     /// What goes out now, or when to look again.
-    fn next(&self, how: &Statuses, now: Instant) -> Result<Vec<(u64, Due)>, Option<Instant>> {
+    fn next(&self, how: &Statuses, now: Instant) -> Result<Batch, Option<Instant>> {
         let mut waiting = self.lock();
         let batch = usize::try_from(how.batch.clamp(1, BATCH_MAX)).unwrap_or(1);
         let Some(((first, _), _)) = waiting.due.first_key_value() else { return Err(None) };
@@ -138,10 +143,14 @@ impl Post {
         loop {
             let look_again = match self.next(&how(), Instant::now()) {
                 Ok(due) => {
-                    let lane = office.lane(&due);
-                    if office.lanes[lane].send(office.sign(due, now_ms())).await.is_err() {
-                        // The sender is gone, and this with it in a moment.
-                        return;
+                    let webhooks = office.apart(due);
+                    self.lock().webhooks += webhooks.len() as u64 - 1;
+                    for due in webhooks {
+                        let lane = office.lane(&due);
+                        if office.lanes[lane].send(office.sign(due, now_ms())).await.is_err() {
+                            // The sender is gone, and this with it in a moment.
+                            return;
+                        }
                     }
                     continue;
                 }
@@ -175,7 +184,22 @@ impl Office {
         usize::try_from(hash % self.lanes.len() as u64).unwrap_or_default()
     }
 
-    fn sign(&self, due: Vec<(u64, Due)>, now_ms: i64) -> Signed {
+    /// A number whose webhooks go elsewhere has webhooks of its own.
+    fn apart(&self, due: Batch) -> Vec<Batch> {
+        let mut webhooks: Vec<(Option<String>, Batch)> = Vec::new();
+        for one in due {
+            let number = &one.1.told.number;
+            let alone = self.redirects.target(number).map(|_| number.clone());
+            match webhooks.iter_mut().find(|(of, _)| *of == alone) {
+                Some((_, together)) => together.push(one),
+                None => webhooks.push((alone, vec![one])),
+            }
+        }
+        webhooks.into_iter().map(|(_, due)| due).collect()
+    }
+
+    fn sign(&self, due: Batch, now_ms: i64) -> Signed {
+        let number = due.first().map(|(_, due)| due.told.number.as_str().into());
         let (mut notices, mut waited_for) = (Vec::with_capacity(due.len()), Vec::new());
         for (number, due) in due {
             waited_for.extend(due.waited_for);
@@ -189,7 +213,7 @@ impl Office {
             });
         }
         let mut signed = Signed::new(webhook(&self.account, &notices), &self.secret);
-        signed.waited_for = waited_for;
+        (signed.number, signed.waited_for) = (number, waited_for);
         signed
     }
 }

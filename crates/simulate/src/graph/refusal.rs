@@ -10,6 +10,7 @@ const KNOWN: &[(i64, u16, &str, &str)] = &[
     (100, 400, "Invalid parameter", "The request included one or more unsupported or misspelled parameters."),
     (190, 401, "Access token has expired", "Your access token has expired."),
     (368, 403, "Temporarily blocked for policies violations", "The account has been restricted."),
+    (2_200, 400, "Callback verification failed", "The callback URL couldn't be verified."),
     (130_429, 400, "Rate limit hit", "Cloud API message throughput has been reached."),
     (
         130_472,
@@ -66,6 +67,8 @@ pub(crate) struct Refusal {
     pub(crate) http: u16,
     title: String,
     details: String,
+    /// A provider says it of its own accord, in its own form.
+    pub(crate) of_provider: bool,
     /// Seconds for `Retry-After`.
     pub(crate) retry_after_s: Option<u32>,
 }
@@ -81,6 +84,7 @@ impl Refusal {
                 http: u16::try_from(code).unwrap_or(503),
                 title: "Service Unavailable".to_owned(),
                 details: String::new(),
+                of_provider: false,
                 retry_after_s: None,
             },
             _ => {
@@ -92,6 +96,7 @@ impl Refusal {
                     http,
                     title: title.to_owned(),
                     details: details.to_owned(),
+                    of_provider: false,
                     retry_after_s: None,
                 }
             }
@@ -101,6 +106,16 @@ impl Refusal {
     /// The same with words of its own, which name what is wrong with the request.
     pub(crate) fn because(code: i64, details: impl Into<String>) -> Self {
         Self { details: details.into(), ..Self::of(code) }
+    }
+
+    /// What a provider refuses before Graph is asked.
+    pub(crate) fn of_provider(http: u16, details: &str) -> Self {
+        Self { http, details: details.to_owned(), of_provider: true, ..Self::of(503) }
+    }
+
+    /// A file that isn't there, in the words of a host that knows no Graph.
+    pub(crate) fn not_found() -> Self {
+        Self { http: 404, title: "Not Found".to_owned(), ..Self::of(503) }
     }
 
     /// The same with a `Retry-After`.
@@ -113,8 +128,8 @@ impl Refusal {
         let Some(code) = self.code else {
             return format!("<html><body><h1>{} {}</h1></body></html>\n", self.http, self.title);
         };
-        // 100 is told by its message, the newer codes by their details.
-        let words = if code == 100 { &self.details } else { &self.title };
+        // The old ones are told by their message, the newer codes by their details.
+        let words = if matches!(code, 100 | 2_200) { &self.details } else { &self.title };
         let mut error = json!({
             "message": format!("(#{code}) {words}"),
             "type": "OAuthException",

@@ -7,8 +7,16 @@ pub(crate) enum Route {
     Messages { number: Option<String> },
     /// `POST /{number}/media`, likewise.
     Media { number: Option<String> },
-    /// `GET /{number}?fields=…`.
-    Number { number: String, fields: Vec<String> },
+    /// `GET /{id}?fields=…` of a number or a file.
+    Node { id: String, fields: Vec<String> },
+    /// `POST /{number}` with `webhook_configuration`.
+    Configure { number: String },
+    /// `GET /{number}/settings`.
+    Settings { number: String },
+    /// `GET` or `POST /{account}/subscribed_apps`.
+    Subscriptions { account: String, post: bool },
+    /// `GET` of a file by its URL.
+    Download { id: String, ends: String, hash: String },
     /// `GET /debug_token?input_token=…`.
     DebugToken { token: String },
     /// `GET /health_status` of 360dialog.
@@ -31,14 +39,47 @@ impl Route {
             (true, [number, "media"]) => Self::Media { number: Some((*number).to_owned()) },
             (false, ["debug_token"]) => Self::DebugToken { token: value(query, "input_token") },
             (false, ["health_status"]) => Self::Health,
-            (false, [number]) if number.bytes().all(|byte| byte.is_ascii_digit()) => {
+            (post, [account, "subscribed_apps"]) => {
+                Self::Subscriptions { account: (*account).to_owned(), post }
+            }
+            (false, [number, "settings"]) => Self::Settings { number: (*number).to_owned() },
+            (false, ["whatsapp_business", "attachments"]) => Self::Download {
+                id: value(query, "mid"),
+                ends: value(query, "ext"),
+                hash: value(query, "hash"),
+            },
+            (true, [number]) if is_id(number) => Self::Configure { number: (*number).to_owned() },
+            (false, [id]) if is_id(id) => {
                 let fields = value(query, "fields");
                 let fields = fields.split(',').filter(|field| !field.is_empty()).map(str::to_owned);
-                Self::Number { number: (*number).to_owned(), fields: fields.collect() }
+                Self::Node { id: (*id).to_owned(), fields: fields.collect() }
             }
             _ => Self::Unknown,
         }
     }
+
+    /// Whether a version such as `/v24.0` stands before it.
+    pub(crate) fn has_version(path: &str) -> bool {
+        path.split('/').find(|part| !part.is_empty()).is_some_and(is_version)
+    }
+
+    /// The number that it is about, where it names one.
+    pub(crate) fn number(&self) -> Option<&str> {
+        match self {
+            Self::Messages { number } | Self::Media { number } => number.as_deref(),
+            Self::Configure { number } | Self::Settings { number } => Some(number),
+            Self::Node { .. }
+            | Self::Subscriptions { .. }
+            | Self::Download { .. }
+            | Self::DebugToken { .. }
+            | Self::Health
+            | Self::Unknown => None,
+        }
+    }
+}
+
+fn is_id(part: &str) -> bool {
+    part.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn is_version(part: &str) -> bool {
@@ -85,12 +126,22 @@ mod tests {
                 false,
                 "/v24.0/106540352242922",
                 "fields=health_status%2Cthroughput",
-                Route::Number {
-                    number: "106540352242922".into(),
+                Route::Node {
+                    id: "106540352242922".into(),
                     fields: vec!["health_status".into(), "throughput".into()],
                 },
             ),
-            (true, "/v24.0/106540352242922", "", Route::Unknown),
+            (true, "/v24.0/1", "", Route::Configure { number: "1".into() }),
+            (false, "/v24.0/1/settings", "", Route::Settings { number: "1".into() }),
+            (true, "/7/subscribed_apps", "", Route::Subscriptions { account: "7".into(), post: true }),
+            (false, "/7/subscribed_apps", "", Route::Subscriptions { account: "7".into(), post: false }),
+            (
+                false,
+                "/whatsapp_business/attachments/",
+                "mid=1&ext=2&hash=3",
+                Route::Download { id: "1".into(), ends: "2".into(), hash: "3".into() },
+            ),
+            (true, "/v24.0/1/settings", "", Route::Unknown),
             (false, "/", "", Route::Unknown),
             (false, "/v24.0/me", "", Route::Unknown),
         ] {

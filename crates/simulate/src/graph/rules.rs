@@ -1,6 +1,6 @@
 //! Which of the behaviours befalls a call.
 
-use super::behaviour::{Behaviour, Statuses, Tells};
+use super::behaviour::{Behaviour, Entity, Says, Statuses, Tells};
 use super::refusal::Refusal;
 use crate::Random;
 
@@ -43,6 +43,7 @@ pub(crate) enum Fate {
 #[derive(Debug)]
 pub(crate) struct Rules {
     rules: Vec<(Behaviour, Option<u32>)>,
+    healths: Vec<Health>,
     pub(crate) statuses: Statuses,
     pub(crate) window: Tells,
     pub(crate) business_scoped: bool,
@@ -50,10 +51,20 @@ pub(crate) struct Rules {
     pub(crate) throttle: Option<(u32, u32)>,
 }
 
+/// One thing that `health_status` says.
+#[derive(Debug)]
+struct Health {
+    says: Says,
+    entity: Entity,
+    share: Option<u32>,
+    left: Option<u32>,
+}
+
 impl Rules {
     pub(crate) fn new(behaviours: &[Behaviour], statuses: Statuses) -> Self {
         let mut rules = Self {
             rules: Vec::new(),
+            healths: Vec::new(),
             statuses,
             window: Tells::default(),
             business_scoped: false,
@@ -72,10 +83,33 @@ impl Rules {
                 Behaviour::Throttle { percent, regain_minutes } => {
                     rules.throttle = Some((*percent, *regain_minutes));
                 }
+                Behaviour::Health { says, entity, share, next } => {
+                    let health = Health { says: *says, entity: *entity, share: *share, left: *next };
+                    rules.healths.push(health);
+                }
                 Behaviour::Statuses(changed) => rules.statuses = rules.statuses.changed(changed),
             }
         }
         rules
+    }
+
+    /// What `health_status` says now, in the order of [`Entity::ALL`].
+    pub(crate) fn health(&mut self, random: &mut Random) -> [Says; 4] {
+        let mut said = [Says::default(); 4];
+        for health in &mut self.healths {
+            if health.left == Some(0) || health.share.is_some_and(|share| !random.percent(share)) {
+                continue;
+            }
+            if let Some(left) = &mut health.left {
+                *left -= 1;
+            }
+            for (entity, says) in Entity::ALL.into_iter().zip(&mut said) {
+                if entity == health.entity {
+                    *says = health.says.max(*says);
+                }
+            }
+        }
+        said
     }
 
     /// Decides about one call.
@@ -116,6 +150,7 @@ fn fate(behaviour: &Behaviour, call: Call) -> Option<(Fate, Option<u32>)> {
         | Behaviour::Window { .. }
         | Behaviour::BusinessScoped
         | Behaviour::Throttle { .. }
+        | Behaviour::Health { .. }
         | Behaviour::Statuses(_) => return None,
     })
 }
@@ -160,6 +195,20 @@ mod tests {
         assert_eq!(next(), Fate::Ignore(9));
         assert_eq!(next(), Fate::Take { manner: Manner::Plain, fails: Some(131_026) });
         assert_eq!(next(), Fate::Take { manner: Manner::After(5), fails: None });
+    }
+
+    #[test]
+    fn what_is_said_of_the_health_is_the_worst_for_each_entity() {
+        let mut rules = rules(&[
+            "health,says=limited,entity=waba",
+            "health,says=blocked,entity=waba,next=1",
+            "health,says=blocked,share=0",
+        ]);
+        let mut random = Random::new(1);
+        let of = |waba| [Says::Available, waba, Says::Available, Says::Available];
+        assert_eq!(rules.health(&mut random), of(Says::Blocked));
+        assert_eq!(rules.health(&mut random), of(Says::Limited));
+        assert_eq!(refused(&mut rules, Call::Message, 10), 0);
     }
 
     #[test]

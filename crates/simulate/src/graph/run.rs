@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::posting::Posting;
-use super::server::{Ended, Graph};
+use super::server::{Doorway, Ended, Graph};
 use super::settings::GraphSettings;
 use crate::crm::CannotListen;
 use crate::whatsapp::{Line, Report, WhatsappError, WhatsappOptions, run_whatsapp};
@@ -45,6 +45,8 @@ pub enum GraphLine {
         url: String,
         /// Where `POST /behave` goes.
         control: Option<SocketAddr>,
+        /// The doors beside that one.
+        doors: Vec<Doorway>,
     },
     /// Of the customers.
     Customers(Line),
@@ -68,7 +70,8 @@ pub async fn run_graph(
     let graph = Graph::start(settings)?;
     let out = Mutex::new(out);
     let say = |line| out.lock().unwrap_or_else(PoisonError::into_inner)(line);
-    say(GraphLine::Listening { url: graph.url(), control: graph.control_address() });
+    let doors = graph.doors().split_off(1);
+    say(GraphLine::Listening { url: graph.url(), control: graph.control_address(), doors });
     customers.heard_by = Some(graph.ears());
     let run_for = customers.run_for.take();
     let ending = Notify::new();

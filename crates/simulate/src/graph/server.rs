@@ -1,34 +1,37 @@
 //! A running Graph and what can be done with it.
 
+use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, broadcast, mpsc};
+use bytes::Bytes;
+use tokio::sync::{broadcast, mpsc};
 use tokio::task::JoinSet;
 
 use super::behaviour::Behaviour;
 use super::door::{take_calls, take_commands};
+use super::files::File;
+use super::front::{DOORS_MAX, DoorSettings, Front};
 use super::observed::{Letter, Observed};
-use super::post::{Office, Post, READY_MAX};
-use super::posting::{POSTINGS_WAITING_MAX, Posting};
-use super::rules::Rules;
+use super::post::{Office, READY_MAX};
+use super::posting::Posting;
 use super::settings::GraphSettings;
-use super::statuses::{Account, Planned, Told};
-use super::world::{Constants, World};
+use super::setup::Setup;
+use super::shared::{Ears, Shared};
+use super::statuses::Account;
 use crate::crm::CannotListen;
 use crate::crm::door::{address_of, listen};
 use crate::event::Events;
-use crate::whatsapp::report::Progress;
-use crate::whatsapp::{Report, Sender, Stop, Supply};
+use crate::whatsapp::{Redirects, Report, Sender, Stop, Supply};
 
 /// A running Graph. Dropping it closes everything.
 #[derive(Debug)]
 pub struct Graph {
     shared: Arc<Shared>,
-    address: SocketAddr,
+    main: Doorway,
     control: Option<SocketAddr>,
-    tasks: JoinSet<()>,
+    tasks: Mutex<JoinSet<()>>,
     sending: JoinSet<Report>,
     stop: Option<Stop>,
     webhooks: Option<Events>,
@@ -43,32 +46,35 @@ pub struct Ended {
     pub webhooks: Option<Report>,
 }
 
-/// What all connections share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    settings: GraphSettings,
-    world: Mutex<World>,
-    post: Post,
-    progress: Option<Arc<Progress>>,
-    postings: broadcast::Sender<Arc<Posting>>,
-    started_s: i64,
+/// A door of the world, by which it can be told apart from the others. What the book says is of all.
+#[derive(Debug, Clone)]
+pub struct Doorway {
+    shared: Arc<Shared>,
+    front: Arc<Front>,
 }
 
-/// By which the Graph hears that a customer wrote, and opens the service window.
-#[derive(Debug, Clone)]
-pub struct Ears(Arc<Shared>);
-
-impl Ears {
-    /// A customer wrote to the store's `number` just now. Names that come together are joined.
-    pub fn heard(&self, number: &str, phone: Option<&str>, user_id: Option<&str>) {
-        self.0.heard(number, phone, user_id);
+impl Doorway {
+    /// What the book calls it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.front.settings.name
     }
 
-    /// There is such a customer, by these names: answers give the user id from the first message on.
-    pub(crate) fn know(&self, phone: Option<&str>, user_id: &str, name: &Arc<str>) {
-        let mut world = self.0.world();
-        let person = world.people.find(phone, Some(user_id));
-        world.people.call(person, name);
+    /// Where calls come in.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.front.address
+    }
+
+    /// The URL for `[[whatsapp.endpoints]]`: with a version as Meta's, without as 360dialog's.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.front.url()
+    }
+
+    /// This door behaves so from now on, and no other; what held before is over. With nothing it is well.
+    pub fn behave(&self, behaviours: &[Behaviour]) {
+        self.shared.behave(self.front.place, behaviours);
     }
 }
 
@@ -78,32 +84,21 @@ impl Graph {
     /// # Errors
     /// When a port isn't free or not ours to take.
     pub fn start(settings: GraphSettings) -> Result<Self, CannotListen> {
-        let listener = listen(settings.listen)?;
-        let address = address_of(&listener, settings.listen)?;
+        let redirects = Redirects::default();
         let sender = settings.webhooks.as_ref().map(|webhooks| {
-            let sender = Sender::new(webhooks.sender.clone());
+            let sender = Sender::new(webhooks.sender.clone()).with_redirects(redirects.clone(), "");
             match &webhooks.journeys {
                 Some(journeys) => sender.with_journeys(Arc::clone(journeys)),
                 None => sender,
             }
         });
-        let constants = Constants {
-            numbers: settings.numbers.clone(),
-            throughput: settings.throughput,
-            pair_rate: settings.pair_rate,
-            seed: settings.seed,
-            statuses: settings.statuses,
-        };
-        let shared = Arc::new(Shared {
-            world: Mutex::new(World::new(constants, Rules::new(&settings.behave, settings.statuses))),
-            post: Post::default(),
-            progress: sender.as_ref().map(Sender::progress),
-            postings: broadcast::Sender::new(POSTINGS_WAITING_MAX),
-            started_s: settings.clock.now_ms().div_euclid(1_000),
-            settings,
-        });
+        let progress = sender.as_ref().map(Sender::progress);
+        let shared = Arc::new(Shared::new(settings, progress, redirects));
         let mut tasks = JoinSet::new();
-        tasks.spawn(take_calls(Arc::clone(&shared), listener));
+        let main = open(&shared, &mut tasks, shared.settings.main_door())?;
+        for door in &shared.settings.doors {
+            open(&shared, &mut tasks, door.clone())?;
+        }
         let mut control = None;
         if let Some(wanted) = shared.settings.control {
             let listener = listen(wanted)?;
@@ -120,22 +115,24 @@ impl Graph {
                 waba_id: shared.settings.waba_id.clone(),
                 display_phone_number: shared.settings.display_phone_number.clone(),
             };
-            let office = Office { account, secret: webhooks.app_secret.clone(), lanes };
+            let redirects = shared.redirects();
+            let office = Office { account, secret: webhooks.app_secret.clone(), redirects, lanes };
             (stop, told) = (Some(sender.stopper()), Some(sender.events().clone()));
             sending.spawn(sender.run(supplies));
             let shared = Arc::clone(&shared);
             tasks.spawn(async move {
-                let (how, now_ms) = (|| shared.world().rules.statuses, || shared.now_ms());
+                let (how, now_ms) = (|| shared.world().statuses(), || shared.now_ms());
                 shared.post.work(office, how, now_ms).await;
             });
         }
-        Ok(Self { shared, address, control, tasks, sending, stop, webhooks: told })
+        let tasks = Mutex::new(tasks);
+        Ok(Self { shared, main, control, tasks, sending, stop, webhooks: told })
     }
 
     /// Where the store's calls come in.
     #[must_use]
-    pub const fn address(&self) -> SocketAddr {
-        self.address
+    pub fn address(&self) -> SocketAddr {
+        self.main.address()
     }
 
     /// Where commands come in.
@@ -147,12 +144,54 @@ impl Graph {
     /// The URL for `[[whatsapp.endpoints]]`, as Meta's is.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}/v24.0", self.address)
+        self.main.url()
     }
 
-    /// Behaves so from now on; what held before is over. With nothing it is well.
+    /// Opens one more door of the same world: the same numbers, people, files and book behind another
+    /// port, as another host or a provider is to Meta.
+    ///
+    /// # Errors
+    /// When the port isn't free, the certificate can't be used, or there are [`DOORS_MAX`] already.
+    pub fn open(&self, settings: DoorSettings) -> Result<Doorway, CannotListen> {
+        open(&self.shared, &mut self.tasks.lock().unwrap_or_else(PoisonError::into_inner), settings)
+    }
+
+    /// The door that is called so; the first one is [`super::MAIN_DOOR`].
+    #[must_use]
+    pub fn door(&self, name: &str) -> Option<Doorway> {
+        self.doors().into_iter().find(|door| door.name() == name)
+    }
+
+    /// All doors, the first one first.
+    #[must_use]
+    pub fn doors(&self) -> Vec<Doorway> {
+        let fronts = self.shared.fronts();
+        let door =
+            |front: &Arc<Front>| Doorway { shared: Arc::clone(&self.shared), front: Arc::clone(front) };
+        fronts.iter().map(door).collect()
+    }
+
+    /// The first door behaves so from now on; what held before is over. With nothing it is well.
+    /// `window`, `business_scoped` and `statuses` hold for the whole world.
     pub fn behave(&self, behaviours: &[Behaviour]) {
-        self.shared.behave(behaviours);
+        self.main.behave(behaviours);
+    }
+
+    /// Looks at what is set up at Meta, or changes it; calls wait meanwhile.
+    pub fn setup<T>(&self, change: impl FnOnce(&mut Setup) -> T) -> T {
+        change(&mut self.shared.world().setup)
+    }
+
+    /// Where webhooks of numbers go instead. To be given to a sender of customers' messages, too.
+    #[must_use]
+    pub fn redirects(&self) -> Redirects {
+        self.shared.redirects()
+    }
+
+    /// Keeps a file as if a customer had sent it; gives its media id.
+    #[must_use]
+    pub fn put_file(&self, mime: &str, bytes: impl Into<Bytes>) -> String {
+        self.shared.world().keep(File { mime: mime.to_owned(), bytes: bytes.into() })
     }
 
     /// By which it hears of customers who write, to be given to [`crate::whatsapp::Payloads::heard_by`].
@@ -205,7 +244,7 @@ impl Graph {
     /// Closes the doors, leaves out the statuses that wait, and sends webhooks that got no 200 again
     /// for the sender's `drain` at most.
     pub async fn stop(mut self) -> Ended {
-        self.tasks.shutdown().await;
+        self.tasks.get_mut().unwrap_or_else(PoisonError::into_inner).shutdown().await;
         if let Some(stop) = &self.stop {
             stop.stop();
         }
@@ -236,90 +275,25 @@ impl Graph {
     }
 }
 
-impl Shared {
-    pub(crate) fn world(&self) -> MutexGuard<'_, World> {
-        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+/// Opens a door and serves from then on.
+fn open(
+    shared: &Arc<Shared>,
+    tasks: &mut JoinSet<()>,
+    settings: DoorSettings,
+) -> Result<Doorway, CannotListen> {
+    let cannot = |source| CannotListen::new(settings.listen, source);
+    let mut fronts = shared.fronts();
+    if fronts.len() >= DOORS_MAX {
+        return Err(cannot(io::Error::new(io::ErrorKind::InvalidInput, "there are as many doors as can be")));
     }
-
-    /// The world, what time it is in it, and which local day.
-    pub(crate) fn world_now(&self) -> (MutexGuard<'_, World>, i64, i64) {
-        let mut world = self.world();
-        let now_ms = world.now(self.settings.clock.now_ms());
-        (world, now_ms, self.settings.days.of(now_ms))
-    }
-
-    fn now_ms(&self) -> i64 {
-        self.world_now().1
-    }
-
-    pub(crate) fn behave(&self, behaviours: &[Behaviour]) {
-        self.world().behave(behaviours);
-        self.post.wake();
-    }
-
-    pub(crate) fn heard(&self, number: &str, phone: Option<&str>, user_id: Option<&str>) {
-        let (mut world, now_ms, _) = self.world_now();
-        world.heard(number, phone, user_id, now_ms);
-    }
-
-    /// Has the statuses of a message told; gives what to wait for where one is to come before the
-    /// answer.
-    pub(crate) fn tell(&self, told: &Arc<Told>, planned: Vec<Planned>) -> Option<Arc<Notify>> {
-        self.settings.webhooks.as_ref()?;
-        self.post.add(told, planned, self.now_ms())
-    }
-
-    pub(crate) fn observed(&self) -> Observed {
-        let (mut world, now_ms, _) = self.world_now();
-        let mut observed = world.observed(now_ms);
-        drop(world);
-        let counts = self.post.counts();
-        observed.statuses = super::observed::Told {
-            planned: counts.planned,
-            told: counts.told,
-            waiting: counts.waiting,
-            dropped: counts.dropped,
-            acknowledged: self.progress.as_ref().map_or(0, |progress| progress.counts().acked),
-        };
-        observed
-    }
-
-    fn is_settled(&self) -> bool {
-        let counts = self.post.counts();
-        let acknowledged = self.progress.as_ref().map_or(0, |progress| progress.counts().acked);
-        counts.waiting == 0 && counts.webhooks == acknowledged
-    }
-
-    pub(crate) fn show(&self, posting: Posting) {
-        if self.postings.receiver_count() > 0 {
-            // Fails only when the last viewer has just gone.
-            let _ = self.postings.send(Arc::new(posting));
-        }
-    }
-
-    pub(crate) fn lets_in(&self, token: Option<&str>) -> bool {
-        match (&self.settings.token, token) {
-            (_, None | Some("")) => false,
-            (None, Some(_)) => true,
-            (Some(wanted), Some(token)) => wanted == token,
-        }
-    }
-
-    /// The number that a call without one is for.
-    pub(crate) fn first_number(&self) -> &str {
-        self.settings.numbers.first().map_or("", String::as_str)
-    }
-
-    pub(crate) fn waba_id(&self) -> &str {
-        &self.settings.waba_id
-    }
-
-    pub(crate) fn display_phone_number(&self) -> &str {
-        &self.settings.display_phone_number
-    }
-
-    /// When the token was issued: at the start.
-    pub(crate) const fn started_s(&self) -> i64 {
-        self.started_s
-    }
+    let tls = settings.identity.as_ref().map(super::Identity::acceptor).transpose().map_err(cannot)?;
+    let listener = listen(settings.listen)?;
+    let address = address_of(&listener, settings.listen)?;
+    let place = shared.world().add_door(&settings.name, settings.user_ids);
+    shared.behave(place, &settings.behave);
+    let front = Arc::new(Front { place, settings, address });
+    fronts.push(Arc::clone(&front));
+    drop(fronts);
+    tasks.spawn(take_calls(Arc::clone(shared), Arc::clone(&front), listener, tls));
+    Ok(Doorway { shared: Arc::clone(shared), front })
 }

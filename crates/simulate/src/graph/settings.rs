@@ -7,6 +7,8 @@ use model::signature::hub::AppSecret;
 
 use super::behaviour::{Behaviour, Statuses};
 use super::clock::{Clock, Days, SystemClock};
+use super::front::{Dialect, DoorSettings, Identity, MAIN_DOOR, UserIds};
+use super::setup::Setup;
 use crate::Journeys;
 use crate::whatsapp::{PayloadOptions, SenderOptions};
 
@@ -22,6 +24,18 @@ pub struct GraphSettings {
     pub control: Option<SocketAddr>,
     /// The token that has to be brought; with none, any will do.
     pub token: Option<String>,
+    /// How the first door wants to be spoken to.
+    pub dialect: Dialect,
+    /// By which the first door serves TLS; without, it serves plainly.
+    pub identity: Option<Identity>,
+    /// See [`DoorSettings::media_base`].
+    pub media_base: Option<String>,
+    /// Which member the first door takes business-scoped user ids in.
+    pub user_ids: UserIds,
+    /// Further doors of the same world.
+    pub doors: Vec<DoorSettings>,
+    /// What is set up at Meta at the start.
+    pub setup: Setup,
     /// The store's `phone_number_id`s; with none, any. Calls without one (360dialog) are the first's.
     pub numbers: Vec<String>,
     /// `entry.id` of webhooks.
@@ -32,7 +46,7 @@ pub struct GraphSettings {
     pub webhooks: Option<Webhooks>,
     /// How statuses come where no behaviour says otherwise.
     pub statuses: Statuses,
-    /// What holds from the start.
+    /// What holds from the start at the first door.
     pub behave: Vec<Behaviour>,
     /// Messages that a number may have taken in any moving second (else 130429); `None` for any. By
     /// `clock`: with one that stands still it is as many in all.
@@ -56,6 +70,12 @@ impl GraphSettings {
             listen,
             control: None,
             token: None,
+            dialect: Dialect::default(),
+            identity: None,
+            media_base: None,
+            user_ids: UserIds::default(),
+            doors: Vec::new(),
+            setup: Setup::default(),
             numbers: vec![payloads.phone_number_id],
             waba_id: payloads.waba_id,
             display_phone_number: payloads.display_phone_number,
@@ -67,6 +87,19 @@ impl GraphSettings {
             clock: Arc::new(SystemClock),
             days: Days::default(),
             seed: 1,
+        }
+    }
+
+    /// The door that is open from the start.
+    pub(crate) fn main_door(&self) -> DoorSettings {
+        DoorSettings {
+            dialect: self.dialect,
+            token: self.token.clone(),
+            identity: self.identity.clone(),
+            media_base: self.media_base.clone(),
+            user_ids: self.user_ids,
+            behave: self.behave.clone(),
+            ..DoorSettings::new(MAIN_DOOR, self.listen)
         }
     }
 }

@@ -26,8 +26,7 @@ pub(crate) struct Speech {
 }
 
 impl Speech {
-    fn whole(text: String) -> Self {
-        let bytes = Bytes::from(text);
+    fn whole(bytes: Bytes) -> Self {
         Self {
             promised: bytes.len() as u64,
             left: Some(bytes).filter(|bytes| !bytes.is_empty()),
@@ -79,9 +78,18 @@ pub(crate) type Answer = Response<Speech>;
 
 /// Any JSON.
 pub(crate) fn text(status: u16, content_type: &'static str, body: String) -> Answer {
-    let mut answer = Response::new(Speech::whole(body));
+    let mut answer = Response::new(Speech::whole(Bytes::from(body)));
     *answer.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    answer
+}
+
+/// 200 and a file.
+pub(crate) fn file(bytes: Bytes, mime: &str) -> Answer {
+    let mut answer = Response::new(Speech::whole(bytes));
+    let mime = HeaderValue::from_str(mime);
+    let kind = mime.unwrap_or(HeaderValue::from_static("application/octet-stream"));
+    answer.headers_mut().insert(CONTENT_TYPE, kind);
     answer
 }
 
@@ -92,9 +100,9 @@ pub(crate) fn yes(body: &Value) -> Answer {
 
 /// An error in Graph's form, or in 360dialog's.
 pub(crate) fn no(refusal: &Refusal, bsp: bool, trace: u64) -> Answer {
-    let own = bsp && refusal.code == Some(190);
+    let own = refusal.of_provider || (bsp && refusal.code == Some(190));
     let body = if own { refusal.bsp() } else { refusal.body(trace) };
-    let kind = if refusal.code.is_some() { "application/json; charset=UTF-8" } else { "text/html" };
+    let kind = if own || refusal.code.is_some() { "application/json; charset=UTF-8" } else { "text/html" };
     let mut answer = text(refusal.http, kind, body);
     if let Some(seconds) = refusal.retry_after_s {
         answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));

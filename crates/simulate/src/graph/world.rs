@@ -6,13 +6,16 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::behaviour::{Statuses, Tells};
+use super::behaviour::{Says, Statuses, Tells};
+use super::files::{File, Files};
+use super::front::UserIds;
 use super::message::{Message, Posted, read};
-use super::observed::{Book, Observed, Taking};
+use super::observed::{Book, Coming, Observed, Taking};
 use super::people::People;
 use super::posting::{Outcome, Posting};
 use super::refusal::Refusal;
 use super::rules::{Call, Fate, Manner, Rules};
+use super::setup::Setup;
 use super::statuses::{Planned, Told, plan};
 use super::template;
 use crate::Random;
@@ -35,6 +38,7 @@ pub(crate) struct Constants {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Say {
     Yes(Value),
+    File(File),
     No(Refusal),
     /// Nothing; the connection is closed after so many milliseconds.
     Nothing(u32),
@@ -57,11 +61,23 @@ impl Verdict {
     }
 }
 
+/// What the world knows of a door.
+#[derive(Debug)]
+struct DoorRules {
+    name: String,
+    user_ids: UserIds,
+    rules: Rules,
+}
+
 /// What is known, behind one lock.
 #[derive(Debug)]
 pub(crate) struct World {
     constants: Constants,
-    pub(crate) rules: Rules,
+    /// What holds for all doors: windows, statuses, names.
+    traits: Rules,
+    doors: Vec<DoorRules>,
+    pub(crate) setup: Setup,
+    pub(crate) files: Files,
     pub(crate) book: Book,
     pub(crate) people: People,
     random: Random,
@@ -70,11 +86,14 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(constants: Constants, rules: Rules) -> Self {
+    pub(crate) fn new(constants: Constants, setup: Setup) -> Self {
         Self {
             random: Random::new(mix(constants.seed ^ 0x6A)),
+            traits: Rules::new(&[], constants.statuses),
             constants,
-            rules,
+            doors: Vec::new(),
+            setup,
+            files: Files::default(),
             book: Book::default(),
             people: People::default(),
             made: 0,
@@ -88,8 +107,52 @@ impl World {
         self.latest_ms
     }
 
-    pub(crate) fn behave(&mut self, behaviours: &[super::Behaviour]) {
-        self.rules = Rules::new(behaviours, self.constants.statuses);
+    /// One more door; gives its place.
+    pub(crate) fn add_door(&mut self, name: &str, user_ids: UserIds) -> usize {
+        let rules = Rules::new(&[], self.constants.statuses);
+        self.doors.push(DoorRules { name: name.to_owned(), user_ids, rules });
+        self.doors.len() - 1
+    }
+
+    /// The door that is called so.
+    pub(crate) fn door_called(&self, name: &str) -> Option<usize> {
+        self.doors.iter().position(|door| door.name == name)
+    }
+
+    /// Calls at this door are befallen so. What is said to the first door holds for the world, too.
+    pub(crate) fn behave(&mut self, door: usize, behaviours: &[super::Behaviour]) {
+        let statuses = self.constants.statuses;
+        self.doors[door].rules = Rules::new(behaviours, statuses);
+        if door == 0 {
+            self.traits = Rules::new(behaviours, statuses);
+        }
+    }
+
+    /// How statuses come.
+    pub(crate) const fn statuses(&self) -> Statuses {
+        self.traits.statuses
+    }
+
+    /// What is said of Meta's call limits at this door.
+    pub(crate) fn throttle(&self, door: usize) -> Option<(u32, u32)> {
+        self.doors[door].rules.throttle
+    }
+
+    /// What `health_status` says at this door.
+    pub(crate) fn health(&mut self, door: usize) -> [Says; 4] {
+        self.doors[door].rules.health(&mut self.random)
+    }
+
+    /// A call at this door begins.
+    pub(crate) fn begin(&mut self, door: usize, number: &str, day: i64) {
+        self.book.begin(&self.doors[door].name, number, day);
+    }
+
+    /// Keeps a file, and gives its name: fifteen digits, as media ids have.
+    pub(crate) fn keep(&mut self, file: File) -> String {
+        let id = (10_u64.pow(15) + self.next_number()).to_string();
+        self.files.put(&id, file);
+        id
     }
 
     pub(crate) fn observed(&mut self, now_ms: i64) -> Observed {
@@ -126,39 +189,46 @@ impl World {
     }
 
     /// What befalls a call that isn't a message, and would be answered so.
-    pub(crate) fn other(&mut self, yes: impl FnOnce(&mut Self) -> Value) -> Verdict {
-        match self.rules.decide(Call::Other, &mut self.random) {
+    pub(crate) fn other(&mut self, door: usize, yes: impl FnOnce(&mut Self) -> Say) -> Verdict {
+        match self.doors[door].rules.decide(Call::Other, &mut self.random) {
             Fate::Refuse(refusal) => Verdict::plain(self.refuse(refusal)),
             Fate::Ignore(ms) => Verdict::plain(Say::Nothing(ms)),
             Fate::Take { manner, .. } => {
-                let say = Say::Yes(yes(self));
+                let say = yes(self);
                 Verdict { manner, ..Verdict::plain(say) }
             }
         }
     }
 
-    /// `POST /messages`, read whole. `day` tells the local day of a time.
-    pub(crate) fn post(&mut self, number: &str, body: &[u8], now_ms: i64, day: i64) -> Verdict {
-        match read(body) {
+    /// `POST /messages`, read whole. `day` is the local day.
+    pub(crate) fn post(&mut self, door: usize, number: &str, body: &[u8], now_ms: i64, day: i64) -> Verdict {
+        match read(body, self.doors[door].user_ids) {
             Err(refusal) => {
                 let now_ms = self.now(now_ms);
                 let (id, to) = named(body);
-                self.book.posted(number, now_ms, id.as_deref(), &to);
+                self.book.posted(Coming {
+                    door: &self.doors[door].name,
+                    number,
+                    now_ms,
+                    outbox_id: id.as_deref(),
+                    recipient: &to,
+                    user_id_in: None,
+                });
                 Verdict::plain(self.refuse(refusal))
             }
-            Ok(Posted::Mark) => self.other(|world| {
+            Ok(Posted::Mark) => self.other(door, |world| {
                 world.book.sums.marks += 1;
-                json!({ "success": true })
+                Say::Yes(json!({ "success": true }))
             }),
             Ok(Posted::Message(message)) => {
-                let verdict = self.message(number, &message, now_ms, day);
+                let verdict = self.message(door, number, &message, now_ms, day);
                 let posting = Some(posting(number, message, &verdict));
                 Verdict { posting, ..verdict }
             }
         }
     }
 
-    fn message(&mut self, number: &str, message: &Message, now_ms: i64, day: i64) -> Verdict {
+    fn message(&mut self, door: usize, number: &str, message: &Message, now_ms: i64, day: i64) -> Verdict {
         let now_ms = self.now(now_ms);
         let (phone, user_id) = if message.by_phone {
             (Some(message.input.as_str()), None)
@@ -167,10 +237,17 @@ impl World {
         };
         let person = self.people.find(phone, user_id);
         let recipient = self.people.get(person).label();
-        self.book.posted(number, now_ms, message.outbox_id.as_deref(), &recipient);
+        self.book.posted(Coming {
+            door: &self.doors[door].name,
+            number,
+            now_ms,
+            outbox_id: message.outbox_id.as_deref(),
+            recipient: &recipient,
+            user_id_in: message.user_id_in,
+        });
         self.book.sums.without_plus += u64::from(message.lacks_plus());
 
-        let (manner, mut fails) = match self.rules.decide(Call::Message, &mut self.random) {
+        let (manner, mut fails) = match self.doors[door].rules.decide(Call::Message, &mut self.random) {
             Fate::Refuse(refusal) => return Verdict::plain(self.refuse(refusal)),
             Fate::Ignore(ms) => {
                 self.book.sums.ignored += 1;
@@ -180,13 +257,13 @@ impl World {
         };
         let ties = self.people.get(person).ties(number);
         let (open, template) = (ties.is_open(now_ms), message.template.is_some());
-        let too_late = !open && !template && self.rules.window != Tells::Never;
+        let too_late = !open && !template && self.traits.window != Tells::Never;
         let second = self.book.in_this_second(number, now_ms);
         let over = self.constants.throughput.is_some_and(|most| second >= u64::from(most));
         let refused = match () {
             () if over => Some(130_429),
             () if self.constants.pair_rate && !ties.pair.has_room(now_ms) => Some(131_056),
-            () if too_late && self.rules.window == Tells::AtOnce => Some(131_047),
+            () if too_late && self.traits.window == Tells::AtOnce => Some(131_047),
             () => None,
         };
         if let Some(code) = refused {
@@ -197,6 +274,7 @@ impl World {
         }
         let wamid = self.wamid(person);
         self.book.accepted(Taking {
+            door: &self.doors[door].name,
             number,
             day,
             now_ms,
@@ -213,7 +291,7 @@ impl World {
             self.book.sums.unanswered += 1;
         }
         let told = Arc::new(self.told(number, message, person, wamid, open, fails.map(Refusal::of)));
-        let planned = plan(&self.rules.statuses, &message.kind, fails.is_some(), &mut self.random);
+        let planned = plan(&self.traits.statuses, &message.kind, fails.is_some(), &mut self.random);
         let say = Say::Yes(answer(message, &told));
         Verdict { say, manner, statuses: Some((told, planned)), posting: None }
     }
@@ -240,7 +318,7 @@ impl World {
             number: number.to_owned(),
             wamid,
             outbox_id: message.outbox_id.clone(),
-            wa_id: known.phone.clone().filter(|_| !self.rules.business_scoped),
+            wa_id: known.phone.clone().filter(|_| !self.traits.business_scoped),
             user_id: known.user_id.clone(),
             name: known.name.clone(),
             by_phone: message.by_phone,
@@ -271,8 +349,8 @@ fn posting(number: &str, message: Message, verdict: &Verdict) -> Posting {
     let outcome = match (&verdict.say, &verdict.manner) {
         (Say::Nothing(_), _) => Outcome::Ignored,
         (Say::No(refusal), _) => Outcome::Refused(refusal.code.unwrap_or_else(|| i64::from(refusal.http))),
-        (Say::Yes(_), Manner::Silent(_) | Manner::Half) => Outcome::Unanswered,
-        (Say::Yes(_), Manner::Plain | Manner::After(_)) => Outcome::Accepted,
+        (Say::Yes(_) | Say::File(_), Manner::Silent(_) | Manner::Half) => Outcome::Unanswered,
+        (Say::Yes(_) | Say::File(_), Manner::Plain | Manner::After(_)) => Outcome::Accepted,
     };
     Posting {
         number: number.to_owned(),
@@ -319,7 +397,10 @@ mod tests {
             seed: 1,
             statuses: Statuses::PLAIN,
         };
-        World::new(constants, Rules::new(&behaviours, Statuses::PLAIN))
+        let mut world = World::new(constants, Setup::default());
+        world.add_door("meta", UserIds::default());
+        world.behave(0, &behaviours);
+        world
     }
 
     fn text(to: &str, id: &str) -> Vec<u8> {
@@ -339,7 +420,7 @@ mod tests {
     /// The code of a refusal; 200 for an answer, 0 for none.
     fn said(verdict: &Verdict) -> i64 {
         match &verdict.say {
-            Say::Yes(_) => 200,
+            Say::Yes(_) | Say::File(_) => 200,
             Say::No(refusal) => refusal.code.unwrap_or_else(|| i64::from(refusal.http)),
             Say::Nothing(_) => 0,
         }
@@ -352,14 +433,14 @@ mod tests {
     #[test]
     fn free_form_needs_an_open_window_and_a_template_does_not() {
         let mut world = world(&[]);
-        let verdict = world.post("1", &text("+12125550100", "m-1"), 1_000, 0);
+        let verdict = world.post(0, "1", &text("+12125550100", "m-1"), 1_000, 0);
         assert_eq!((said(&verdict), fails(&verdict)), (200, Some(131_047)));
-        assert_eq!(fails(&world.post("1", &template("+12125550100", "m-2"), 1_000, 0)), None);
+        assert_eq!(fails(&world.post(0, "1", &template("+12125550100", "m-2"), 1_000, 0)), None);
         world.heard("1", Some("12125550100"), Some("US.7"), 2_000);
-        let verdict = world.post("1", &text("+12125550100", "m-3"), 2_000 + DAY - 1, 0);
+        let verdict = world.post(0, "1", &text("+12125550100", "m-3"), 2_000 + DAY - 1, 0);
         assert_eq!((said(&verdict), fails(&verdict)), (200, None));
         assert_eq!(verdict.statuses.unwrap().0.user_id, "US.7");
-        assert_eq!(fails(&world.post("1", &text("+12125550100", "m-4"), 2_000 + DAY, 0)), Some(131_047));
+        assert_eq!(fails(&world.post(0, "1", &text("+12125550100", "m-4"), 2_000 + DAY, 0)), Some(131_047));
         let observed = world.observed(0);
         let number = &observed.numbers["1"];
         assert_eq!(
@@ -371,21 +452,21 @@ mod tests {
     #[test]
     fn a_closed_window_may_be_told_at_once_or_never() {
         let mut at_once = world(&["window,tells=at_once"]);
-        assert_eq!(said(&at_once.post("1", &text("+12125550100", "m-1"), 1_000, 0)), 131_047);
+        assert_eq!(said(&at_once.post(0, "1", &text("+12125550100", "m-1"), 1_000, 0)), 131_047);
         assert_eq!(at_once.observed(0).accepted, 0);
         let mut never = world(&["window,tells=never"]);
-        assert_eq!(fails(&never.post("1", &text("+12125550100", "m-1"), 1_000, 0)), None);
+        assert_eq!(fails(&never.post(0, "1", &text("+12125550100", "m-1"), 1_000, 0)), None);
     }
 
     #[test]
     fn the_pair_rate_and_the_throughput_are_kept() {
         let mut world = world(&["window,tells=never"]);
         let codes: Vec<i64> =
-            (0..47).map(|time| said(&world.post("1", &text("+12125550100", "m"), time * 20, 0))).collect();
+            (0..47).map(|time| said(&world.post(0, "1", &text("+12125550100", "m"), time * 20, 0))).collect();
         assert_eq!((codes.iter().filter(|code| **code == 200).count(), codes[45]), (45, 131_056));
         let mut codes = Vec::new();
         for number in 0..50 {
-            codes.push(said(&world.post("1", &text(&format!("+121255501{number:02}"), "n"), 1_000, 0)));
+            codes.push(said(&world.post(0, "1", &text(&format!("+121255501{number:02}"), "n"), 1_000, 0)));
         }
         // Of the moving second ending at 1,000 ms 44 were taken before.
         assert_eq!(codes.iter().filter(|code| **code == 200).count(), 80 - 44);
@@ -403,7 +484,7 @@ mod tests {
             "fail,code=131026,next=1",
             "refuse,code=503,next=1",
         ]);
-        let mut post = || world.post("1", &template("+12125550100", "m-1"), 1_000, 0);
+        let mut post = || world.post(0, "1", &template("+12125550100", "m-1"), 1_000, 0);
         let taken = post();
         assert_eq!((taken.manner, taken.statuses.is_some()), (Manner::Silent(5), true));
         let ignored = post();
@@ -419,7 +500,7 @@ mod tests {
     #[test]
     fn a_username_hides_the_phone() {
         let mut world = world(&["business_scoped"]);
-        let Say::Yes(answer) = world.post("1", &template("+12125550100", "m-1"), 1_000, 0).say else {
+        let Say::Yes(answer) = world.post(0, "1", &template("+12125550100", "m-1"), 1_000, 0).say else {
             panic!("refused")
         };
         assert_eq!(answer["contacts"][0]["input"], "+12125550100");
@@ -432,9 +513,9 @@ mod tests {
         let ids = || {
             let mut world = world(&[]);
             (0..100)
-                .map(|time| match world.post("1", &template("+12125550100", "m"), time * 6_000, 0).say {
+                .map(|time| match world.post(0, "1", &template("+12125550100", "m"), time * 6_000, 0).say {
                     Say::Yes(answer) => answer["messages"][0]["id"].as_str().unwrap().to_owned(),
-                    Say::No(_) | Say::Nothing(_) => panic!("refused"),
+                    Say::File(_) | Say::No(_) | Say::Nothing(_) => panic!("refused"),
                 })
                 .collect::<Vec<_>>()
         };

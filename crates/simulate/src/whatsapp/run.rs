@@ -89,6 +89,10 @@ pub async fn run_whatsapp(
         drain: options.drain,
         ..SenderOptions::new(target)
     });
+    let sender = match &options.heard_by {
+        Some(graph) => sender.with_redirects(graph.redirects(), &options.payloads.phone_number_id),
+        None => sender,
+    };
     let (progress, stopper) = (sender.progress(), sender.stopper());
     let readable = matches!(options.pace, Pace::PerSecond(rate) if rate <= TOLD_PER_SECOND_MAX);
     let mut events = readable.then(|| sender.events().subscribe());

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::connection::{Connection, Failure, Target};
+use super::redirects::Redirects;
 use super::report::{Acknowledged, Progress, Report};
 use super::schedule::{Pace, Retry, Schedule, Step};
 use super::supply::{Signed, Supply};
@@ -73,6 +74,7 @@ pub struct Sender {
     options: SenderOptions,
     events: Events,
     journeys: Option<Arc<Journeys>>,
+    redirects: Option<(Redirects, Arc<str>)>,
     progress: Arc<Progress>,
     stop: Stop,
 }
@@ -85,6 +87,7 @@ impl Sender {
             options,
             events: Events::default(),
             journeys: None,
+            redirects: None,
             progress: Arc::default(),
             stop: Stop(Arc::new(watch::Sender::new(false))),
         }
@@ -94,6 +97,14 @@ impl Sender {
     #[must_use]
     pub fn with_journeys(mut self, journeys: Arc<Journeys>) -> Self {
         self.journeys = Some(journeys);
+        self
+    }
+
+    /// Sends webhooks about numbers with an override there; those that don't say what number they are
+    /// about are about `number`.
+    #[must_use]
+    pub fn with_redirects(mut self, redirects: Redirects, number: &str) -> Self {
+        self.redirects = Some((redirects, number.into()));
         self
     }
 
@@ -135,7 +146,7 @@ impl Sender {
         for (number, supply) in (0..of).zip(supplies) {
             let lane = Lane {
                 schedule: Schedule::new(run.options.pace, run.options.retry, number, of, start),
-                connection: connections.next(),
+                connection: connections.next().map(|connection| (None, connection)),
                 supply,
                 report: Report::default(),
                 run: Arc::clone(&run),
@@ -154,13 +165,19 @@ impl Sender {
         report
     }
 
-    fn request(&self, webhook: &Signed) -> Request<Full<Bytes>> {
+    /// Where a webhook goes now; `None` for the usual target.
+    fn elsewhere(&self, webhook: &Signed) -> Option<Arc<Target>> {
+        let (redirects, number) = self.redirects.as_ref()?;
+        redirects.target(webhook.number.as_ref().unwrap_or(number))
+    }
+
+    fn request(&self, webhook: &Signed, target: &Target) -> Request<Full<Bytes>> {
         const SIGNATURE: HeaderName = HeaderName::from_static(hub::HEADER);
         let mut request = Request::new(Full::new(webhook.body.bytes.clone()));
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.options.target.path.clone();
+        *request.uri_mut() = target.path.clone();
         let headers = request.headers_mut();
-        headers.insert(HOST, self.options.target.host_header.clone());
+        headers.insert(HOST, target.host_header.clone());
         headers.insert(USER_AGENT, HeaderValue::from_static("facebookexternalua"));
         headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -174,7 +191,8 @@ struct Lane {
     run: Arc<Sender>,
     supply: Supply,
     schedule: Schedule<Signed>,
-    connection: Option<Connection>,
+    /// With where it leads to, which is `None` for the usual target.
+    connection: Option<(Option<Arc<Target>>, Connection)>,
     report: Report,
 }
 
@@ -283,9 +301,15 @@ impl Lane {
     /// One request, over a new connection if need be. Gives the status.
     async fn attempt(&mut self, webhook: &Signed) -> Result<u16, Failure> {
         let timeout = self.run.options.answer_timeout;
-        let mut connection = match self.connection.take().filter(Connection::is_usable) {
-            Some(connection) => connection,
-            None => match Connection::open(&self.run.options.target, timeout).await {
+        let elsewhere = self.run.elsewhere(webhook);
+        let open = self.connection.take().filter(|(to, connection)| {
+            connection.is_usable() && to.as_ref().map(Arc::as_ptr) == elsewhere.as_ref().map(Arc::as_ptr)
+        });
+        let run = Arc::clone(&self.run);
+        let target = elsewhere.as_deref().unwrap_or(&run.options.target);
+        let mut connection = match open {
+            Some((_, connection)) => connection,
+            None => match Connection::open(target, timeout).await {
                 Ok(connection) => {
                     self.report.connections += 1;
                     connection
@@ -298,9 +322,9 @@ impl Lane {
             },
         };
         self.report.requests += 1;
-        match connection.exchange(self.run.request(webhook), timeout).await {
+        match connection.exchange(self.run.request(webhook, target), timeout).await {
             Ok(answer) => {
-                self.connection = Some(connection);
+                self.connection = Some((elsewhere, connection));
                 Ok(answer.status().as_u16())
             }
             Err(failure) => {

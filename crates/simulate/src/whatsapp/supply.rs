@@ -15,6 +15,8 @@ pub struct Signed {
     pub body: Body,
     /// `X-Hub-Signature-256`.
     pub signature: HeaderValue,
+    /// The number that it is about, where it is another one than the sender's.
+    pub(crate) number: Option<Arc<str>>,
     /// Who waits for its acknowledgement.
     pub(crate) waited_for: Vec<Arc<Notify>>,
 }
@@ -25,7 +27,7 @@ impl Signed {
     pub fn new(body: Body, secret: &AppSecret) -> Self {
         let signature =
             HeaderValue::try_from(secret.sign(&body.bytes)).expect("hexadecimal digits make a header value");
-        Self { body, signature, waited_for: Vec::new() }
+        Self { body, signature, number: None, waited_for: Vec::new() }
     }
 }
 

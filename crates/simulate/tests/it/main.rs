@@ -4,10 +4,14 @@
 
 mod answers;
 mod crm;
+mod crm_probes;
 mod gateway;
 mod graph;
+mod graph_account;
 mod graph_calls;
+mod graph_doors;
 mod graph_trouble;
+mod proxy;
 mod sender;
 mod together;
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use model::signature::hub::{AppSecret, HEADER, Signature};
 use wagate_simulate::whatsapp::{
-    Backoff, HandshakeError, Line, Pace, PayloadOptions, Payloads, Report, Retry, Sender, SenderOptions,
-    Supply, Target, WhatsappOptions, handshake, run_whatsapp,
+    Backoff, HandshakeError, Line, Pace, PayloadOptions, Payloads, Redirects, Report, Retry, Sender,
+    SenderOptions, Supply, Target, WhatsappOptions, handshake, run_whatsapp,
 };
 use wagate_simulate::{Event, Item};
 
@@ -258,5 +258,29 @@ fn the_command_sends_exactly_the_count_or_ends_in_time() {
         assert!(matches!(lines.last(), Some(Line::Progress(counts)) if counts.acked == 103));
         let (report, _) = command(&gateway, None, Some(Duration::from_millis(50))).await;
         assert!(report.is_complete() && report.webhooks > 0);
+    });
+}
+
+#[test]
+fn customers_follow_an_override_and_come_back_from_it() {
+    run(async {
+        let (home, standby) = (Gateway::start(yes).await, Gateway::start(yes).await);
+        let redirects = Redirects::default();
+        let number = PayloadOptions::default().phone_number_id;
+        let send = async || {
+            let sender = Sender::new(options(&home)).with_redirects(redirects.clone(), &number);
+            assert!(sender.run(supplies(2, 20)).await.is_complete());
+            let got = |gateway: &Gateway| gateway.received.lock().unwrap().len();
+            (got(&home), got(&standby))
+        };
+        let to = || Some((standby.url(), Target::parse(&standby.url()).unwrap()));
+        redirects.set_number("another", to());
+        assert_eq!(send().await, (40, 0));
+        redirects.set_number(&number, to());
+        assert_eq!(send().await, (40, 40));
+        redirects.set_number(&number, None);
+        assert_eq!(send().await, (80, 40));
+        redirects.set_account(to());
+        assert_eq!(send().await, (80, 80));
     });
 }

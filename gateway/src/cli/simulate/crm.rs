@@ -48,7 +48,11 @@ fn options(args: &SimulateCrm) -> Result<CrmOptions, String> {
         SigningSecret::parse(secret.expose()).map_err(|why| format!("--signing-secret: {why}"))
     };
     let signing_secrets = args.signing_secret.iter().map(read).collect::<Result<_, _>>()?;
-    Ok(CrmOptions { control: args.control, signing_secrets, ..CrmOptions::new(args.listen) })
+    if !args.health.starts_with('/') {
+        return Err("--health: a path, such as /health".to_owned());
+    }
+    let health = args.health.clone();
+    Ok(CrmOptions { control: args.control, health, signing_secrets, ..CrmOptions::new(args.listen) })
 }
 
 fn tell(printer: &mut Printer, line: Line, checked: bool) {

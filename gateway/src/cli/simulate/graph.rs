@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use anyhow::anyhow;
 use jiff::Timestamp;
 use simulate::graph::{
-    Days, GraphError, GraphLine, GraphReport, GraphSettings, Observed, Outcome, Posting, Webhooks, run_graph,
+    Days, DoorSettings, Doorway, GraphError, GraphLine, GraphReport, GraphSettings, Observed, Outcome,
+    Posting, Webhooks, run_graph,
 };
 use simulate::whatsapp::{Report, SenderOptions, Target, WhatsappError, WhatsappOptions};
 
@@ -28,7 +29,11 @@ pub(super) fn with_graph(
         Ok(settings) => settings,
         Err(why) => return Ok(refused(&why)),
     };
-    let listening = Listening { any_token: settings.token.is_none(), number: args.phone_number_id.clone() };
+    let listening = Listening {
+        any_token: settings.token.is_none(),
+        any_key: settings.doors.iter().any(|door| door.token.is_none()),
+        number: args.phone_number_id.clone(),
+    };
     let ended = run_stoppable(ENDING, async |stop| {
         let mut printer = Printer::new(stop.clone());
         printer.answer(&greeting(&customers));
@@ -70,10 +75,22 @@ fn settings(
         numbers: vec![args.phone_number_id.clone()],
         webhooks: Some(webhooks),
         behave: args.graph.behave.clone(),
+        doors: three_sixty(args)?.into_iter().collect(),
         days: days(&args.graph.timezone)?,
         seed: customers.payloads.seed,
         ..GraphSettings::new(address)
     })
+}
+
+/// The other way to the same number.
+fn three_sixty(args: &SimulateWhatsapp) -> Result<Option<DoorSettings>, String> {
+    let Some(address) = args.graph.graph_360 else { return Ok(None) };
+    let key = args.graph.graph_360_key.as_ref().map(|text| secret("--graph-360-key", text)).transpose()?;
+    Ok(Some(DoorSettings {
+        token: key.map(|key| key.expose().to_owned()),
+        behave: args.graph.behave_360.clone(),
+        ..DoorSettings::three_sixty(address, "")
+    }))
 }
 
 /// Local days by the zones in the program, not the machine's.
@@ -92,12 +109,15 @@ fn days(zone: &str) -> Result<Days, String> {
 /// What stands in the greeting.
 struct Listening {
     any_token: bool,
+    any_key: bool,
     number: String,
 }
 
 fn print(printer: &mut Printer, listening: &Listening, line: GraphLine) {
     match line {
-        GraphLine::Listening { url, control } => printer.answer(&listening.words(&url, control)),
+        GraphLine::Listening { url, control, doors } => {
+            printer.answer(&listening.words(&url, control, &doors));
+        }
         GraphLine::Customers(line) => tell(printer, line),
         GraphLine::Posted(posting) => printer.line(&words(&posting)),
         GraphLine::Skipped(skipped) => {
@@ -108,14 +128,26 @@ fn print(printer: &mut Printer, listening: &Listening, line: GraphLine) {
 
 impl Listening {
     /// What to write into the gateway's configuration, and how it is told to misbehave.
-    fn words(&self, url: &str, control: Option<SocketAddr>) -> String {
+    fn words(&self, url: &str, control: Option<SocketAddr>, doors: &[Doorway]) -> String {
         let mut text = format!(
             "Graph, simulated. In the gateway's configuration:\n  [[numbers]]\n  phone_number_id = \"{}\"\n  \
              [[whatsapp.endpoints]]\n  name = \"simulated\"\n  url = \"{url}\"\n",
             harmless(&self.number),
         );
+        for door in doors {
+            let endpoint = format!(
+                "  [[whatsapp.endpoints]]\n  name = \"{}\"\n  url = \"{}\"\n  header = \"D360-API-KEY\"\n  \
+                 path = \"/messages\"",
+                door.name(),
+                door.url(),
+            );
+            push(&mut text, &endpoint);
+        }
         if self.any_token {
             text.push_str("Any token will do: there is no --graph-token.\n");
+        }
+        if self.any_key {
+            text.push_str("Any key will do: there is no --graph-360-key.\n");
         }
         if let Some(control) = control {
             let hint = format!(
@@ -155,6 +187,20 @@ fn received(report: &GraphReport) -> String {
     );
     for (code, times) in &observed.refused {
         push(&mut text, &format!("  {} refused with {code}", count(*times, "call")));
+    }
+    if observed.doors.len() > 1 {
+        for (door, of) in &observed.doors {
+            let taken = count(of.accepted, "message");
+            push(
+                &mut text,
+                &format!(
+                    "  by {}: {taken} of {} posted, in {}",
+                    harmless(door),
+                    of.posted,
+                    count(of.calls, "call")
+                ),
+            );
+        }
     }
     trouble(&mut text, observed);
     for (number, of) in &observed.numbers {
