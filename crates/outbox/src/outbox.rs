@@ -93,7 +93,7 @@ pub struct Done {
     pub calls: Vec<Call>,
     /// For the journal, in the same transaction as the changes.
     pub notes: Vec<Note>,
-    /// Messages that stand otherwise than before, in the order in which they came to; new ones aren't among them.
+    /// How new messages stand, and those that stand otherwise than before, in the order in which they came to.
     pub stood: Vec<(OutboxId, Standing)>,
     /// When the next turn is due, in milliseconds since 1970; `None` when something has to happen first.
     pub next_ms: Option<i64>,

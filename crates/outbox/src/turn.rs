@@ -262,7 +262,8 @@ impl<'a> Turn<'a> {
         standing: Standing,
         why: Option<Why>,
     ) -> Result<(), TableError> {
-        if state.standing != standing {
+        // A new one has no story yet.
+        if state.standing != standing || state.history.is_empty() {
             self.stood.push((message.id(place), standing));
         }
         if state.standing != standing || state.why != why {
