@@ -1,10 +1,9 @@
 //! Which endpoint a number's calls go to.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use anyhow::Context as _;
-use egress::{Graph, GraphEndpoint, GraphSettings, UserIdField};
+use egress::{Graph, GraphEndpoint, GraphSettings};
 use outbox::CALLS_MAX;
 
 use crate::app::product;
@@ -22,7 +21,7 @@ impl Routes {
         }
         for entry in &config.whatsapp.endpoints {
             let served: Vec<&mut Vec<Graph>> =
-                routes.iter_mut().filter(|(id, _)| serves(entry, id)).map(|(_, graphs)| graphs).collect();
+                routes.iter_mut().filter(|(id, _)| entry.serves(id)).map(|(_, graphs)| graphs).collect();
             let idle_connections = served.len().max(1) * CALLS_MAX as usize;
             let graph = Graph::new(endpoint(entry)?, GraphSettings::new(product(), idle_connections));
             for graphs in served {
@@ -69,38 +68,15 @@ impl Routes {
     }
 }
 
-/// Whether an endpoint serves a number.
-pub(crate) fn serves(endpoint: &WhatsAppEndpoint, number: &str) -> bool {
-    endpoint.numbers.as_ref().is_none_or(|numbers| numbers.iter().any(|id| id == number))
-}
-
 fn endpoint(entry: &WhatsAppEndpoint) -> anyhow::Result<GraphEndpoint> {
     let header = entry.header.as_ref().map(reqwest::header::HeaderName::as_str);
     let token = entry.token.as_ref().map(crate::config::Secret::expose);
-    let manner = Manner::of(entry);
+    let roots = entry.ca.as_ref().map_or(&[][..], |roots| &roots.pem);
     GraphEndpoint::new(&entry.name, entry.url.as_str(), header, token, &entry.path)
         .map_err(anyhow::Error::from)
-        .and_then(|endpoint| Ok(endpoint.with_roots(&manner.roots)?))
-        .map(|endpoint| endpoint.with_timeout(manner.timeout).with_user_id_field(manner.user_id_field))
+        .and_then(|endpoint| Ok(endpoint.with_roots(roots)?))
+        .map(|endpoint| endpoint.with_timeout(entry.timeout).with_user_id_field(entry.user_id_field))
         .with_context(|| format!("`whatsapp.endpoints`: {}", entry.name))
-}
-
-/// What an endpoint has of its own beside its address.
-struct Manner {
-    timeout: Duration,
-    roots: Vec<u8>,
-    user_id_field: UserIdField,
-}
-
-impl Manner {
-    /// The defaults: the configuration has no words for it yet.
-    fn of(_: &WhatsAppEndpoint) -> Self {
-        Self {
-            timeout: egress::graph::ANSWER_TIMEOUT,
-            roots: Vec::new(),
-            user_id_field: UserIdField::default(),
-        }
-    }
 }
 
 #[cfg(test)]
