@@ -69,3 +69,10 @@ fn a_standby_is_there_once_it_has_a_peer() {
     let rest = "[standby]\npeer = \"http://box1.lan/\"\ntake = true\nevery = \"30s\"\n";
     assert!(read(&shop, &webhook, rest).standby.unwrap().take, "twice `every` is enough");
 }
+
+#[test]
+fn a_number_may_have_another_company_than_meta_alone() {
+    let text = "[webhook]\nverify_token = \"file:verify_token\"\napp_secret = \"file:app_secret\"\ntls.self_signed = true\n[api]\ntoken = \"file:api_token\"\n[[numbers]]\nphone_number_id = \"1\"\n[[whatsapp.endpoints]]\nurl = \"https://waba-v2.360dialog.io\"\nheader = \"D360-API-KEY\"\ntoken = \"file:bsp_token\"\npath = \"/messages\"\n";
+    let loaded = Shop::new().parse(text).unwrap();
+    assert_eq!(loaded.warnings.list, []);
+}
