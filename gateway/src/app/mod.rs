@@ -9,6 +9,7 @@ mod alarms;
 mod answers;
 mod delivery;
 pub mod events;
+mod failover;
 #[cfg(test)]
 pub(crate) mod fake;
 mod front;
@@ -41,6 +42,7 @@ use self::admit::StoreAdmit;
 use self::answers::Answers;
 use self::delivery::DeliveryThread;
 use self::events::Events;
+use self::failover::{Around, Groups};
 use self::front::Front;
 use self::journal::StoreJournal;
 use self::secrets::Secrets;
@@ -109,6 +111,7 @@ impl App {
         };
         let stop_webhooks = when_true(stopped.clone());
         let front = Front::start(config.webhook.listen, transport, webhook, answers, stop_webhooks)?;
+        let groups = Groups::open(config, &store);
         // Not before both sides listen: a box that can't start would deliver a little at each try, and
         // not hear the answers.
         let delivery = DeliveryThread::start(
@@ -125,15 +128,25 @@ impl App {
             journal.watch(),
             Arc::clone(&numbers),
             events.clone(),
+            groups.clone(),
             &mut registry,
         )?;
+        let around = Around {
+            config,
+            store: Arc::clone(&store),
+            sending: questions.clone(),
+            routes: sending.routes(),
+            events: events.clone(),
+            stopped: stopped.clone(),
+        };
+        tasks.extend(failover::start(&groups, &around, &mut registry));
 
         let shown = Arc::new(Shown {
             store: Arc::clone(&store),
             journal: Arc::clone(&journal),
             delivery: delivery.as_ref().map(DeliveryThread::status),
             mode: config.crm.mode,
-            endpoint: config.crm.endpoints.first().map(|endpoint| endpoint.name.clone()),
+            groups: groups.clone(),
             refused: refused.as_ref().map(Problems::summary),
             tls: tls.clone(),
             sending: sending.status(),
@@ -146,11 +159,11 @@ impl App {
             token: secrets.api_token(),
             numbers,
             sending: questions,
-            uploads: api::Uploads::new(sending.routes()),
+            uploads: api::Uploads::new(sending.ways()),
             low_water: config.costs.low_water.unwrap_or(Micros(0)),
             registry: Arc::new(registry),
             events: events.clone(),
-            endpoints: Arc::new(Vec::new),
+            endpoints: Arc::new(move || groups.views()),
             stopped: stopped.clone(),
         };
         tasks.push(tokio::spawn(api::serve(

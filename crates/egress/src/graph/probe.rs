@@ -32,6 +32,8 @@ pub enum Probe {
     Failed {
         /// Why, in words.
         reason: String,
+        /// It surely never left the box.
+        unsent: bool,
     },
 }
 
@@ -65,7 +67,7 @@ impl Graph {
         };
         let wire = match self.fresh(timeout) {
             Ok(wire) => wire,
-            Err(error) => return unasked(Probe::Failed { reason: error.to_string() }),
+            Err(error) => return unasked(Probe::Failed { reason: error.to_string(), unsent: true }),
         };
         // What the first of all spends on reading certificates isn't the endpoint's.
         let begun = Instant::now();
@@ -73,7 +75,10 @@ impl Graph {
         let heard = wire.exchange(endpoint, request, begun).await;
         heard.judged(|heard| match heard {
             Ok((head, body)) => judge(question, head.status, body),
-            Err(outcome) => Probe::Failed { reason: silence(outcome) },
+            Err(outcome) => {
+                let unsent = matches!(outcome, Outcome::NotSent { .. });
+                Probe::Failed { reason: silence(outcome), unsent }
+            }
         })
     }
 }
@@ -143,7 +148,7 @@ const fn is_of_the_session(code: i64) -> bool {
 }
 
 fn failed(status: u16, words: &str) -> Probe {
-    Probe::Failed { reason: format!("{status}: {words}") }
+    Probe::Failed { reason: format!("{status}: {words}"), unsent: false }
 }
 
 #[cfg(test)]
@@ -263,9 +268,13 @@ mod tests {
                 Probe::Neutral { reason: "the token can't send (400, code 190): (#190) no".into() },
             ),
             (429, error(4), Probe::Neutral { reason: "calls are throttled (429, code 4): (#4) no".into() }),
-            (503, error(2), Probe::Failed { reason: "503: (#2) no".into() }),
-            (302, String::new(), Probe::Failed { reason: "302: the answer points elsewhere".into() }),
-            (200, String::new(), Probe::Failed { reason: "200: isn't Graph's answer".into() }),
+            (503, error(2), Probe::Failed { reason: "503: (#2) no".into(), unsent: false }),
+            (
+                302,
+                String::new(),
+                Probe::Failed { reason: "302: the answer points elsewhere".into(), unsent: false },
+            ),
+            (200, String::new(), Probe::Failed { reason: "200: isn't Graph's answer".into(), unsent: false }),
         ] {
             assert_eq!(judge(Question::Health, status, body.as_bytes()), expected);
         }

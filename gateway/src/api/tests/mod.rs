@@ -29,7 +29,7 @@ use super::{Side, Uploads};
 use crate::app::events::Events;
 use crate::app::fake;
 use crate::app::sending::fake::{Fake, called};
-use crate::app::sending::{Routes, Sending, fake as outbox_fake};
+use crate::app::sending::{Sending, Ways, fake as outbox_fake};
 use crate::config::Secret;
 
 /// 2026-11-20T12:00:00Z.
@@ -107,14 +107,14 @@ fn card() -> RateCard {
 
 impl World {
     fn new(numbers: &[&str]) -> Self {
-        Self::with(numbers, Routes::default())
+        Self::with(numbers, Ways::none())
     }
 
-    fn with(numbers: &[&str], routes: Routes) -> Self {
-        Self::of(numbers.iter().map(|id| (*id, number())), routes)
+    fn with(numbers: &[&str], ways: Ways) -> Self {
+        Self::of(numbers.iter().map(|id| (*id, number())), ways)
     }
 
-    fn of<'n>(numbers: impl IntoIterator<Item = (&'n str, Number)>, routes: Routes) -> Self {
+    fn of<'n>(numbers: impl IntoIterator<Item = (&'n str, Number)>, ways: Ways) -> Self {
         let numbers: Vec<(&str, Number)> = numbers.into_iter().collect();
         let phones: Vec<_> =
             numbers.iter().map(|(id, _)| ((*id).to_owned(), "+85291234567".to_owned())).collect();
@@ -134,7 +134,7 @@ impl World {
             token: Arc::new(RwLock::new(Secret::new("right".to_owned()))),
             numbers: Arc::new(phones.into_iter().collect()),
             sending: sending.clone(),
-            uploads: Uploads::new(watch::Sender::new(Arc::new(routes)).subscribe()),
+            uploads: Uploads::new(ways),
             low_water: Micros(20_000_000),
             registry: Arc::default(),
             events: Events::default(),

@@ -1,11 +1,14 @@
 //! Which endpoint a number's calls go to.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use anyhow::Context as _;
-use egress::{Graph, GraphEndpoint, GraphSettings};
+use egress::{Graph, GraphEndpoint, GraphSettings, Live};
 use outbox::CALLS_MAX;
+use tokio::sync::watch;
 
+use crate::app::failover::Groups;
 use crate::app::product;
 use crate::config::{Config, WhatsAppEndpoint};
 
@@ -31,27 +34,10 @@ impl Routes {
         Ok(Self(routes))
     }
 
-    #[cfg(test)]
-    pub(crate) fn single(number: &str, endpoint: GraphEndpoint) -> Self {
-        let graph = Graph::new(endpoint, GraphSettings::new(product(), 1));
-        Self(BTreeMap::from([(number.to_owned(), vec![graph])]))
-    }
-
-    /// The endpoint that a number's next call goes to.
-    pub(crate) fn of(&self, number: &str) -> Option<&Graph> {
-        self.at(number, 0)
-    }
-
     /// The endpoint of a number at a place in the order of preference, from 0. A place means the same endpoint
     /// before and after tokens were replaced: names and their order change with the configuration only.
     pub(crate) fn at(&self, number: &str, place: usize) -> Option<&Graph> {
         self.0.get(number)?.get(place)
-    }
-
-    /// The names of a number's endpoints, in order of preference.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the groups of endpoints"))]
-    pub(crate) fn names(&self, number: &str) -> Vec<&str> {
-        self.0.get(number).into_iter().flatten().map(|graph| graph.endpoint().name()).collect()
     }
 
     /// Every endpoint once, with one of the numbers that it serves first.
@@ -65,6 +51,46 @@ impl Routes {
             }
         }
         all
+    }
+}
+
+/// The way that a number's calls take now: over the endpoint that its group uses.
+#[derive(Debug, Clone)]
+pub(crate) struct Ways {
+    routes: watch::Receiver<Arc<Routes>>,
+    groups: Groups,
+}
+
+impl Ways {
+    pub(super) const fn new(routes: watch::Receiver<Arc<Routes>>, groups: Groups) -> Self {
+        Self { routes, groups }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn none() -> Self {
+        Self::new(watch::Sender::new(Arc::default()).subscribe(), Groups::default())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn single(number: &str, endpoint: GraphEndpoint) -> Self {
+        let groups = Groups::single(number, endpoint.name());
+        let graph = Graph::new(endpoint, GraphSettings::new(product(), 1));
+        let routes = Routes(BTreeMap::from([(number.to_owned(), vec![graph])]));
+        Self::new(watch::Sender::new(Arc::new(routes)).subscribe(), groups)
+    }
+
+    /// Whether there is an endpoint to go over.
+    pub(crate) fn serves(&self, number: &str) -> bool {
+        self.groups.of(number).is_some()
+    }
+
+    /// A call of a number begins: the client to make it with, and who is to be told how it ends. `patient` says that
+    /// how long it takes says nothing of the endpoint. `None` where no endpoint serves the number.
+    pub(crate) fn begin(&self, number: &str, patient: bool) -> Option<(Graph, Live)> {
+        let group = self.groups.of(number)?;
+        let place = group.active();
+        let graph = self.routes.borrow().at(number, place)?.clone();
+        Some((graph, group.begin_at(place, patient)))
     }
 }
 
@@ -120,12 +146,9 @@ mod tests {
     fn a_number_has_its_endpoints_in_order_and_tokens_change_no_place() {
         for token in ["old", "new"] {
             let routes = routes(token);
-            assert_eq!(routes.names("1"), ["meta"]);
-            assert_eq!(routes.names("2"), ["meta", "backup"]);
-            assert!(routes.names("3").is_empty() && routes.of("3").is_none());
             let name = |number, place| routes.at(number, place).map(|graph| graph.endpoint().name());
             assert_eq!((name("2", 0), name("2", 1), name("2", 2)), (Some("meta"), Some("backup"), None));
-            assert_eq!(routes.of("2").map(|graph| graph.endpoint().name()), Some("meta"));
+            assert_eq!((name("1", 0), name("1", 1), name("3", 0)), (Some("meta"), None, None));
             let all: Vec<_> = routes.all().iter().map(|(id, graph)| (*id, graph.endpoint().name())).collect();
             assert_eq!(all, [("1", "meta"), ("2", "backup")]);
         }

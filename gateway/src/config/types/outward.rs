@@ -96,7 +96,7 @@ pub struct Health {
     pub strikes: u32,
     /// How many good probes in a row put it back; at least 1.
     pub recover: u32,
-    /// How long a probe is waited for; of WhatsApp at least [`Self::slow`].
+    /// How long a probe is waited for.
     pub timeout: Duration,
 }
 
