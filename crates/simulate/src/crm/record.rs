@@ -272,6 +272,20 @@ mod tests {
     }
 
     #[test]
+    fn a_test_event_is_known_by_id_and_type() {
+        let event =
+            |kind: &str| json!({ "specversion": "1.0", "type": kind, "data": { "test": true } }).to_string();
+        for (id, kind, test) in [
+            ("doctor-0123456789abcdef", "wagate.test.v1", true),
+            ("doctor-0123456789abcdef", "wagate.message.received.v1", false),
+            ("wamid.A", "wagate.test.v1", false),
+        ] {
+            assert_eq!(is_test(id, &event(kind)), test, "{id} {kind}");
+        }
+        assert!(!is_test("doctor-1", "{"));
+    }
+
+    #[test]
     fn each_part_of_the_outer_shape_is_missed_and_each_wrong_one_noticed() {
         for field in ["specversion", "id", "source", "type", "time", "datacontenttype", "sequence", "data"] {
             let mut without = record();
