@@ -1,5 +1,6 @@
 //! Whether the box knows what time it is.
 
+use futures_util::future::join_all;
 use jiff::fmt::rfc2822::DateTimeParser;
 use model::WallTime;
 
@@ -36,24 +37,32 @@ pub(super) async fn check(world: &World) -> Finding {
     let endpoints = world.config.whatsapp.endpoints.iter().map(|endpoint| &endpoint.url);
     let urls = endpoints.chain(world.config.crm.endpoints.iter().map(|endpoint| &endpoint.url));
     // The answer to plain HTTP may be anybody's.
-    let asked = urls.filter(|url| url.scheme() == "https").find_map(|url| Some((url, url.host_str()?)));
-    let compared = match asked {
-        None => Compared::Nothing,
-        Some((url, host)) => {
-            let mut root = url.clone();
-            root.set_path("/");
-            root.set_query(None);
-            let before = clock::now();
-            let heard = ask(world.http.get(root)).await;
-            compare(host, &heard, before, clock::now())
-        }
-    };
+    let asked = urls.filter(|url| url.scheme() == "https").filter_map(|url| Some((url, url.host_str()?)));
+    let compared = join_all(asked.map(|(url, host)| async move {
+        let mut root = url.clone();
+        root.set_path("/");
+        root.set_query(None);
+        let before = clock::now();
+        let heard = ask(world.http.get(root)).await;
+        compare(host, &heard, before, clock::now())
+    }))
+    .await;
     let synchronized = if world.root.join(SYNCHRONIZED).exists() {
         Some(true)
     } else {
         world.root.join(TIMESYNC).exists().then_some(false)
     };
-    judge(&compared, synchronized)
+    judge(&best(compared), synchronized)
+}
+
+/// What says most: a time that was told, else a certificate that isn't valid; of several the first.
+fn best(mut compared: Vec<Compared>) -> Compared {
+    compared.sort_by_key(|one| match one {
+        Compared::With { .. } => 0,
+        Compared::NotValid { .. } => 1,
+        Compared::Nothing => 2,
+    });
+    compared.into_iter().next().unwrap_or(Compared::Nothing)
 }
 
 /// What an answer says about the clock, which showed `before` and `after` it came.
@@ -172,6 +181,10 @@ mod tests {
         }
         let expired = compare("graph", &Err(Unheard::WrongTime), WallTime(0), WallTime(0));
         assert_eq!(expired, Compared::NotValid { host: "graph".to_owned() });
+        let with = |ahead_ms| Compared::With { host: "graph".to_owned(), ahead_ms };
+        assert_eq!(best(vec![Compared::Nothing, expired.clone(), with(1), with(2)]), with(1));
+        assert_eq!(best(vec![Compared::Nothing, expired.clone()]), expired);
+        assert_eq!(best(Vec::new()), Compared::Nothing);
     }
 
     #[test]

@@ -19,6 +19,8 @@ const NAME: usize = 12;
 const GAP: usize = 2;
 /// Where the words begin.
 const MARGIN: usize = STATE + NAME + 2 * GAP;
+/// Before what to do.
+const ARROW: &str = "→ ";
 /// A terminal with less room for words wraps by itself.
 const WORDS_MIN: usize = 20;
 
@@ -47,8 +49,11 @@ pub(super) fn lines(finding: &Finding, colour: bool, width: Option<usize>) -> St
         words.extend(wrapped(&harmless(detail), width));
     }
     if let Some(next) = &finding.next {
-        let next = wrapped(&format!("→ {}", harmless(next)), width);
-        words.extend(next.iter().map(|line| painted(BOLD, line, colour)));
+        let next = wrapped(&harmless(next), width.map(|width| width.saturating_sub(cells(ARROW))));
+        words.extend(next.iter().enumerate().map(|(place, line)| {
+            let before = if place == 0 { ARROW.to_owned() } else { " ".repeat(cells(ARROW)) };
+            format!("{before}{}", painted(BOLD, line, colour))
+        }));
     }
     format!("{state}{gap}{name}{gap}{}\n", words.join(&format!("\n{}", " ".repeat(MARGIN))))
 }
@@ -167,7 +172,7 @@ mod tests {
             "fail  disk          the disk is full to\n\
              \u{20}                   the very brim\n\
              \u{20}                   → make room, or buy\n\
-             \u{20}                   another\n"
+             \u{20}                     another\n"
         );
         let long = Finding::ok(Check::Disk, "x".repeat(100));
         assert_eq!(lines(&long, false, Some(42)), lines(&long, false, None), "a word is never broken");
