@@ -1,8 +1,10 @@
 //! `wagate doctor` as a person runs it: the real program, against the stand-ins.
 
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use model::signature::standard_webhooks::SigningSecret;
@@ -242,6 +244,97 @@ fn certificate_files_are_read_where_no_gateway_runs() {
     let (output, said) = doctor(&["--config", &config]);
     assert_eq!(output.status.code(), Some(1));
     assert!(said.contains("key.pem holds no key for the certificate") && !said.contains("PRIVATE"), "{said}");
+}
+
+/// A Graph by a script: what it answers to which path with query; what was asked goes to the second.
+fn scripted(answers: &'static [(&'static str, u16, &'static str)]) -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind(loopback()).unwrap();
+    let url = format!("http://{}/v24.0", listener.local_addr().unwrap());
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&asked);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut reader = BufReader::new(stream.unwrap());
+            let mut head = String::new();
+            while !head.ends_with("\r\n\r\n") && reader.read_line(&mut head).is_ok_and(|read| read > 0) {}
+            let Some(path) = head.strip_prefix("GET ").and_then(|rest| rest.split(' ').next()) else {
+                continue;
+            };
+            told.lock().unwrap().push(head.clone());
+            let answer = answers.iter().find(|(known, ..)| *known == path);
+            let (status, body) = answer.map_or((404, "{}"), |(_, status, body)| (*status, *body));
+            let length = body.len();
+            let text =
+                format!("HTTP/1.1 {status} x\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
+            // The program may have had enough.
+            let _ = reader.get_mut().write_all(text.as_bytes());
+        }
+    });
+    (url, asked)
+}
+
+#[test]
+fn meta_is_asked_where_webhooks_go_and_how_long_it_keeps_them() {
+    let (url, asked) = scripted(&[
+        (
+            "/v24.0/106540352242922?fields=health_status%2Cwebhook_configuration",
+            200,
+            r#"{"id":"106540352242922",
+                "webhook_configuration":{"application":"https://box.example.invalid/webhook",
+                                         "phone_number":"https://standby.example.invalid/webhook"},
+                "health_status":{"can_send_message":"AVAILABLE","entities":[
+                    {"entity_type":"PHONE_NUMBER","id":"106540352242922","can_send_message":"AVAILABLE"},
+                    {"entity_type":"WABA","id":"22","can_send_message":"AVAILABLE"},
+                    {"entity_type":"APP","id":"33","can_send_message":"AVAILABLE"}]}}"#,
+        ),
+        (
+            "/v24.0/22/subscribed_apps",
+            200,
+            r#"{"data":[{"whatsapp_business_api_data":{"id":"33","name":"x"}}]}"#,
+        ),
+        (
+            "/v24.0/106540352242922/settings",
+            200,
+            r#"{"storage_configuration":{"status":"NO_STORAGE_ENABLED","retention_minutes":60}}"#,
+        ),
+        (
+            "/v24.0/debug_token?input_token=secret-of-graph_token",
+            400,
+            r#"{"error":{"code":190,"message":"Malformed access token secret-of-graph_token"}}"#,
+        ),
+    ]);
+    let shop = Shop::new();
+    let text = format!(
+        "[store]\npath = \"store\"\n[webhook]\nlisten = \"{}\"\nverify_token = \"file:verify_token\"\n\
+         app_secret = \"file:app_secret\"\n[webhook.tls]\nacme = {{ domains = [\"box.example.invalid\"] }}\n\
+         [api]\nlisten = \"{}\"\ntoken = \"file:api_token\"\n[[numbers]]\nphone_number_id = \"106540352242922\"\n\
+         [[whatsapp.endpoints]]\nname = \"meta\"\nurl = \"{url}\"\ntoken = \"file:graph_token\"\n",
+        free(),
+        free(),
+    );
+    let config = shop.secret("wagate.toml", &text, 0o600).display().to_string();
+    let (output, said) = doctor(&["--config", &config]);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    for part in [
+        "fail  subscription  106540352242922: Meta sends to another address than this box's\n",
+        "Meta: https://standby.example.invalid/webhook (set for this number). This box: https://box.example.invalid/webhook.\n",
+        "→ `wagate failover take` has Meta send here",
+        "warn  storage       106540352242922: this number has No Storage",
+        "fail  token         meta: WhatsApp doesn't accept the token",
+        "fail  dns           box.example.invalid: ",
+        "skip  crm           no endpoint is configured: the CRM pulls\n",
+    ] {
+        assert!(said.contains(part), "{part:?} isn't in\n{said}");
+    }
+    let asked = asked.lock().unwrap();
+    assert!(
+        asked.iter().all(|head| head.to_lowercase().contains("authorization: bearer secret-of-graph_token"))
+    );
+    assert_eq!(
+        asked.len(),
+        5,
+        "the probe, the token, the number, its account's apps, its settings: {asked:?}"
+    );
 }
 
 #[test]

@@ -130,8 +130,11 @@ fn known(error: &reqwest::Error) -> Option<Unheard> {
         if let Some(tls) = error.downcast_ref::<rustls::Error>() {
             return Some(of_tls(tls));
         }
-        if let Some(io) = error.downcast_ref::<io::Error>() {
-            // What was wrapped into one isn't among its causes.
+        if let Some(mut io) = error.downcast_ref::<io::Error>() {
+            // What was wrapped into one, once or more often, isn't among its causes.
+            while let Some(inner) = io.get_ref().and_then(|inner| inner.downcast_ref::<io::Error>()) {
+                io = inner;
+            }
             if let Some(tls) = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
                 return Some(of_tls(tls));
             }
@@ -269,5 +272,8 @@ mod tests {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let refused = super::super::world::ask(http.get(format!("http://{free}/?t=s3cret"))).await;
         assert_eq!(refused, Err(Unheard::Refused));
+        let (_, address) = super::super::certificate::showing();
+        let untrusted = super::super::world::ask(http.get(format!("https://{address}/"))).await;
+        assert_eq!(untrusted, Err(Unheard::Untrusted));
     }
 }

@@ -90,3 +90,63 @@ impl ServerCertVerifier for Onlooker {
         self.0.signature_verification_algorithms.supported_schemes()
     }
 }
+
+#[cfg(test)]
+pub(in super::super) mod tests {
+    use std::net::TcpListener;
+
+    use rcgen::{CertificateParams, Issuer, KeyPair};
+    use rustls::pki_types::PrivatePkcs8KeyDer;
+    use rustls::{ServerConfig, ServerConnection};
+
+    use super::*;
+
+    /// A chain of two for loopback, and a listener that shows it to the first who asks.
+    pub(in super::super::super) fn showing() -> (Vec<CertificateDer<'static>>, SocketAddr) {
+        let named = |name: &str| CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let (key, above) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+        let middle = named("middle").self_signed(&above).unwrap().der().clone();
+        let own = named("127.0.0.1").signed_by(&key, &Issuer::new(named("middle"), above)).unwrap();
+        let chain = vec![own.der().clone(), middle];
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(chain.clone(), PrivatePkcs8KeyDer::from(key.serialize_der()).into())
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            let mut stream = listener.accept().unwrap().0;
+            let mut connection = ServerConnection::new(Arc::new(config)).unwrap();
+            // Whoever refuses the certificate ends it.
+            while connection.is_handshaking() && connection.complete_io(&mut stream).is_ok() {}
+        });
+        (chain, address)
+    }
+
+    #[test]
+    fn the_whole_chain_is_seen_whatever_it_is_worth() {
+        for host in ["", "127.0.0.1", "box.example.com"] {
+            let (chain, address) = showing();
+            assert_eq!(look(address, host).as_ref(), Ok(&chain), "{host:?}");
+        }
+    }
+
+    #[test]
+    fn what_speaks_no_tls_is_said() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let thread = std::thread::spawn(move || {
+            use std::io::{Read as _, Write as _};
+            let stream = listener.accept().unwrap().0;
+            let _ = (&stream).read(&mut [0; 4096]);
+            let _ = (&stream).write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        });
+        let why = look(address, "box.example.com").unwrap_err();
+        assert!(why.starts_with("TLS fails: "), "{why}");
+        thread.join().unwrap();
+        assert_eq!(look(address, "box.example.com"), Err("connection refused".to_owned()));
+    }
+}

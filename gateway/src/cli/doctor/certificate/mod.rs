@@ -17,6 +17,8 @@ use tokio::time::timeout;
 #[cfg(test)]
 pub(super) use judge::tests::Authority;
 use judge::{Seen, Shown, judge};
+#[cfg(test)]
+pub(super) use look::tests::showing;
 
 use super::finding::{Check, Finding};
 use super::public::public_url;
