@@ -49,8 +49,14 @@ impl ClientSettings {
 pub struct Clients {
     settings: ClientSettings,
     tls: Arc<ClientConfig>,
-    /// By the roots of an endpoint's own. As many as the configuration's endpoints at most.
-    others: Arc<Mutex<Vec<(Vec<u8>, Arc<ClientConfig>)>>>,
+    /// Of endpoints with roots of their own: as many as there are such at most.
+    others: Arc<Mutex<Vec<Trust>>>,
+}
+
+#[derive(Debug)]
+struct Trust {
+    roots: Vec<u8>,
+    tls: Arc<ClientConfig>,
 }
 
 impl Clients {
@@ -88,8 +94,8 @@ impl Clients {
             return Ok(Arc::clone(&self.tls));
         }
         let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, tls)) = others.iter().find(|(of, _)| of == roots) {
-            return Ok(Arc::clone(tls));
+        if let Some(trust) = others.iter().find(|trust| trust.roots == roots) {
+            return Ok(Arc::clone(&trust.tls));
         }
         // The endpoint's come first: it's them that an error counts.
         let all = [roots, b"\n", &self.settings.extra_roots].concat();
@@ -98,7 +104,7 @@ impl Clients {
             error: Box::new(error),
         })?;
         let tls = Arc::new(tls);
-        others.push((roots.to_vec(), Arc::clone(&tls)));
+        others.push(Trust { roots: roots.to_vec(), tls: Arc::clone(&tls) });
         Ok(tls)
     }
 

@@ -70,7 +70,7 @@ impl Stage {
         let probes: Vec<_> = probes.map(Arc::new).collect();
         let endpoints = Endpoints::new(list, watched.clone()).unwrap();
         let render = |record: &Record| format!("\"{}\"", record.item.id).into_bytes();
-        let running = start_at(journal, endpoints, settings, Arc::new(render), client);
+        let running = start_at(journal, &endpoints, settings, Arc::new(render), client);
         let group = watched.clone();
         let probing = tokio::spawn(async move {
             let probe = |place: usize| {

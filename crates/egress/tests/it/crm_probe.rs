@@ -1,17 +1,20 @@
 //! Whether a CRM answers at all, asked over real sockets.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hyper::Method;
+use hyper::header::HeaderName;
 use policy::failover::Answer;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rustls::server::ServerSessionMemoryCache;
 use wagate_egress::crm::Probe;
 use wagate_egress::{Clients, Endpoint};
 
 use crate::crm::{Crm, Reply, Seen};
 use crate::raw::{Act, Raw, Then};
 use crate::running::{REQUEST_TIMEOUT, client, patient};
-use crate::tls::acceptor;
+use crate::tls::acceptor_with;
 
 fn probe(url: &str, path: Option<&str>) -> Probe {
     let endpoint = Endpoint::new("primary", url).unwrap();
@@ -30,7 +33,7 @@ async fn it_is_a_plain_get_of_the_url_or_of_a_path_on_its_host() {
     assert_eq!(paths, ["/wagate", "/health", "/health/deep", "//elsewhere.example/"]);
     for seen in seen {
         assert_eq!((seen.method.clone(), seen.body.len()), (Method::GET, 0));
-        let mut names: Vec<_> = seen.headers.keys().map(|name| name.as_str()).collect();
+        let mut names: Vec<_> = seen.headers.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
         assert_eq!(names, ["accept", "connection", "host", "user-agent"], "no secret goes with it");
         assert_eq!(seen.header("user-agent"), "wagate/1.2.3");
@@ -91,7 +94,8 @@ async fn no_answer_is_a_failure() {
 async fn the_certificate_is_checked_each_time() {
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let answer = || Act::new("HTTP/1.1 204 No Content\r\n\r\n", Then::Keep);
-    let tls = acceptor(cert.der(), &signing_key);
+    let sessions = ServerSessionMemoryCache::new(256);
+    let tls = acceptor_with(cert.der(), &signing_key, Arc::<ServerSessionMemoryCache>::clone(&sessions));
     let crm = Raw::start_at("127.0.0.1:0", Some(tls), move |_| answer()).await.unwrap();
     let url = format!("https://{}/", crm.address);
     let clients = Clients::new(patient()).unwrap();
@@ -104,7 +108,7 @@ async fn the_certificate_is_checked_each_time() {
     let address = crm.address.to_string();
     drop(crm);
     let other = generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
-    let tls = acceptor(other.cert.der(), &other.signing_key);
+    let tls = acceptor_with(other.cert.der(), &other.signing_key, sessions);
     let crm = loop {
         // The listener before is closed when its task is gone.
         match Raw::start_at(&address, Some(tls.clone()), move |_| answer()).await {

@@ -72,12 +72,12 @@ pub(crate) fn start_as(
     client: ClientSettings,
 ) -> Running {
     let endpoints = Endpoints::alone(Endpoint::new("primary", url).unwrap());
-    start_at(journal, endpoints, settings, render, client)
+    start_at(journal, &endpoints, settings, render, client)
 }
 
 pub(crate) fn start_at(
     journal: &Arc<Memory>,
-    endpoints: Endpoints,
+    endpoints: &Endpoints,
     settings: Settings,
     render: Render,
     client: ClientSettings,
@@ -87,7 +87,7 @@ pub(crate) fn start_at(
     let delivery = Delivery::new(
         Arc::<Memory>::clone(journal),
         render,
-        &endpoints,
+        endpoints,
         secrets.clone(),
         &Clients::new(client).unwrap(),
         settings,

@@ -140,7 +140,7 @@ impl<C: FnMut(&Request<'_>) -> Answer> Sim<C> {
             Event::Answer(job, records, _) => {
                 let lane = self.journal[&records[0]];
                 let left = self.in_flight.get(&lane).is_some_and(|(of, then)| of == job && *then < now);
-                left.then(|| (*job, records.len()))
+                left.then_some((*job, records.len()))
             }
             Event::Page(_) => None,
         };
