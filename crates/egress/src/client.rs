@@ -75,7 +75,8 @@ impl Clients {
     /// # Errors
     /// When nothing can be connected to under the name of the host, or a root certificate is none.
     pub(crate) fn poster(&self, endpoint: &Endpoint) -> Result<http::Client, EgressError> {
-        let address = http::Address::new(endpoint.url(), &self.settings.product).ok_or(EgressError::Host)?;
+        let address = http::Address::new(endpoint.url(), &self.settings.product);
+        let address = address.ok_or_else(|| EgressError::Host.of(endpoint))?;
         Ok(http::Client::new(address, self.tls_for(endpoint)?, &self.settings_for(endpoint)))
     }
 
@@ -99,10 +100,7 @@ impl Clients {
         }
         // The endpoint's come first: it's them that an error counts.
         let all = [roots, b"\n", &self.settings.extra_roots].concat();
-        let tls = tls::config(&all).map_err(|error| EgressError::Endpoint {
-            name: endpoint.name().to_owned(),
-            error: Box::new(error),
-        })?;
+        let tls = tls::config(&all).map_err(|error| error.of(endpoint))?;
         let tls = Arc::new(tls);
         others.push(Trust { roots: roots.to_vec(), tls: Arc::clone(&tls) });
         Ok(tls)

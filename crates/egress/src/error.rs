@@ -1,5 +1,7 @@
 //! What can go wrong before anything is sent.
 
+use crate::Endpoint;
+
 /// No HTTP client could be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -34,6 +36,12 @@ pub enum EgressError {
     /// The settings of the client don't go together; ours to fix.
     #[error("the HTTP client can't be made: {0}")]
     Client(#[from] reqwest::Error),
+}
+
+impl EgressError {
+    pub(crate) fn of(self, endpoint: &Endpoint) -> Self {
+        Self::Endpoint { name: endpoint.name().to_owned(), error: Box::new(self) }
+    }
 }
 
 /// A URL that nothing can be sent to; the operator must correct it.

@@ -35,7 +35,8 @@ impl Probe {
             url.set_path(path);
             url.set_query(query);
         }
-        let address = Address::of_get(&url, &settings.product).ok_or(EgressError::Host)?;
+        let address =
+            Address::of_get(&url, &settings.product).ok_or_else(|| EgressError::Host.of(endpoint))?;
         let mut tls = (*clients.tls_for(endpoint)?).clone();
         // Who goes on with an old session shows no certificate.
         tls.resumption = Resumption::disabled();
