@@ -111,7 +111,7 @@ impl Health {
     pub(crate) fn switched(&mut self, endpoint: usize, access: Access) {
         self.active = endpoint;
         self.paused = paused(access);
-        // Whether it takes records is still to be seen: that nothing is told as paused needs no line of its own.
+        // What was said of the endpoint before needs no other end than this.
         self.told = false;
         self.metrics.paused.set(pause_code(self.paused));
         let name = self.name(endpoint).to_owned();
