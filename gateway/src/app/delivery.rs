@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use anyhow::Context as _;
-use egress::{ClientSettings, Clients, Delivery, Endpoint, Mode, Settings, Status};
+use egress::{ClientSettings, Clients, Delivery, Endpoint, Endpoints, Mode, Settings, Status};
 use prometheus_client::registry::Registry;
 use records::Numbers;
 use tokio::sync::{oneshot, watch};
@@ -48,7 +48,7 @@ impl DeliveryThread {
         let delivery = Delivery::new(
             journal,
             Arc::new(move |record| records::render(record, &numbers)),
-            &endpoint,
+            &Endpoints::alone(endpoint),
             secrets.signing(),
             &Clients::new(client)?,
             settings,
