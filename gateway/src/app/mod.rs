@@ -116,6 +116,7 @@ impl App {
         // not hear the answers.
         let delivery = DeliveryThread::start(
             config,
+            &groups,
             Arc::clone(&journal),
             Arc::clone(&numbers),
             &secrets,
@@ -136,6 +137,7 @@ impl App {
             store: Arc::clone(&store),
             sending: questions.clone(),
             routes: sending.routes(),
+            crm: delivery.as_ref().map(DeliveryThread::probes).unwrap_or_default(),
             events: events.clone(),
             stopped: stopped.clone(),
         };

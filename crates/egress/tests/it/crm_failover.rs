@@ -75,7 +75,7 @@ impl Stage {
         let probing = tokio::spawn(async move {
             let probe = |place: usize| {
                 let probe = Arc::clone(&probes[place]);
-                async move { Some(probe.ask().await) }
+                async move { probe.ask().await }
             };
             group.run(Duration::from_secs(5).min(health.slow * 2), probe, |_| {}).await;
         });

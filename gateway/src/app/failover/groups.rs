@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use egress::Watched;
+use egress::crm::GROUP as CRM;
 use policy::failover::{Settings, State};
 use store::Store;
 
@@ -12,9 +13,6 @@ use super::kept;
 use crate::api::EndpointView;
 use crate::clock;
 use crate::config::{Config, Health};
-
-/// What the CRM's group is called.
-const CRM: &str = "crm";
 
 /// The endpoints of one direction; those of WhatsApp are kept per number.
 #[derive(Debug, Clone)]

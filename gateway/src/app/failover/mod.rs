@@ -12,7 +12,9 @@ mod probes;
 mod teller;
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use egress::{Probes, Watched};
 use prometheus_client::registry::Registry;
 use store::Store;
 use tokio::sync::watch;
@@ -34,6 +36,8 @@ pub(super) struct Around<'a> {
     pub(super) store: Arc<Store>,
     pub(super) sending: Sending,
     pub(super) routes: watch::Receiver<Arc<Routes>>,
+    /// How the CRM's endpoints are probed.
+    pub(super) crm: Vec<Arc<egress::crm::Probe>>,
     pub(super) events: Events,
     pub(super) stopped: watch::Receiver<bool>,
 }
@@ -45,25 +49,34 @@ pub(super) fn start(groups: &Groups, around: &Around<'_>, registry: &mut Registr
     let (keeper, keeping) = Keeper::start(Arc::clone(&around.store), around.stopped.clone());
     let mut tasks = vec![keeping];
     for group in groups.all() {
-        let mut teller = Teller::new(group, around, keeper.clone(), metrics.clone());
-        let stopped = when_true(around.stopped.clone());
-        let group = group.clone();
+        let teller = Teller::new(group, around, keeper.clone(), metrics.clone());
+        let (group, stopped) = (group.clone(), when_true(around.stopped.clone()));
         let counted = metrics.probes(&group);
-        if let Some(number) = group.number.clone() {
-            let probes = WhatsAppProbes {
-                number,
-                patience: group.patience,
-                sending: around.sending.clone(),
-                routes: around.routes.clone(),
-                counted,
-            };
-            tasks.push(tokio::spawn(async move {
-                tokio::select! {
-                    () = group.watched.run(group.patience, probes, |changes| teller.tell(changes)) => {}
-                    () = stopped => {}
-                }
-            }));
-        }
+        let (patience, watched) = (group.patience, group.watched.clone());
+        tasks.push(match group.number {
+            Some(number) => {
+                let (sending, routes) = (around.sending.clone(), around.routes.clone());
+                let probes = WhatsAppProbes { number, patience, sending, routes, counted };
+                tokio::spawn(run(watched, patience, probes, teller, stopped))
+            }
+            None => {
+                let probes = probes::crm(around.crm.clone(), counted);
+                tokio::spawn(run(watched, patience, probes, teller, stopped))
+            }
+        });
     }
     tasks
+}
+
+async fn run(
+    watched: Watched,
+    patience: Duration,
+    probes: impl Probes,
+    teller: Teller,
+    stopped: impl Future<Output = ()>,
+) {
+    tokio::select! {
+        () = watched.run(patience, probes, |changes| teller.tell(changes)) => {}
+        () = stopped => {}
+    }
 }

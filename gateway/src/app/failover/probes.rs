@@ -58,6 +58,21 @@ impl Probes for WhatsAppProbes {
     }
 }
 
+/// Probes of the CRM's endpoints, by their place in order of preference. They need no permit.
+pub(super) fn crm(probes: Vec<Arc<egress::crm::Probe>>, counted: Counted) -> impl Probes {
+    move |endpoint: usize| {
+        let (probe, counted) = (probes.get(endpoint).cloned(), counted.clone());
+        async move {
+            let answer = match probe {
+                Some(probe) => probe.ask().await,
+                None => Answer::Failed,
+            };
+            counted.probed(endpoint, Some(answer));
+            answer
+        }
+    }
+}
+
 /// What a probe means for the group, and whether it surely never left.
 fn judged(endpoint: &str, probe: Probe) -> (Answer, bool) {
     let (answer, reason, unsent) = match probe {

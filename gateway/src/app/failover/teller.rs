@@ -48,7 +48,7 @@ impl Teller {
         }
     }
 
-    pub(super) fn tell(&mut self, changes: &[Change]) {
+    pub(super) fn tell(&self, changes: &[Change]) {
         for change in changes {
             match change {
                 Change::Switched { from, to, reason } => self.switched(from, to, reason),
