@@ -19,11 +19,13 @@ pub enum Kind {
     Unknown,
     /// A message that the box had sent is still unread.
     MessageUnread,
+    /// A group of endpoints goes by another one.
+    EndpointChanged,
 }
 
 impl Kind {
     /// Every kind, in the order in which they came to be; a new one goes to the end.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::MessageReceived,
         Self::MessageStatus,
         Self::MessageSent,
@@ -31,6 +33,7 @@ impl Kind {
         Self::AccountEvent,
         Self::Unknown,
         Self::MessageUnread,
+        Self::EndpointChanged,
     ];
 
     /// The CloudEvents `type`.
@@ -44,6 +47,7 @@ impl Kind {
             Self::AccountEvent => "wagate.account.event.v1",
             Self::Unknown => "wagate.unknown.v1",
             Self::MessageUnread => "wagate.message.unread.v1",
+            Self::EndpointChanged => "wagate.endpoint.changed.v1",
         }
     }
 

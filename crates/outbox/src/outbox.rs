@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{Sequence, Standing};
+use model::{OutboxId, Sequence, Standing};
 
 use crate::careful;
 use crate::keys;
@@ -51,6 +51,8 @@ pub struct Done {
     pub calls: Vec<Call>,
     /// For the journal, in the same transaction as the changes.
     pub notes: Vec<Note>,
+    /// How new messages stand, and those that stand otherwise than before, in the order in which they came to.
+    pub stood: Vec<(OutboxId, Standing)>,
     /// When the next turn is due, in milliseconds since 1970; `None` when something has to happen first.
     pub next_ms: Option<i64>,
     /// It has to be made durable. Otherwise all of it is what the journal says, which is read again after a crash:

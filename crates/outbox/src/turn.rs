@@ -107,6 +107,7 @@ pub struct Turn<'a> {
     pub(crate) date: i64,
     pub(crate) calls: Vec<Call>,
     pub(crate) notes: Vec<Note>,
+    pub(crate) stood: Vec<(OutboxId, Standing)>,
     pub(crate) wake: Option<i64>,
     pub(crate) urgent: bool,
     next: u64,
@@ -126,6 +127,7 @@ impl<'a> Turn<'a> {
             date: now,
             calls: Vec::new(),
             notes: Vec::new(),
+            stood: Vec::new(),
             wake: None,
             urgent: false,
             next: outbox.memory.next,
@@ -174,6 +176,7 @@ impl<'a> Turn<'a> {
             changes: self.view.into_changes(),
             calls: self.calls,
             notes: self.notes,
+            stood: self.stood,
             next_ms,
             urgent,
             memory: self.memory,
@@ -260,6 +263,10 @@ impl<'a> Turn<'a> {
         standing: Standing,
         why: Option<Why>,
     ) -> Result<(), TableError> {
+        // A new one has no story yet.
+        if state.standing != standing || state.history.is_empty() {
+            self.stood.push((message.id(place), standing));
+        }
         if state.standing != standing || state.why != why {
             let step = Step { at_ms: self.date, standing, why };
             if state.history.len() < HISTORY_MAX {

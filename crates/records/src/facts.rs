@@ -27,7 +27,11 @@ pub fn facts(record: &Record, numbers: &Numbers) -> Vec<Fact> {
         Kind::MessageReceived => is_ordinary && item.group.is_none(),
         Kind::MessageStatus => is_ordinary,
         Kind::AccountEvent => account::is_of_interest(&item.field),
-        Kind::MessageSent | Kind::MessageEcho | Kind::Unknown | Kind::MessageUnread => false,
+        Kind::MessageSent
+        | Kind::MessageEcho
+        | Kind::Unknown
+        | Kind::MessageUnread
+        | Kind::EndpointChanged => false,
     };
     if says_something && let Some(doc) = std::str::from_utf8(&item.raw).ok().and_then(Doc::parse) {
         let root = doc.root();
@@ -35,7 +39,11 @@ pub fn facts(record: &Record, numbers: &Numbers) -> Vec<Fact> {
             Kind::MessageReceived => received(item, root),
             Kind::MessageStatus => status::read(item, root),
             Kind::AccountEvent => return account::read(record, root, numbers),
-            Kind::MessageSent | Kind::MessageEcho | Kind::Unknown | Kind::MessageUnread => None,
+            Kind::MessageSent
+            | Kind::MessageEcho
+            | Kind::Unknown
+            | Kind::MessageUnread
+            | Kind::EndpointChanged => None,
         };
         return vec![fact(record, numbers, said.unwrap_or(Says::Nothing))];
     }
@@ -56,7 +64,7 @@ fn fact(record: &Record, numbers: &Numbers, says: Says) -> Fact {
 /// The time, where it is Meta's own: the box's records have that of the box.
 const fn signed_time(item: &Item) -> Option<WallTime> {
     match item.kind {
-        Kind::MessageSent | Kind::MessageUnread | Kind::Unknown => None,
+        Kind::MessageSent | Kind::MessageUnread | Kind::EndpointChanged | Kind::Unknown => None,
         Kind::MessageReceived | Kind::MessageStatus | Kind::MessageEcho | Kind::AccountEvent => item.time,
     }
 }

@@ -1,4 +1,5 @@
-//! The records that the box itself makes: a message that it sent, a message that stays unread.
+//! The records that the box itself makes: a message that it sent, a message that stays unread, a way out that it
+//! left for another.
 //!
 //! Their raw piece is written here in the form in which Meta's pieces come, so that one renderer shows them
 //! all: the body of the call as it was sent, with the id that WhatsApp gave the message, and how it was sent.
@@ -61,6 +62,23 @@ pub struct Unread<'a> {
     pub noticed_at: WallTime,
 }
 
+/// A group of endpoints that goes by another one.
+#[derive(Debug, Clone, Copy)]
+pub struct EndpointChanged<'a> {
+    /// The number whose group it is; `None` for the CRM's.
+    pub account: Option<&'a Account>,
+    /// The group: `crm`, or `whatsapp/{phone_number_id}`.
+    pub group: &'a str,
+    /// The configured name of the endpoint that was left; `None` where none had been chosen.
+    pub from: Option<&'a str>,
+    /// The configured name of the one that is used from now on.
+    pub to: &'a str,
+    /// Why, in a few words.
+    pub reason: &'a str,
+    /// When it was changed, by the box's clock.
+    pub at: WallTime,
+}
+
 /// The person whom a message goes to, with every name by which the store finds the lane: the address, and what
 /// Graph's answer tells of it. Where WhatsApp writes the number in another way, both stand there.
 #[must_use]
@@ -107,7 +125,7 @@ pub fn sent_item(sent: &Sent<'_>) -> Item {
     // The members of the body, behind ours; the same whatever an endpoint wants a user id called.
     let body = outgoing::envelope(sent.payload, sent.to, sent.outbox_id, UserIdField::Recipient);
     raw.extend_from_slice(&body[1..]);
-    item(Kind::MessageSent, outbox_id, sent.account, sent.contact, sent.accepted_at, raw)
+    item(Kind::MessageSent, outbox_id, sent.account, Some(sent.contact), sent.accepted_at, raw)
 }
 
 /// The item of `wagate.message.unread.v1`: its id is `{wamid}:unread`.
@@ -120,10 +138,32 @@ pub fn unread_item(unread: &Unread<'_>) -> Item {
     out.raw(r#","delivered_at":"#).maybe_text(unread.delivered_at.map(WallTime::rfc3339_millis).as_deref());
     out.raw(r#","priority":"lower"}"#);
     let id = format!("{}:unread", unread.wamid);
-    item(Kind::MessageUnread, id, unread.account, unread.contact, unread.noticed_at, out.finish())
+    item(Kind::MessageUnread, id, unread.account, Some(unread.contact), unread.noticed_at, out.finish())
 }
 
-fn item(kind: Kind, id: String, account: &Account, contact: &Contact, time: WallTime, raw: Vec<u8>) -> Item {
+/// The item of `wagate.endpoint.changed.v1`: its id is `endpoint:{group}:{milliseconds since 1970}`, and it has no
+/// contact, so that its lane is the account's.
+#[must_use]
+pub fn endpoint_changed_item(changed: &EndpointChanged<'_>) -> Item {
+    let mut out = Out::with_capacity(FRAME_BYTES);
+    out.raw(r#"{"group":"#).text(changed.group);
+    out.raw(r#","from":"#).maybe_text(changed.from);
+    out.raw(r#","to":"#).text(changed.to);
+    out.raw(r#","reason":"#).text(changed.reason);
+    out.raw(r#","at":"#).text(&changed.at.rfc3339_millis()).raw("}");
+    let id = format!("endpoint:{}:{}", changed.group, changed.at.0);
+    let nobody = Account::default();
+    item(Kind::EndpointChanged, id, changed.account.unwrap_or(&nobody), None, changed.at, out.finish())
+}
+
+fn item(
+    kind: Kind,
+    id: String,
+    account: &Account,
+    contact: Option<&Contact>,
+    time: WallTime,
+    raw: Vec<u8>,
+) -> Item {
     let number = account.phone_number_id.as_deref().or(account.waba_id.as_deref());
     Item {
         kind,
@@ -131,7 +171,7 @@ fn item(kind: Kind, id: String, account: &Account, contact: &Contact, time: Wall
         id,
         time: Some(time),
         account: account.clone(),
-        contact: Some(contact.clone()),
+        contact: contact.cloned(),
         group: None,
         via: None,
         field: String::new(),

@@ -51,7 +51,8 @@ pub fn render(record: &Record, numbers: &Numbers) -> Vec<u8> {
         | Kind::MessageSent
         | Kind::MessageEcho
         | Kind::MessageStatus
-        | Kind::MessageUnread => {}
+        | Kind::MessageUnread
+        | Kind::EndpointChanged => {}
     }
     if shown.is_none() || item.kind == Kind::Unknown {
         match text {
@@ -139,6 +140,7 @@ fn write_content(out: &mut Out, item: &Item, root: Option<Value<'_, '_>>) {
             status::as_given(out.raw(r#","sent":"#), how);
         }
         Kind::MessageUnread => status::as_given(out.raw(r#","unread":"#), Some(content)),
+        Kind::EndpointChanged => status::as_given(out.raw(r#","endpoint":"#), Some(content)),
         Kind::MessageStatus => status::write(out.raw(r#","status":"#), content),
         Kind::AccountEvent | Kind::Unknown => {}
     }

@@ -7,6 +7,8 @@ mod auth;
 mod body;
 mod costs;
 mod dead_letters;
+pub(crate) mod endpoints;
+mod events;
 mod forecast;
 mod health;
 mod media;
@@ -41,8 +43,10 @@ use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use self::endpoints::Endpoints;
 pub(crate) use self::media::Uploads;
 use self::problem::Problem;
+use crate::app::events::Events;
 use crate::app::secrets::ApiToken;
 use crate::app::sending::Sending;
 use crate::app::snapshot::Shown;
@@ -58,6 +62,10 @@ pub(crate) struct Side {
     /// At this prepaid balance or below people are told, where nobody has named another.
     pub(crate) low_water: Micros,
     pub(crate) registry: Arc<Registry>,
+    /// What changes.
+    pub(crate) events: Events,
+    /// How the endpoints stand.
+    pub(crate) endpoints: Endpoints,
     /// True once the box is to stop: nobody waits any more.
     pub(crate) stopped: watch::Receiver<bool>,
 }
@@ -104,6 +112,8 @@ fn routes() -> Vec<(&'static str, MethodRouter<Side>)> {
         ("/v1/quick-replies/{name}/preview", post(quick_replies::preview)),
         ("/v1/costs", get(costs::list)),
         ("/v1/balance", get(costs::balance).put(costs::enter)),
+        ("/v1/endpoints", get(endpoints::list)),
+        ("/v1/events", get(events::stream)),
         ("/v1/records", get(records::list)),
         ("/v1/deadletters", get(dead_letters::list)),
         ("/v1/deadletters/{id}", delete(dead_letters::delete)),

@@ -8,6 +8,7 @@ mod admit;
 mod alarms;
 mod answers;
 mod delivery;
+pub mod events;
 #[cfg(test)]
 pub(crate) mod fake;
 mod front;
@@ -39,6 +40,7 @@ pub(crate) use self::delivery::product;
 use self::admit::StoreAdmit;
 use self::answers::Answers;
 use self::delivery::DeliveryThread;
+use self::events::Events;
 use self::front::Front;
 use self::journal::StoreJournal;
 use self::secrets::Secrets;
@@ -76,6 +78,8 @@ impl App {
         let (journal, store) = open_store(config).await?;
         let numbers = Arc::new(numbers(config));
         let mut registry = Registry::default();
+        let events = Events::default();
+        events.register(&mut registry);
 
         let tls = open_tls(config)?;
         let ingress_metrics = ingress::Metrics::default();
@@ -120,6 +124,7 @@ impl App {
             Arc::clone(&store),
             journal.watch(),
             Arc::clone(&numbers),
+            events.clone(),
             &mut registry,
         )?;
 
@@ -144,6 +149,8 @@ impl App {
             uploads: api::Uploads::new(sending.routes()),
             low_water: config.costs.low_water.unwrap_or(Micros(0)),
             registry: Arc::new(registry),
+            events: events.clone(),
+            endpoints: Arc::new(Vec::new),
             stopped: stopped.clone(),
         };
         tasks.push(tokio::spawn(api::serve(
@@ -152,7 +159,9 @@ impl App {
             side,
             when_true(stopped.clone()),
         )));
-        tasks.push(tokio::spawn(alarms::watch(shown, broken_sender, when_true(stopped))));
+        let told = when_true(stopped.clone());
+        tasks.push(tokio::spawn(events::watch_records(Arc::clone(&shown), events.clone(), told)));
+        tasks.push(tokio::spawn(alarms::watch(shown, events, broken_sender, when_true(stopped))));
 
         if refused.is_none()
             && let Err(error) = accepted::keep(&loaded)
@@ -223,7 +232,7 @@ impl App {
 }
 
 /// Comes to pass when the watched value is true, or its owner is gone.
-async fn when_true(mut watched: watch::Receiver<bool>) {
+pub(crate) async fn when_true(mut watched: watch::Receiver<bool>) {
     // An owner that is gone means the end, too.
     let _ = watched.wait_for(|value| *value).await;
 }

@@ -10,7 +10,16 @@ use crate::out;
 
 pub(super) fn run(args: &Status) -> anyhow::Result<Exit> {
     let client = Client::new(&args.api)?;
-    let status = Client::block_on(client.get("/v1/status", &[]))?;
+    let status = Client::block_on(async {
+        let mut status = client.get("/v1/status", &[]).await?;
+        // Without them the rest is still worth knowing: a gateway of an earlier version doesn't tell.
+        if let (Some(members), Ok(mut told)) =
+            (status.as_object_mut(), client.get("/v1/endpoints", &[]).await)
+        {
+            members.insert("endpoints".to_owned(), told["endpoints"].take());
+        }
+        Ok(status)
+    })?;
     if args.api.json {
         out::json(&status)?;
     } else {
@@ -95,6 +104,9 @@ fn describe(status: &Value) -> String {
             line("reminder", reminder.as_str().unwrap_or_default().to_owned());
         }
     }
+    for endpoint in status["endpoints"].as_array().into_iter().flatten() {
+        line("endpoint", describe_endpoint(endpoint));
+    }
     let bytes =
         |pointer: &str| status.pointer(pointer).and_then(Value::as_u64).map_or_else(|| "-".to_owned(), size);
     line("disk", format!("{} live, {} on disk", bytes("/disk/live_bytes"), bytes("/disk/file_bytes")));
@@ -107,6 +119,19 @@ fn describe(status: &Value) -> String {
         line("ALARM", alarm.as_str().unwrap_or_default().to_owned());
     }
     page
+}
+
+/// How an endpoint stands; a star in front of the one that its group goes by.
+fn describe_endpoint(endpoint: &Value) -> String {
+    let part = |name: &str| endpoint[name].as_str().unwrap_or("-");
+    let mark = if endpoint["active"] == true { "*" } else { " " };
+    let strikes = match endpoint["strikes"].as_u64() {
+        None | Some(0) => String::new(),
+        Some(1) => ", 1 strike".to_owned(),
+        Some(several) => format!(", {several} strikes"),
+    };
+    let latency = endpoint["latency_ms"].as_u64().map_or_else(String::new, |ms| format!(", {ms} ms"));
+    format!("{mark} {} of {}: {}{strikes}{latency}", part("name"), part("group"), part("state"))
 }
 
 /// The age of an endpoint's token, and when it ends.
@@ -142,6 +167,24 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn endpoints_are_shown_with_a_star_at_those_in_use() {
+        let page = describe(&json!({ "ready": true, "endpoints": [
+            { "group": "crm", "name": "primary", "state": "closed", "active": true, "strikes": 0, "latency_ms": 12 },
+            { "group": "whatsapp/1", "name": "meta", "state": "open", "active": false, "strikes": 3,
+              "latency_ms": null },
+            { "group": "whatsapp/1", "name": "backup", "state": "suspect", "active": true, "strikes": 1,
+              "latency_ms": 1_830 }] }));
+        for line in [
+            "endpoint      * primary of crm: closed, 12 ms",
+            "endpoint        meta of whatsapp/1: open, 3 strikes",
+            "endpoint      * backup of whatsapp/1: suspect, 1 strike, 1830 ms",
+        ] {
+            assert!(page.contains(&format!("\n{line}\n")), "{line:?} isn't in\n{page}");
+        }
+        assert!(!describe(&json!({ "ready": true, "endpoints": [] })).contains("endpoint"));
+    }
 
     #[test]
     fn sending_is_shown_where_the_gateway_says_how_it_stands() {

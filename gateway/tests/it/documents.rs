@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use wagate::config::keys::{CARD_KEYS, KEYS, Key};
-use wagate::config::{ClientAuthMode, Config, CrmKind, CrmMode, LogFormat, LogLevel, Severity, Tls};
+use wagate::config::{
+    ClientAuthMode, Config, CrmKind, CrmMode, LogFormat, LogLevel, Severity, Tls, UserIdField,
+};
 
 use crate::shop::Shop;
 
@@ -72,23 +74,24 @@ fn what_is_left_out_is_as_the_contract_shows_it() {
     let loaded = shop.parse(REQUIRED_ONLY).unwrap();
     let defaults = loaded.config.clone();
     let plain = |config: &Config| {
-        let Config { store, webhook, api, numbers, whatsapp, crm, costs, clock, log } = config;
+        let Config { store, webhook, api, numbers, whatsapp, crm, standby, costs, clock, log } = config;
         let number = &numbers[0];
         format!(
-            "{store:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {costs:?} {clock:?} {log:?}",
-            (webhook.listen, &webhook.path, &webhook.client_auth),
+            "{store:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {standby:?} {costs:?} {clock:?} {log:?}",
+            (webhook.listen, &webhook.path, &webhook.public_url, &webhook.client_auth),
             api.listen,
             number.timezone.iana_name(),
             number.portfolio,
             number.limits,
             (whatsapp.health, whatsapp.uncertain),
             (&whatsapp.endpoints[0].name, &whatsapp.endpoints[0].path),
+            (whatsapp.endpoints[0].timeout, &whatsapp.endpoints[0].ca, whatsapp.endpoints[0].user_id_field),
             (crm.kind, crm.mode),
             (crm.batch_every, crm.batch_size),
             crm.timeout,
             crm.health,
             crm.health_path,
-            crm.endpoints[0].name,
+            (&crm.endpoints[0].name, crm.endpoints[0].timeout, &crm.endpoints[0].ca),
         )
     };
     assert_eq!(plain(&defaults).replace("/wagate-none", ""), plain(&shown));
@@ -107,6 +110,11 @@ fn what_is_left_out_is_as_the_contract_shows_it() {
     assert_eq!((health.every, health.recheck), (Duration::from_secs(3600), Duration::from_secs(10)));
     assert_eq!((health.normal, health.slow), (Duration::from_millis(800), Duration::from_millis(1500)));
     assert_eq!((health.strikes, health.recover, health.timeout), (3, 3, Duration::from_secs(5)));
+    assert_eq!(defaults.public_url(), None);
+    assert_eq!(defaults.standby, None);
+    let meta = &defaults.whatsapp.endpoints[0];
+    assert_eq!((meta.timeout, meta.user_id_field), (Duration::from_secs(30), UserIdField::Recipient));
+    assert_eq!(defaults.crm.endpoints[0].timeout, Duration::from_secs(10));
     assert_eq!((defaults.crm.kind, defaults.crm.mode), (CrmKind::Http, CrmMode::Realtime));
     assert_eq!((defaults.crm.batch_every, defaults.crm.batch_size), (Duration::from_secs(900), 100));
     let uncertain = defaults.whatsapp.uncertain;

@@ -12,6 +12,8 @@ fn every_faulty_configuration_is_told_what_is_wrong_with_it() {
     let shop = Shop::new();
     shop.secret("empty", "\n", 0o600);
     shop.secret("two_lines", "one\ntwo\n", 0o600);
+    let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    shop.secret("broken.pem", broken, 0o600);
     shop.secret("open_to_all", "hunter3\n", 0o644);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faulty");
     let mut cases = 0;

@@ -4,6 +4,7 @@
 mod accepted;
 mod demo;
 mod documents;
+mod failover_keys;
 mod faulty;
 mod mutations;
 mod patience;

@@ -18,6 +18,7 @@ mod rests;
 mod script;
 mod size;
 mod start;
+mod stood;
 mod switch;
 mod table;
 mod uncertain;

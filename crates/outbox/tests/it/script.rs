@@ -28,6 +28,8 @@ pub(crate) struct Script {
     sequence: u64,
     pub(crate) next: Option<i64>,
     pub(crate) notes: Vec<Note>,
+    /// Messages that came to stand otherwise, all turns in order.
+    pub(crate) stood: Vec<(OutboxId, Standing)>,
     /// Calls that were handed out and aren't answered.
     pub(crate) calls: Vec<Call>,
 }
@@ -97,6 +99,7 @@ impl Script {
             sequence: 0,
             next: None,
             notes: Vec::new(),
+            stood: Vec::new(),
             calls: Vec::new(),
         }
     }
@@ -110,6 +113,7 @@ impl Script {
         self.disk.apply(&done.changes);
         self.outbox.commit(&done);
         self.notes.extend(done.notes.iter().cloned());
+        self.stood.extend(done.stood.iter().copied());
         self.calls.extend(done.calls.iter().cloned());
         self.next = if more { Some(self.now) } else { done.next_ms };
         said

@@ -2,7 +2,9 @@
 
 use model::{Account, Address, AliasKind, Item, OutboxId, Priority, Says, WallTime};
 use serde_json::{Value, json};
-use wagate_records::made::{Sent, Unread, recipient, sent_item, unread_item};
+use wagate_records::made::{
+    EndpointChanged, Sent, Unread, endpoint_changed_item, recipient, sent_item, unread_item,
+};
 use wagate_records::{aliases_of, facts, outgoing};
 
 use crate::support::{numbers, placed, read};
@@ -107,6 +109,35 @@ fn an_unread_message_lowers_the_priority_of_its_contact() {
         "delivered_at": null, "priority": "lower",
     });
     assert_eq!(event["data"]["unread"], unread);
+}
+
+#[test]
+fn a_switch_is_told_in_the_lane_of_its_number_or_of_the_box() {
+    let at = WallTime(1_795_214_596_042);
+    let group = "whatsapp/330044005500661";
+    let reason = "3 strikes: \"slow\"";
+    let whatsapp =
+        EndpointChanged { account: Some(&account()), group, from: Some("meta"), to: "backup", reason, at };
+    let event = shown(endpoint_changed_item(&whatsapp));
+    assert_eq!(event["type"], "wagate.endpoint.changed.v1");
+    assert_eq!(event["id"], "endpoint:whatsapp/330044005500661:1795214596042");
+    assert_eq!(event["source"], "/wagate/330044005500661");
+    assert_eq!(event["time"], "2026-11-20T22:43:16.042Z");
+    assert_eq!((event.get("subject"), &event["data"]["contact"]), (None, &json!(null)));
+    assert_eq!(event["data"]["account"]["phone"], "+15550142277");
+    let told = json!({
+        "group": group, "from": "meta", "to": "backup", "reason": reason, "at": "2026-11-20T22:43:16.042Z",
+    });
+    assert_eq!((&event["data"]["endpoint"], &event["data"]["raw"]), (&told, &told));
+    let record = placed(vec![endpoint_changed_item(&whatsapp)]).remove(0);
+    assert_eq!(record.lane(), "/wagate/330044005500661");
+
+    let crm = EndpointChanged { account: None, group: "crm", from: None, to: "primary", reason: "", at };
+    let event = shown(endpoint_changed_item(&crm));
+    assert_eq!((&event["source"], &event["id"]), (&json!("/wagate"), &json!("endpoint:crm:1795214596042")));
+    assert_eq!(event["data"]["endpoint"]["from"], json!(null));
+    assert_eq!(event["data"]["endpoint"]["reason"], json!(""), "nothing to say is no null");
+    assert_eq!(event["data"]["account"]["configured"], false);
 }
 
 #[test]

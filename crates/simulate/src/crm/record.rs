@@ -108,7 +108,7 @@ impl<'a> Record<'a> {
         let missing = match kind {
             Kind::MessageReceived | Kind::MessageSent | Kind::MessageEcho => self.data.message.is_none(),
             Kind::MessageStatus => self.data.status.is_none(),
-            Kind::AccountEvent | Kind::Unknown | Kind::MessageUnread => false,
+            Kind::AccountEvent | Kind::Unknown | Kind::MessageUnread | Kind::EndpointChanged => false,
         };
         if missing {
             return wrong("data holds no message or status, which its type promises");
@@ -153,7 +153,8 @@ impl<'a> Record<'a> {
             | Kind::MessageEcho
             | Kind::AccountEvent
             | Kind::Unknown
-            | Kind::MessageUnread => None,
+            | Kind::MessageUnread
+            | Kind::EndpointChanged => None,
         }
     }
 

@@ -204,6 +204,7 @@ const fn kind_number(kind: Kind) -> u8 {
         Kind::AccountEvent => 5,
         Kind::Unknown => 6,
         Kind::MessageUnread => 7,
+        Kind::EndpointChanged => 8,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The store side as its callers see it: real routes and a real store, over an outbox that makes no calls.
 //! Every answer is held against the OpenAPI document.
 
+mod events;
 mod people;
 mod queue;
 mod refusals;
@@ -23,7 +24,9 @@ use serde_json::{Value, json};
 use store::Store;
 use tokio::sync::watch;
 
+use super::endpoints::EndpointView;
 use super::{Side, Uploads};
+use crate::app::events::Events;
 use crate::app::fake;
 use crate::app::sending::fake::{Fake, called};
 use crate::app::sending::{Routes, Sending, fake as outbox_fake};
@@ -39,6 +42,8 @@ const CUSTOMER: &str = "+85261234567";
 
 struct World {
     service: TowerToHyperService<Router>,
+    side: Side,
+    stop: watch::Sender<bool>,
     sending: Sending,
     outbox: Fake,
     /// Facts so far.
@@ -79,6 +84,21 @@ fn number() -> Number {
     }
 }
 
+fn endpoints() -> Vec<EndpointView> {
+    let group = format!("whatsapp/{SHOP}");
+    let at = Some("2026-11-20T12:00:00.000Z".to_owned());
+    let view = |name: &str, state, active, strikes, latency_ms, last_probe_at| EndpointView {
+        group: group.clone(),
+        name: name.to_owned(),
+        state,
+        active,
+        strikes,
+        latency_ms,
+        last_probe_at,
+    };
+    vec![view("meta", "open", false, 3, Some(1_830), at), view("backup", "closed", true, 0, None, None)]
+}
+
 fn card() -> RateCard {
     let market = json!({ "marketing": "0.07", "utility": "0.01", "authentication": "0.01" });
     let card = json!({ "valid_from": "2026-10-01", "currency": "USD", "other": market });
@@ -108,6 +128,7 @@ impl World {
         let (sending, outbox) = outbox_fake::start(settings, NOW);
         let shown = fake::shown(folder.path());
         let store = Arc::clone(&shown.store);
+        let stop = watch::Sender::new(false);
         let side = Side {
             shown,
             token: Arc::new(RwLock::new(Secret::new("right".to_owned()))),
@@ -116,10 +137,12 @@ impl World {
             uploads: Uploads::new(watch::Sender::new(Arc::new(routes)).subscribe()),
             low_water: Micros(20_000_000),
             registry: Arc::default(),
-            stopped: watch::Sender::new(false).subscribe(),
+            events: Events::default(),
+            endpoints: Arc::new(endpoints),
+            stopped: stop.subscribe(),
         };
-        let service = TowerToHyperService::new(super::router(side));
-        Self { service, sending, outbox, learned: AtomicU64::new(0), store, _folder: folder }
+        let service = TowerToHyperService::new(super::router(side.clone()));
+        Self { service, side, stop, sending, outbox, learned: AtomicU64::new(0), store, _folder: folder }
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {

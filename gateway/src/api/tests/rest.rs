@@ -6,6 +6,20 @@ use serde_json::{Value, json};
 use super::{CAFE, SHOP, World};
 
 #[tokio::test]
+async fn every_endpoint_is_shown_as_the_contract_has_it() {
+    let shown = World::new(&[SHOP]).get("/v1/endpoints").await;
+    assert_eq!(shown.status, StatusCode::OK);
+    let group = format!("whatsapp/{SHOP}");
+    let expected = json!({ "endpoints": [
+        { "group": group, "name": "meta", "state": "open", "active": false, "strikes": 3, "latency_ms": 1_830,
+          "last_probe_at": "2026-11-20T12:00:00.000Z" },
+        { "group": group, "name": "backup", "state": "closed", "active": true, "strikes": 0, "latency_ms": null,
+          "last_probe_at": null },
+    ] });
+    assert_eq!(shown.json, expected);
+}
+
+#[tokio::test]
 async fn quick_replies_are_kept_and_previewed() {
     let world = World::new(&[SHOP]);
     let reply =

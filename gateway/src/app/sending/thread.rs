@@ -27,6 +27,7 @@ use super::status::Status;
 use super::table::StoreTable;
 use super::tokens::Tokens;
 use super::work::Work;
+use crate::app::events::Events;
 use crate::clock;
 use crate::config::Config;
 
@@ -47,6 +48,7 @@ impl SendingThread {
         store: Arc<Store>,
         tail: watch::Receiver<egress::Tail>,
         known: Arc<Numbers>,
+        events: Events,
         registry: &mut Registry,
     ) -> anyhow::Result<(Self, Sending)> {
         let (sending, asked) = Sending::new();
@@ -77,6 +79,7 @@ impl SendingThread {
             routes: routes.subscribe(),
             numbers: known,
             notes: Notes::new(config),
+            events,
             status,
             metrics,
             random: ring::rand::SystemRandom::new(),

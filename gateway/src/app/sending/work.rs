@@ -25,6 +25,7 @@ use super::table::StoreTable;
 use super::tokens::Tokens;
 use super::trouble::Trouble;
 use super::{Answer, Question};
+use crate::app::events::Events;
 use crate::clock;
 
 /// A turn takes no more questions past so many bytes: a transaction has its bound.
@@ -57,6 +58,7 @@ pub(super) struct Work {
     pub(super) routes: watch::Receiver<Arc<Routes>>,
     pub(super) numbers: Arc<Numbers>,
     pub(super) notes: Notes,
+    pub(super) events: Events,
     pub(super) status: watch::Sender<Status>,
     pub(super) metrics: Metrics,
     pub(super) random: ring::rand::SystemRandom,
@@ -271,6 +273,7 @@ impl Work {
         let due = self.carried_since.is_some_and(|since| since.elapsed() >= CARRY_FOR);
         let large = done.changes.len() >= CARRY_MAX || bytes >= CARRY_BYTES;
         if !done.urgent && !(bytes > 0 && (due || large)) {
+            self.events.messages(&done.stood);
             self.outbox.carry(done);
             if bytes > 0 {
                 self.carried_since.get_or_insert_with(Instant::now);
@@ -303,6 +306,7 @@ impl Work {
         self.resume = false;
         self.most = self.most.saturating_mul(2).min(RECORDS_A_TURN);
         self.outbox.commit(&done);
+        self.events.messages(&done.stood);
         for call in done.calls {
             self.make(call);
         }

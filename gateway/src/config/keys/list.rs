@@ -11,6 +11,9 @@ pub(super) const fn key(path: &'static str, kind: Kind, default: Fallback, meani
     Key { path, kind, default, meaning }
 }
 
+/// What `ca` of an endpoint is, in both directions.
+const EXTRA_ROOTS: &str = "PEM file of authorities to trust besides the usual ones";
+
 /// All keys, in the order in which the reference shows them.
 pub static KEYS: &[Key] = &[
     key("store.path", Path, Is(r#""/var/lib/wagate""#), "the folder of the store"),
@@ -44,6 +47,12 @@ pub static KEYS: &[Key] = &[
         Shaped("path of a URL"),
         Is(r#""/webhook""#),
         "the path that Meta calls; every other path is 404",
+    ),
+    key(
+        "webhook.public_url",
+        Shaped("`https` URL without query, at most 200 characters"),
+        Otherwise("the first ACME domain and `path`, else none"),
+        "where Meta reaches this webhook; a standby hands it to Meta when it takes over",
     ),
     key("webhook.verify_token", Secret, Required, "what Meta has to say in the handshake"),
     key("webhook.app_secret", Secrets, Required, "what Meta signs webhooks with; two while it is rotated"),
@@ -187,6 +196,19 @@ pub static KEYS: &[Key] = &[
         "the `phone_number_id`s that it serves; endpoint groups are kept per number",
     ),
     key(
+        "whatsapp.endpoints[].timeout",
+        Time("1s", "5m"),
+        Is(r#""30s""#),
+        "how long a whole call may take; what is unanswered after it is uncertain",
+    ),
+    key("whatsapp.endpoints[].ca", Path, Otherwise("none"), EXTRA_ROOTS),
+    key(
+        "whatsapp.endpoints[].user_id_field",
+        Choice(&["recipient", "to"]),
+        Is(r#""recipient""#),
+        "the member of a message that carries a business-scoped user id",
+    ),
+    key(
         "whatsapp.health.every",
         Time("10ms", "7d"),
         Is(r#""1h""#),
@@ -221,7 +243,7 @@ pub static KEYS: &[Key] = &[
         "whatsapp.health.timeout",
         Time("10ms", "5m"),
         Is(r#""5s""#),
-        "of a probe; a live send that is unanswered after `slow` is a strike, and is waited for 30 s",
+        "of a probe, at least `slow`; a live send that is unanswered after `slow` is a strike, and is waited for as long as the endpoint's own `timeout`",
     ),
     key(
         "whatsapp.uncertain.reply",
@@ -264,6 +286,13 @@ pub static KEYS: &[Key] = &[
         "what it is called in logs and metrics",
     ),
     key("crm.endpoints[].url", Url, Required, "where records are posted to"),
+    key(
+        "crm.endpoints[].timeout",
+        Time("10ms", "5m"),
+        Otherwise("`crm.timeout`"),
+        "how long this endpoint has for its answer",
+    ),
+    key("crm.endpoints[].ca", Path, Otherwise("none"), EXTRA_ROOTS),
     key("crm.health.every", Time("10ms", "7d"), Is(r#""1h""#), "between probes of a quiet, healthy endpoint"),
     key("crm.health.recheck", Time("10ms", "1h"), Is(r#""10s""#), "after a bad probe"),
     key(
@@ -291,6 +320,26 @@ pub static KEYS: &[Key] = &[
         Shaped("path of a URL"),
         Otherwise("the endpoint's own address"),
         "what is asked for with GET in a probe, on the endpoint's host",
+    ),
+    key(
+        "standby.peer",
+        Url,
+        Otherwise("this box stands by for none"),
+        "asked with GET, of the box whose webhook this one can take over; any answer under 500 is a sign of life",
+    ),
+    key("standby.every", Time("1s", "1h"), Is(r#""10s""#), "between two such questions"),
+    key(
+        "standby.silent_for",
+        Time("5s", "1d"),
+        Is(r#""1m""#),
+        "after so long without a sign of life the peer counts as silent; at least twice `every`",
+    ),
+    key("standby.timeout", Time("100ms", "1m"), Is(r#""5s""#), "how long an answer is waited for"),
+    key(
+        "standby.take",
+        Flag,
+        Is("false"),
+        "take the webhook of a silent peer over without a person; needs an address of this box, see `webhook.public_url`",
     ),
     key(
         "costs.rate_card",

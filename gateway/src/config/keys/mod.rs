@@ -252,8 +252,9 @@ mod tests {
         assert_eq!(form.shape("whatsapp.endpoints"), Some(Shape::Tables));
         assert_eq!(form.shape("whatsapp.endpoint"), None);
         assert_eq!(form.shape("web"), None);
-        assert_eq!(form.children("crm.endpoints[]"), ["name", "url"]);
-        let tables = ["store", "webhook", "api", "numbers", "whatsapp", "crm", "costs", "clock", "log"];
+        assert_eq!(form.children("crm.endpoints[]"), ["name", "url", "timeout", "ca"]);
+        let tables =
+            ["store", "webhook", "api", "numbers", "whatsapp", "crm", "standby", "costs", "clock", "log"];
         assert_eq!(form.children(""), tables);
         assert_eq!(Form::RateCard.shape("cards[].markets"), Some(Shape::Tables));
     }

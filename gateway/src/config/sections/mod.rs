@@ -4,6 +4,8 @@ mod cards;
 mod numbers;
 mod outward;
 mod plain;
+mod roots;
+mod standby;
 mod webhook;
 
 use super::reader::{Entry, Section};
@@ -25,6 +27,7 @@ pub(super) fn config(root: &Section<'_>) -> Option<Config> {
         numbers::together(root, numbers, whatsapp);
     }
     let crm = outward::crm(&root.section("crm"));
+    let standby = standby::standby(&root.section("standby"), webhook.as_ref());
     let costs = plain::costs(&root.section("costs"));
     let clock = plain::clock(&root.section("clock"));
     let log = plain::log(&root.section("log"));
@@ -35,6 +38,7 @@ pub(super) fn config(root: &Section<'_>) -> Option<Config> {
         numbers: numbers?,
         whatsapp: whatsapp?,
         crm: crm?,
+        standby: standby?,
         costs: costs?,
         clock: clock?,
         log: log?,

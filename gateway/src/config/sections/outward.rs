@@ -5,9 +5,10 @@ use reqwest::Url;
 
 use super::super::reader::Section;
 use super::super::types::{
-    Crm, CrmEndpoint, CrmKind, CrmMode, Health, Number, Uncertain, WhatsApp, WhatsAppEndpoint,
+    Crm, CrmEndpoint, CrmKind, CrmMode, Health, Number, Uncertain, UserIdField, WhatsApp, WhatsAppEndpoint,
 };
 use super::super::values::{self, Fault};
+use super::roots::roots;
 use super::{header_secret, secrets};
 
 pub(super) fn whatsapp(section: &Section<'_>, numbers: Option<&[Number]>) -> Option<WhatsApp> {
@@ -26,11 +27,62 @@ pub(super) fn whatsapp(section: &Section<'_>, numbers: Option<&[Number]>) -> Opt
             let fault = Fault::new("messages are sent here without a token");
             entry.warn("url", fault.help("add token = \"file:graph_token\""));
         }
-        Some(WhatsAppEndpoint { name, url, header, token, path: path?, numbers: served })
+        let timeout = entry.read("timeout", values::time);
+        let ca = roots(entry);
+        let fields = [UserIdField::Recipient, UserIdField::To];
+        let user_id_field = entry.read("user_id_field", values::choice).map(|choice| fields[choice]);
+        Some(WhatsAppEndpoint {
+            name,
+            url,
+            header,
+            token,
+            path: path?,
+            numbers: served,
+            timeout: timeout?,
+            ca: ca?,
+            user_id_field: user_id_field?,
+        })
     });
-    let health = health(&section.section("health"));
+    for (place, entry) in section.sections("endpoints").iter().enumerate() {
+        no_backup(entry, place, endpoints.as_deref(), |earlier, own| {
+            (&earlier.url, &earlier.path, &earlier.header) == (&own.url, &own.path, &own.header)
+                && share_a_number(earlier, own)
+        });
+    }
+    let health_section = section.section("health");
+    let health = health(&health_section);
+    if let Some(Health { slow, timeout, .. }) = health
+        && timeout < slow
+    {
+        health_section.mistake(
+            if health_section.has("timeout") { "timeout" } else { "slow" },
+            Fault::new(format!("timeout is {timeout:?}, which is less than slow, {slow:?}"))
+                .help("a probe has to be waited for until it counts as slow"),
+        );
+        return None;
+    }
     let uncertain = uncertain(&section.section("uncertain"));
     Some(WhatsApp { endpoints: endpoints?, health: health?, uncertain: uncertain? })
+}
+
+/// Whether the two stand in one group: groups are kept per number.
+fn share_a_number(one: &WhatsAppEndpoint, other: &WhatsAppEndpoint) -> bool {
+    match (&one.numbers, &other.numbers) {
+        (Some(ours), Some(theirs)) => ours.iter().any(|id| theirs.contains(id)),
+        (None, _) | (_, None) => true,
+    }
+}
+
+/// Warns when the endpoint at `place` is an earlier one once more, by the word of `same`.
+fn no_backup<T>(entry: &Section<'_>, place: usize, all: Option<&[T]>, same: impl Fn(&T, &T) -> bool) {
+    let Some(all) = all else { return };
+    if let Some(earlier) = all[..place].iter().position(|earlier| same(earlier, &all[place])) {
+        entry.warn(
+            "url",
+            Fault::new(format!("endpoints[{earlier}] leads to the same place: this is no backup"))
+                .help("an endpoint that fails for other reasons than the first"),
+        );
+    }
 }
 
 fn uncertain(section: &Section<'_>) -> Option<Uncertain> {
@@ -59,7 +111,15 @@ pub(super) fn crm(section: &Section<'_>) -> Option<Crm> {
             );
         }
     }
-    let endpoints = endpoints(section, "primary", |_, name, url| Some(CrmEndpoint { name, url }));
+    let endpoints = endpoints(section, "primary", |entry, name, url| {
+        let own = entry.read("timeout", values::time);
+        let ca = roots(entry);
+        let timeout = if entry.has("timeout") { own } else { timeout };
+        Some(CrmEndpoint { name, url, timeout: timeout?, ca: ca? })
+    });
+    for (place, entry) in section.sections("endpoints").iter().enumerate() {
+        no_backup(entry, place, endpoints.as_deref(), |earlier, own| earlier.url == own.url);
+    }
     if !section.has("signing_secret") && endpoints.as_ref().is_some_and(|endpoints| !endpoints.is_empty()) {
         section.warn(
             "signing_secret",

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use reqwest::Url;
+
 use super::super::reader::Section;
 use super::super::types::{Acme, ClientAuth, ClientAuthMode, Tls, Webhook};
 use super::super::values::{self, Fault};
@@ -10,18 +12,42 @@ use super::{path, pem, secret, secrets};
 pub(super) fn webhook(section: &Section<'_>) -> Option<Webhook> {
     let listen = section.read("listen", values::listen);
     let path = section.read("path", values::fixed_url_path);
+    let public_url = section.read("public_url", values::public_url);
+    if let (Some(url), Some(path)) = (&public_url, &path)
+        && url.path() != path
+    {
+        let message = format!("this leads to {}, and the webhook is served at {path}", url.path());
+        section.warn(
+            "public_url",
+            Fault::new(message).help("the same path, unless a relay in front of the box changes it"),
+        );
+    }
     let verify_token = secret(section, "verify_token");
     let app_secret = secrets(section, "app_secret");
     let tls = tls(&section.section("tls"), listen);
     let client_auth = client_auth(&section.section("client_auth"));
+    let path = path?;
+    let public_url = if section.has("public_url") {
+        Some(public_url?)
+    } else {
+        tls.as_ref().and_then(|tls| address_of(tls, &path))
+    };
     Some(Webhook {
         listen: listen?,
-        path: path?,
+        path,
+        public_url,
         verify_token: verify_token?,
         app_secret: app_secret?,
         tls: tls?,
         client_auth: client_auth?,
     })
+}
+
+/// The address that the certificate's first name gives; none if it is longer than Meta takes.
+fn address_of(tls: &Tls, path: &str) -> Option<Url> {
+    let Tls::Acme(acme) = tls else { return None };
+    let url = Url::parse(&format!("https://{}{path}", acme.domains.first()?)).ok()?;
+    (url.as_str().len() <= Webhook::PUBLIC_URL_MAX).then_some(url)
 }
 
 fn tls(section: &Section<'_>, listen: Option<SocketAddr>) -> Option<Tls> {

@@ -7,7 +7,7 @@ use reqwest::header::HeaderName;
 use toml::de::DeValue;
 
 use super::super::keys::Key;
-use super::super::types::WhatsAppEndpoint;
+use super::super::types::{Webhook, WhatsAppEndpoint};
 use super::{Fault, Read, as_text};
 
 pub(in super::super) fn listen(_: &Key, value: &DeValue<'_>) -> Read<SocketAddr> {
@@ -47,6 +47,24 @@ pub(in super::super) fn url(_: &Key, value: &DeValue<'_>) -> Read<Url> {
     }
     if url.fragment().is_some() {
         return Err(Fault::new("a URL must not hold a fragment: what follows `#` is never sent"));
+    }
+    Ok(url)
+}
+
+/// An address that Meta takes for a webhook.
+pub(in super::super) fn public_url(key: &Key, value: &DeValue<'_>) -> Read<Url> {
+    let shape = "such as \"https://box.example.com/webhook\"";
+    let url = url(key, value)?;
+    if url.scheme() != "https" {
+        return Err(Fault::new("Meta calls webhooks by https only").help(shape));
+    }
+    if url.query().is_some() {
+        return Err(Fault::new("a webhook's address must not hold a query").help(shape));
+    }
+    let length = url.as_str().len();
+    if length > Webhook::PUBLIC_URL_MAX {
+        let most = Webhook::PUBLIC_URL_MAX;
+        return Err(Fault::new(format!("Meta takes {most} characters at most, and this has {length}")));
     }
     Ok(url)
 }

@@ -13,7 +13,7 @@ use super::keys::{Key, Kind};
 use super::units;
 
 use super::unknown::nearest;
-pub(super) use addresses::{contact, fixed_url_path, header, host, listen, number_url_path, url};
+pub(super) use addresses::{contact, fixed_url_path, header, host, listen, number_url_path, public_url, url};
 pub(super) use money::amount;
 pub(super) use people::{digits, phone, timezone};
 

@@ -4,6 +4,8 @@
 //! to the working directory (the folder of the configuration file is already joined), every
 //! secret is read. The ranges stand in [`super::keys`].
 
+mod outward;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,8 +13,10 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use policy::sending::{Micros, RateCard};
 use reqwest::Url;
-use reqwest::header::HeaderName;
 
+pub use self::outward::{
+    Crm, CrmEndpoint, CrmKind, CrmMode, Health, Roots, Uncertain, UserIdField, WhatsApp, WhatsAppEndpoint,
+};
 use super::Secret;
 
 /// The whole configuration.
@@ -30,12 +34,23 @@ pub struct Config {
     pub whatsapp: WhatsApp,
     /// The way to the CRM.
     pub crm: Crm,
+    /// The box that this one stands by for; `None`: it stands by for none.
+    pub standby: Option<Standby>,
     /// What messages cost.
     pub costs: Costs,
     /// When the machine's clock is believed.
     pub clock: Clock,
     /// What the program says about itself.
     pub log: Log,
+}
+
+impl Config {
+    /// Where Meta reaches the webhook of this box: `webhook.public_url`, else the first of the ACME domains with
+    /// `webhook.path`; `None` where neither is known, or where the latter is longer than Meta takes.
+    #[must_use]
+    pub const fn public_url(&self) -> Option<&Url> {
+        self.webhook.public_url.as_ref()
+    }
 }
 
 /// `[store]`
@@ -60,6 +75,9 @@ pub struct Webhook {
     pub listen: SocketAddr,
     /// The path of the webhook, beginning with a slash.
     pub path: String,
+    /// Where Meta reaches this webhook, if that is known: `https`, no query, at most
+    /// [`Self::PUBLIC_URL_MAX`] characters.
+    pub public_url: Option<Url>,
     /// What Meta has to say in the handshake.
     pub verify_token: Secret,
     /// One app secret, or two while it is rotated.
@@ -68,6 +86,11 @@ pub struct Webhook {
     pub tls: Tls,
     /// Whether Meta has to show a certificate.
     pub client_auth: ClientAuth,
+}
+
+impl Webhook {
+    /// Characters of an address that Meta takes as `override_callback_uri`, by its documentation.
+    pub const PUBLIC_URL_MAX: usize = 200;
 }
 
 /// `[webhook.tls]`
@@ -164,128 +187,19 @@ pub struct Limits {
     pub batch_every: Duration,
 }
 
-/// `[whatsapp]`
-#[derive(Debug, Clone)]
-pub struct WhatsApp {
-    /// In order of preference; may be empty, and then nothing can be sent. Names are unique.
-    pub endpoints: Vec<WhatsAppEndpoint>,
-    /// When an endpoint counts as ill.
-    pub health: Health,
-    /// What becomes of messages that were posted without anybody knowing what came of it.
-    pub uncertain: Uncertain,
-}
-
-impl WhatsApp {
-    /// The endpoints that serve the number of this phone number id, in order of preference.
-    pub fn serving<'a>(&'a self, phone_number_id: &'a str) -> impl Iterator<Item = &'a WhatsAppEndpoint> {
-        self.endpoints.iter().filter(move |endpoint| {
-            endpoint.numbers.as_ref().is_none_or(|ids| ids.iter().any(|id| id == phone_number_id))
-        })
-    }
-}
-
-/// `[whatsapp.uncertain]`: how long after its call an uncertain message is sent again; `None`: a person decides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Uncertain {
-    /// Of priority `reply`.
-    pub reply: Option<Duration>,
-    /// Of priority `service`.
-    pub service: Option<Duration>,
-    /// Of priority `campaign`.
-    pub campaign: Option<Duration>,
-}
-
-/// One of `[[whatsapp.endpoints]]`
-#[derive(Debug, Clone)]
-pub struct WhatsAppEndpoint {
-    /// What it's called in logs and metrics.
-    pub name: String,
-    /// The base that [`Self::path`] is put behind.
-    pub url: Url,
-    /// The header that the token goes into as it is; `None`: `Authorization: Bearer`.
-    pub header: Option<HeaderName>,
-    /// The token; `None`: the endpoint asks for none.
-    pub token: Option<Secret>,
-    /// Begins with a slash and may hold [`Self::NUMBER`].
-    pub path: String,
-    /// The numbers that it serves, by phone number id, all of them configured; `None`: every one.
-    pub numbers: Option<Vec<String>>,
-}
-
-impl WhatsAppEndpoint {
-    /// What stands for the phone number id in [`Self::path`].
-    pub const NUMBER: &str = "{phone_number_id}";
-}
-
-/// `[whatsapp.health]`, and most of `[crm.health]`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Health {
-    /// Between probes of a quiet, healthy endpoint.
-    pub every: Duration,
-    /// Between probes after a bad one.
-    pub recheck: Duration,
-    /// An answer within this time is as it should be.
-    pub normal: Duration,
-    /// An answer later than this, or a failure, is a strike; at least [`Self::normal`].
-    pub slow: Duration,
-    /// How many strikes put an endpoint out of use; at least 1.
-    pub strikes: u32,
-    /// How many good probes in a row put it back; at least 1.
-    pub recover: u32,
-    /// How long a probe is waited for.
-    pub timeout: Duration,
-}
-
-/// `[crm]`
-#[derive(Debug, Clone)]
-pub struct Crm {
-    /// Which program it is.
-    pub kind: CrmKind,
-    /// Whether records go one by one.
-    pub mode: CrmMode,
-    /// Between two batches, in [`CrmMode::Batch`].
-    pub batch_every: Duration,
-    /// How many records a batch holds at most; at least 1.
-    pub batch_size: usize,
-    /// How long the CRM has for its answer.
-    pub timeout: Duration,
-    /// One secret, two while it is rotated, or none: deliveries are then unsigned. All of them can
-    /// be read by `model::signature::standard_webhooks::SigningSecret::parse`.
-    pub signing_secret: Vec<Secret>,
-    /// In order of preference; empty where the CRM pulls. Names are unique.
-    pub endpoints: Vec<CrmEndpoint>,
-    /// When an endpoint counts as ill.
-    pub health: Health,
-    /// What is asked for with GET in a probe, on the endpoint's host; `None`: the endpoint's own
-    /// address.
-    pub health_path: Option<String>,
-}
-
-/// `crm.kind`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CrmKind {
-    /// CloudEvents over HTTP.
-    Http,
-    /// Tryton's own interface.
-    Tryton,
-}
-
-/// `crm.mode`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CrmMode {
-    /// Each record at once.
-    Realtime,
-    /// Several together, every so often.
-    Batch,
-}
-
-/// One of `[[crm.endpoints]]`
+/// `[standby]`
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CrmEndpoint {
-    /// What it's called in logs and metrics.
-    pub name: String,
-    /// Where records are posted to.
-    pub url: Url,
+pub struct Standby {
+    /// What is asked with GET; any answer under 500 is a sign of life.
+    pub peer: Url,
+    /// Between two such questions.
+    pub every: Duration,
+    /// After so long without a sign of life the peer counts as silent; at least twice [`Self::every`].
+    pub silent_for: Duration,
+    /// How long an answer is waited for.
+    pub timeout: Duration,
+    /// Whether the webhook of a silent peer is taken over without a person. [`Config::public_url`] is then known.
+    pub take: bool,
 }
 
 /// `[costs]`
