@@ -6,3 +6,4 @@ mod cases;
 mod failover;
 mod histories;
 mod sim;
+mod standby;
