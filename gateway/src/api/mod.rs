@@ -9,6 +9,7 @@ mod costs;
 mod dead_letters;
 pub(crate) mod endpoints;
 mod events;
+mod failover;
 mod forecast;
 mod health;
 mod media;
@@ -47,6 +48,7 @@ use self::endpoints::Endpoints;
 pub(crate) use self::media::Uploads;
 use self::problem::Problem;
 use crate::app::events::Events;
+use crate::app::inbound::Inbound;
 use crate::app::secrets::ApiToken;
 use crate::app::sending::Sending;
 use crate::app::snapshot::Shown;
@@ -66,6 +68,8 @@ pub(crate) struct Side {
     pub(crate) events: Events,
     /// How the endpoints stand.
     pub(crate) endpoints: Endpoints,
+    /// Whose webhooks come here.
+    pub(crate) inbound: Inbound,
     /// True once the box is to stop: nobody waits any more.
     pub(crate) stopped: watch::Receiver<bool>,
 }
@@ -114,6 +118,9 @@ fn routes() -> Vec<(&'static str, MethodRouter<Side>)> {
         ("/v1/balance", get(costs::balance).put(costs::enter)),
         ("/v1/endpoints", get(endpoints::list)),
         ("/v1/events", get(events::stream)),
+        ("/v1/failover", get(failover::show)),
+        ("/v1/failover/take", post(failover::take)),
+        ("/v1/failover/give-back", post(failover::give_back)),
         ("/v1/records", get(records::list)),
         ("/v1/deadletters", get(dead_letters::list)),
         ("/v1/deadletters/{id}", delete(dead_letters::delete)),

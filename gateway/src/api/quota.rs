@@ -33,7 +33,7 @@ pub(super) async fn show(State(side): State<Side>) -> Result<Response, Problem> 
         let (quotas, ways) = (turn.quotas()?, turn.ways()?);
         let numbers = &turn.settings().numbers;
         let ways = ways.into_iter().map(|way| {
-            let has_route = numbers.get(&way.number).is_some_and(|number| number.has_route());
+            let has_route = numbers.get(&way.number).is_some_and(outbox::Number::has_route);
             let blocked = if has_route { blocked(&way, &quotas) } else { Some((Why::NoRoute, None)) };
             Way { blocked, ..way }
         });

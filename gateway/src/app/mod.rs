@@ -12,6 +12,7 @@ pub mod events;
 #[cfg(test)]
 pub(crate) mod fake;
 mod front;
+pub(crate) mod inbound;
 mod journal;
 mod metrics;
 mod panics;
@@ -42,6 +43,7 @@ use self::answers::Answers;
 use self::delivery::DeliveryThread;
 use self::events::Events;
 use self::front::Front;
+use self::inbound::Inbound;
 use self::journal::StoreJournal;
 use self::secrets::Secrets;
 use self::sending::SendingThread;
@@ -128,6 +130,18 @@ impl App {
             &mut registry,
         )?;
 
+        let inbound = Inbound::open(
+            config,
+            inbound::Parts {
+                verify_token: secrets.verify_token(),
+                routes: sending.routes(),
+                sending: questions.clone(),
+                store: Arc::clone(&store),
+            },
+        )?;
+        inbound.register(&mut registry);
+        tasks.push(tokio::spawn(inbound::watch(inbound.clone(), when_true(stopped.clone()))));
+
         let shown = Arc::new(Shown {
             store: Arc::clone(&store),
             journal: Arc::clone(&journal),
@@ -151,6 +165,7 @@ impl App {
             registry: Arc::new(registry),
             events: events.clone(),
             endpoints: Arc::new(Vec::new),
+            inbound,
             stopped: stopped.clone(),
         };
         tasks.push(tokio::spawn(api::serve(

@@ -140,6 +140,12 @@ impl Standby {
         (long && self.misses >= MISSES).then_some(self.heard_at)
     }
 
+    /// The last sign of life, or the start.
+    #[must_use]
+    pub const fn heard_at(&self) -> Moment {
+        self.heard_at
+    }
+
     /// Whether the peer has ever been heard.
     #[must_use]
     pub const fn is_known(&self) -> bool {
