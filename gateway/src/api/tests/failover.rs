@@ -1,7 +1,7 @@
 //! Taking over webhooks and giving them back, at a simulated Graph that does the handshake.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, RwLock};
 
 use axum::http::StatusCode;
 use egress::GraphEndpoint;
@@ -10,14 +10,15 @@ use simulate::graph::{Behaviour, Graph, GraphSettings};
 use simulate::whatsapp::Target;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 use super::{Answer, CAFE, SHOP, VERIFY_TOKEN, World, number};
 use crate::app::inbound::{Inbound, Parts};
 use crate::app::sending::Routes;
-use crate::config::Secret;
+use crate::config::{Secret, Standby};
 
 /// A public side that knows nothing but the handshake: its URL, and how often it was asked.
-async fn public_side(token: &'static str) -> (String, Arc<AtomicUsize>) {
+pub(super) async fn public_side(token: &'static str) -> (String, Arc<AtomicUsize>) {
     public_side_with(token, || {}).await
 }
 
@@ -54,7 +55,7 @@ async fn public_side_with(
     (url, asked)
 }
 
-fn graph() -> Graph {
+pub(super) fn graph() -> Graph {
     let settings = GraphSettings {
         token: Some("secret".to_owned()),
         numbers: vec![SHOP.to_owned()],
@@ -67,12 +68,24 @@ fn routes(graph: &Graph, path: &str) -> Routes {
     Routes::single(SHOP, GraphEndpoint::new("meta", &graph.url(), None, Some("secret"), path).unwrap())
 }
 
-fn world(graph: &Graph, public_url: &str) -> World {
+pub(super) fn world(graph: &Graph, public_url: &str) -> World {
     World::at([(SHOP, number())], routes(graph, "/{phone_number_id}/messages"), Some(public_url))
 }
 
 fn behave(graph: &Graph, behaviour: &str) {
     graph.behave(&[behaviour.parse::<Behaviour>().unwrap()]);
+}
+
+/// Another one over the store of `world`, as after a restart.
+pub(super) fn inbound(world: &World, graph: &Graph, public_url: &str, standby: Option<&Standby>) -> Inbound {
+    let routes = routes(graph, "/{phone_number_id}/messages");
+    let parts = Parts {
+        verify_token: Arc::new(RwLock::new(Secret::new(VERIFY_TOKEN.to_owned()))),
+        routes: watch::Sender::new(Arc::new(routes)).subscribe(),
+        sending: world.sending.clone(),
+        store: Arc::clone(&world.store),
+    };
+    Inbound::of(Some(public_url.parse().unwrap()), vec![SHOP.to_owned()], standby, parts).unwrap()
 }
 
 /// Sets the number's override as Meta's dashboard would.
@@ -81,7 +94,7 @@ fn set(graph: &Graph, url: Option<&str>) {
     graph.redirects().set_number(SHOP, target);
 }
 
-fn overridden(graph: &Graph) -> Option<String> {
+pub(super) fn overridden(graph: &Graph) -> Option<String> {
     graph.redirects().number_url(SHOP)
 }
 
@@ -136,14 +149,7 @@ async fn what_was_there_before_is_kept_and_comes_back() {
     // Once more changes nothing, least of all what is kept; nor does a restart.
     assert_eq!(take(&world).await["what"], "already_ours");
     assert_eq!(asked.load(Ordering::Relaxed), 1);
-    let parts = Parts {
-        verify_token: Arc::new(std::sync::RwLock::new(Secret::new(VERIFY_TOKEN.to_owned()))),
-        routes: tokio::sync::watch::Sender::new(Arc::new(routes(&graph, "/{phone_number_id}/messages")))
-            .subscribe(),
-        sending: world.sending.clone(),
-        store: Arc::clone(&world.store),
-    };
-    let again = Inbound::of(Some(ours.parse().unwrap()), vec![SHOP.to_owned()], None, parts).unwrap();
+    let again = inbound(&world, &graph, &ours, None);
     assert_eq!(again.view().await["numbers"][0], shown(&world).await);
 
     let given = give_back(&world, false).await;

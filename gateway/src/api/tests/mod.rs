@@ -8,6 +8,7 @@ mod queue;
 mod refusals;
 mod rest;
 mod routes;
+mod standby;
 mod uploads;
 
 use std::sync::atomic::{AtomicU64, Ordering};

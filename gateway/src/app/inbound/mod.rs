@@ -141,6 +141,13 @@ impl Inbound {
         self.take_by(numbers, By::Person).await
     }
 
+    /// The same as the box does it by itself.
+    #[cfg(test)]
+    pub(crate) async fn take_as_standby(&self) -> Vec<Deed> {
+        let watch = self.0.watch.as_ref().unwrap();
+        self.take_by(&[], By::Standby(&watch.peer)).await.unwrap()
+    }
+
     async fn take_by(&self, numbers: &[String], by: By<'_>) -> Result<Vec<Deed>, Refused> {
         let ours = self.0.public_url.as_ref().ok_or(Refused::NoPublicUrl)?;
         let numbers = self.named(numbers)?;
