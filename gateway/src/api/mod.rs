@@ -13,6 +13,7 @@ mod failover;
 mod forecast;
 mod health;
 mod media;
+mod media_down;
 mod members;
 mod message_view;
 mod messages;
@@ -46,6 +47,7 @@ use tokio::sync::watch;
 
 use self::endpoints::Endpoints;
 pub(crate) use self::media::Uploads;
+pub(crate) use self::media_down::Downloads;
 use self::problem::Problem;
 use crate::app::events::Events;
 use crate::app::inbound::Inbound;
@@ -61,6 +63,7 @@ pub(crate) struct Side {
     pub(crate) numbers: Arc<Numbers>,
     pub(crate) sending: Sending,
     pub(crate) uploads: Uploads,
+    pub(crate) downloads: Downloads,
     /// At this prepaid balance or below people are told, where nobody has named another.
     pub(crate) low_water: Micros,
     pub(crate) registry: Arc<Registry>,
@@ -108,6 +111,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Side>)> {
         ("/v1/contacts/{name}", get(people::show)),
         ("/v1/contacts/{name}/opt-in", put(people::opt_in)),
         ("/v1/media", post(media::upload)),
+        ("/v1/media/{id}", get(media_down::download)),
         ("/v1/quick-replies", get(quick_replies::list)),
         (
             "/v1/quick-replies/{name}",

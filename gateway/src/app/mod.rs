@@ -155,12 +155,15 @@ impl App {
         metrics::register(&mut registry, Arc::clone(&shown));
         let (broken_sender, broken) = watch::channel(false);
 
+        let downloads = api::Downloads::new(sending.routes());
+        downloads.register(&mut registry);
         let side = api::Side {
             shown: Arc::clone(&shown),
             token: secrets.api_token(),
             numbers,
             sending: questions,
             uploads: api::Uploads::new(sending.routes()),
+            downloads,
             low_water: config.costs.low_water.unwrap_or(Micros(0)),
             registry: Arc::new(registry),
             events: events.clone(),

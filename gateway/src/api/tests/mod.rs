@@ -1,6 +1,7 @@
 //! The store side as its callers see it: real routes and a real store, over an outbox that makes no calls.
 //! Every answer is held against the OpenAPI document.
 
+mod downloads;
 mod events;
 mod failover;
 mod people;
@@ -27,7 +28,7 @@ use store::Store;
 use tokio::sync::watch;
 
 use super::endpoints::EndpointView;
-use super::{Side, Uploads};
+use super::{Downloads, Side, Uploads};
 use crate::app::events::Events;
 use crate::app::fake;
 use crate::app::inbound::{Inbound, Parts};
@@ -157,6 +158,7 @@ impl World {
             token: Arc::new(RwLock::new(Secret::new("right".to_owned()))),
             numbers: Arc::new(phones.into_iter().collect()),
             sending: sending.clone(),
+            downloads: Downloads::new(routes.clone()),
             uploads: Uploads::new(routes),
             low_water: Micros(20_000_000),
             registry: Arc::default(),
