@@ -75,7 +75,7 @@ fn a_start_on_a_full_disk_sends_nothing_again_and_forgets_nothing() {
         let mut appliance = Appliance::start(&site).await;
         appliance.secret_words = secrets();
         let api = appliance.api.clone();
-        eventually("the token is asked for", async || (graph.observed().calls > 0).then_some(())).await;
+        eventually("the box has looked around", async || (graph.observed().calls > 1).then_some(())).await;
         crm.behave(Behaviour::Down).await;
         behave(&graph, &["no_answer,taken=true,ms=60000,next=8"]);
         let bodies: Vec<Value> = (0..UNDER_WAY).map(|place| template(&phone(place))).collect();

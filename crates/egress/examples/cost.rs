@@ -16,8 +16,8 @@ use model::signature::standard_webhooks::SigningSecret;
 use model::{Account, ContactId, Item, Kind, Record, Sequence, WallTime};
 use tokio::sync::watch;
 use wagate_egress::{
-    ClientSettings, Clients, Delivery, Endpoint, Journal, JournalError, Metrics, Mode, Settings, Settlement,
-    SigningSecrets, Tail,
+    ClientSettings, Clients, Delivery, Endpoint, Endpoints, Journal, JournalError, Metrics, Mode, Settings,
+    Settlement, SigningSecrets, Tail,
 };
 
 /// As many customers as the field's measurements have.
@@ -78,7 +78,7 @@ fn deliver(port: u64, records: u64, per_second: Option<u64>) {
     let delivery = Delivery::new(
         Arc::<Memory>::clone(&journal),
         Arc::new(move |_| body.clone()),
-        &Endpoint::new("primary", &format!("http://127.0.0.1:{port}/wagate")).unwrap(),
+        &Endpoints::alone(Endpoint::new("primary", &format!("http://127.0.0.1:{port}/wagate")).unwrap()),
         secrets,
         &Clients::new(client).unwrap(),
         settings,

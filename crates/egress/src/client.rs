@@ -1,6 +1,6 @@
 //! The one constructor of HTTP clients: the general one, and the one of deliveries.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustls::ClientConfig;
@@ -44,10 +44,18 @@ impl ClientSettings {
     }
 }
 
-/// Makes clients that share one TLS configuration.
+/// Makes clients, those that trust the same with one TLS configuration. Clones share them.
 #[derive(Debug, Clone)]
 pub struct Clients {
     settings: ClientSettings,
+    tls: Arc<ClientConfig>,
+    /// Of endpoints with roots of their own: as many as there are such at most.
+    others: Arc<Mutex<Vec<Trust>>>,
+}
+
+#[derive(Debug)]
+struct Trust {
+    roots: Vec<u8>,
     tls: Arc<ClientConfig>,
 }
 
@@ -59,16 +67,43 @@ impl Clients {
     /// When a root certificate of the operator is none, or TLS can't be set up.
     pub fn new(settings: ClientSettings) -> Result<Self, EgressError> {
         let tls = tls::config(&settings.extra_roots)?;
-        Ok(Self { settings, tls: Arc::new(tls) })
+        Ok(Self { settings, tls: Arc::new(tls), others: Arc::default() })
     }
 
     /// The client of deliveries to `endpoint`; it has its own connections.
     ///
     /// # Errors
-    /// When nothing can be connected to under the name of the host.
+    /// When nothing can be connected to under the name of the host, or a root certificate is none.
     pub(crate) fn poster(&self, endpoint: &Endpoint) -> Result<http::Client, EgressError> {
-        let address = http::Address::new(endpoint.url(), &self.settings.product).ok_or(EgressError::Host)?;
-        Ok(http::Client::new(address, Arc::clone(&self.tls), &self.settings))
+        let address = http::Address::new(endpoint.url(), &self.settings.product);
+        let address = address.ok_or_else(|| EgressError::Host.of(endpoint))?;
+        Ok(http::Client::new(address, self.tls_for(endpoint)?, &self.settings_for(endpoint)))
+    }
+
+    pub(crate) fn settings_for(&self, endpoint: &Endpoint) -> ClientSettings {
+        let request_timeout = endpoint.timeout().unwrap_or(self.settings.request_timeout);
+        ClientSettings { request_timeout, extra_roots: Vec::new(), ..self.settings.clone() }
+    }
+
+    /// Whom a client of `endpoint` trusts.
+    ///
+    /// # Errors
+    /// When a root certificate of the endpoint is none.
+    pub(crate) fn tls_for(&self, endpoint: &Endpoint) -> Result<Arc<ClientConfig>, EgressError> {
+        let roots = endpoint.roots();
+        if roots.is_empty() {
+            return Ok(Arc::clone(&self.tls));
+        }
+        let mut others = self.others.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(trust) = others.iter().find(|trust| trust.roots == roots) {
+            return Ok(Arc::clone(&trust.tls));
+        }
+        // The endpoint's come first: it's them that an error counts.
+        let all = [roots, b"\n", &self.settings.extra_roots].concat();
+        let tls = tls::config(&all).map_err(|error| error.of(endpoint))?;
+        let tls = Arc::new(tls);
+        others.push(Trust { roots: roots.to_vec(), tls: Arc::clone(&tls) });
+        Ok(tls)
     }
 
     /// A general client of its own, with its own connections, that reads the system's DNS settings anew.
@@ -106,7 +141,32 @@ mod tests {
         let mut settings = ClientSettings::new("wagate/0".to_owned(), 1);
         Clients::new(settings.clone()).unwrap().client().unwrap();
         settings.extra_roots = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_vec();
+        let bad = settings.extra_roots.clone();
         let error = Clients::new(settings).unwrap_err();
         assert!(error.to_string().starts_with("root certificate 1 in the file"), "{error}");
+        let clients = Clients::new(ClientSettings::new("wagate/0".to_owned(), 1)).unwrap();
+        let endpoint = Endpoint::new("backup", "https://crm.store.lan").unwrap().with_roots(bad);
+        let error = clients.poster(&endpoint).unwrap_err();
+        assert!(error.to_string().starts_with("endpoint backup: root certificate 1 in"), "{error}");
+    }
+
+    #[test]
+    fn who_trusts_the_same_shares_it_and_each_has_its_own_time() {
+        let clients = Clients::new(ClientSettings::new("wagate/0".to_owned(), 1)).unwrap();
+        let root = |name: &str| {
+            let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+            made.cert.pem().into_bytes()
+        };
+        let (one, other) = (root("a"), root("b"));
+        let endpoint = |name| Endpoint::new(name, "https://crm.store.lan").unwrap();
+        let of = |endpoint: Endpoint| clients.tls_for(&endpoint).unwrap();
+        assert!(Arc::ptr_eq(&of(endpoint("a")), &of(endpoint("b"))));
+        let with = of(endpoint("a").with_roots(one.clone()));
+        assert!(Arc::ptr_eq(&with, &of(endpoint("b").with_roots(one))));
+        assert!(!Arc::ptr_eq(&with, &of(endpoint("b").with_roots(other))));
+        assert!(!Arc::ptr_eq(&with, &of(endpoint("a"))));
+        let short = Duration::from_secs(3);
+        assert_eq!(clients.settings_for(&endpoint("a").with_timeout(short)).request_timeout, short);
+        assert_eq!(clients.settings_for(&endpoint("a")).request_timeout, REQUEST_TIMEOUT);
     }
 }

@@ -1,26 +1,33 @@
 //! The shell around the lanes: reads the journal, sends, settles.
 
-use std::future::poll_fn;
+use std::future::{pending, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use futures_util::StreamExt as _;
-use futures_util::stream::FuturesUnordered;
 use model::{Record, Sequence};
 use policy::Moment;
-use policy::delivery::{Action, JobId, Lanes, Mode, Outcome};
+use policy::delivery::{Access, Action, JobId, Lanes, Mode, Outcome};
+use policy::failover::State;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use crate::alarm::Alarm;
+use crate::crm::said;
 use crate::health::Health;
 use crate::reading::{Page, Reading};
+use crate::requests::Requests;
 use crate::sender::{Ended, Report, Sender};
-use crate::{Clients, EgressError, Endpoint, Journal, Metrics, Settlement, SigningSecrets, Status};
+use crate::{
+    Clients, EgressError, Endpoints, Journal, Metrics, Settlement, SigningSecrets, Standing, Status, Watched,
+};
 
 /// How long a shutdown waits for requests in flight (contract, section 1).
 pub const DRAIN: Duration = Duration::from_secs(10);
+/// How long the answers of an endpoint that was left as sick are still waited for. What is slow may have taken
+/// its records, which then needn't come twice; what hangs would keep them from the next endpoint.
+pub const GRACE: Duration = Duration::from_secs(1);
 
 /// Writes a record as the event that the CRM reads.
 pub type Render = Arc<dyn Fn(&Record) -> Vec<u8> + Send + Sync>;
@@ -32,6 +39,8 @@ pub struct Settings {
     pub lanes: policy::delivery::Settings,
     /// See [`DRAIN`].
     pub drain: Duration,
+    /// See [`GRACE`].
+    pub grace: Duration,
     /// Where jitter starts from; best another number at each start.
     pub seed: u64,
 }
@@ -40,7 +49,7 @@ impl Settings {
     /// The defaults for `mode`.
     #[must_use]
     pub fn new(mode: Mode, seed: u64) -> Self {
-        Self { lanes: policy::delivery::Settings::new(mode), drain: DRAIN, seed }
+        Self { lanes: policy::delivery::Settings::new(mode), drain: DRAIN, grace: GRACE, seed }
     }
 }
 
@@ -55,22 +64,33 @@ pub struct Delivery {
     settlements: Vec<(Sequence, Settlement)>,
     metrics: Metrics,
     health: Health,
+    watched: Watched,
+    standing: watch::Receiver<Standing>,
+    /// The endpoint in use, and how often what waits was told to go, as the lanes know it.
+    active: usize,
+    go: u64,
+    /// Requests may be under way to this endpoint, which is in use no more.
+    left: Option<usize>,
 }
 
 impl Delivery {
-    /// Prepares delivery to `endpoint`; nothing is sent before [`Delivery::run`].
+    /// Prepares delivery to that one of `endpoints` that is in use; nothing is sent before [`Delivery::run`].
     ///
     /// # Errors
-    /// When the endpoint is none that one can connect to.
+    /// When an endpoint is none that one can connect to.
     pub fn new(
         journal: Arc<dyn Journal>,
         render: Render,
-        endpoint: &Endpoint,
+        endpoints: &Endpoints,
         secrets: SigningSecrets,
         clients: &Clients,
         settings: Settings,
         metrics: &Metrics,
     ) -> Result<Self, EgressError> {
+        let watched = endpoints.watched().clone();
+        let mut standing = watched.standing();
+        let Standing { active, go, .. } = *standing.borrow_and_update();
+        let patient = matches!(settings.lanes.mode, Mode::Batch { .. });
         Ok(Self {
             journal,
             lanes: Lanes::new(settings.lanes, settings.seed),
@@ -79,8 +99,13 @@ impl Delivery {
             reading: Reading::default(),
             settlements: Vec::new(),
             metrics: metrics.clone(),
-            health: Health::new(endpoint.name(), metrics),
-            sender: Arc::new(Sender::new(endpoint, secrets, render, clients)?),
+            health: Health::new(watched.endpoints(), active, metrics),
+            sender: Arc::new(Sender::new(endpoints, patient, secrets, render, clients)?),
+            watched,
+            standing,
+            active,
+            go,
+            left: None,
         })
     }
 
@@ -102,36 +127,42 @@ impl Delivery {
         let mut news = *tail.borrow_and_update();
         let mut journal_lives = true;
         let mut alarm = Alarm::new(self.start);
-        // All requests are driven right here: a task of its own for each would only be a detour.
         let sender = Arc::clone(&self.sender);
-        let mut sending = FuturesUnordered::new();
+        let mut requests = Requests::new();
         let mut ended = Vec::new();
+        // Made once: it is asked with every answer, and rarely has one.
+        let mut moved = pin!(change(self.standing.clone()));
         loop {
             self.lanes.tail(news);
             self.flush();
-            let wake = self.act(|job, records| sending.push(sender.send(job, records)));
+            self.follow();
+            self.leave(&mut requests);
+            let active = self.active;
+            let wake = self.act(|job, records| requests.push(sender.send(active, job, records)));
+            let wake = wake.into_iter().chain(requests.due()).min();
             tokio::select! {
                 biased;
                 () = &mut shutdown => break,
                 page = self.reading.done() => self.take(page),
-                () = gather(&mut sending, &mut ended) => {}
+                () = requests.gather(&mut ended) => {}
                 changed = tail.changed(), if journal_lives => journal_lives = changed.is_ok(),
+                standing = &mut moved => moved.set(change(standing)),
                 () = poll_fn(|context| wake.map_or(Poll::Pending, |wake| alarm.poll(context, wake))) => {}
             }
             self.judge(&mut ended);
             news = *tail.borrow_and_update();
         }
-        self.drain(sending).await;
+        self.drain(requests).await;
     }
 
-    async fn drain(&mut self, mut sending: FuturesUnordered<impl Future<Output = Ended>>) {
+    async fn drain(&mut self, mut requests: Requests<impl Future<Output = Ended>>) {
         let deadline = Instant::now() + self.settings.drain;
         let mut ended = Vec::new();
-        while !sending.is_empty() && timeout_at(deadline, gather(&mut sending, &mut ended)).await.is_ok() {
+        while requests.len() > 0 && timeout_at(deadline, requests.gather(&mut ended)).await.is_ok() {
             self.judge(&mut ended);
             self.flush();
         }
-        let unanswered = sending.len();
+        let unanswered = requests.len();
         if unanswered > 0 {
             tracing::info!(unanswered, "stopped; what the CRM hasn't answered is sent again after the start");
         }
@@ -164,6 +195,41 @@ impl Delivery {
         wake.into_iter().chain(self.sender.tidy(now)).min()
     }
 
+    /// Looks whether another endpoint is in use now, or the same one works again.
+    fn follow(&mut self) {
+        if !self.standing.has_changed().unwrap_or(false) {
+            return;
+        }
+        let Standing { active, go, .. } = *self.standing.borrow_and_update();
+        if active != self.active {
+            self.sender.reset(self.active);
+            self.lanes.switched();
+            self.left = Some(std::mem::replace(&mut self.active, active));
+            self.health.switched(active, self.lanes.access());
+        } else if go != self.go {
+            self.lanes.works_again(self.moment(Instant::now()));
+        }
+        self.go = go;
+    }
+
+    /// Sets aside what is under way to an endpoint that was left, and gives up what has had its time there.
+    fn leave(&mut self, requests: &mut Requests<impl Future<Output = Ended>>) {
+        let given_up = match self.left.take() {
+            Some(endpoint) => {
+                let views = self.watched.views();
+                let sick = views.get(endpoint).map(|shown| shown.view.state);
+                let sick = matches!(sick, Some(State::Open | State::HalfOpen));
+                let until = sick.then(|| Instant::now() + self.settings.grace);
+                requests.leave(endpoint, self.lanes.switches(), until)
+            }
+            None => requests.overdue(),
+        };
+        if let Some(given_up) = given_up {
+            let records = self.lanes.abandon(given_up.switches);
+            self.health.abandoned(given_up.endpoint, records);
+        }
+    }
+
     fn take(&mut self, page: Page) {
         let now = self.moment(Instant::now());
         match page {
@@ -181,13 +247,20 @@ impl Delivery {
             return;
         }
         let (now, clock) = (self.moment(Instant::now()), SystemTime::now());
-        for Ended { job, records, report } in ended.drain(..) {
+        self.follow();
+        for Ended { job, records, report, live } in ended.drain(..) {
+            let endpoint = live.endpoint();
             match self.lanes.answered(now, job, &report.verdict) {
                 Outcome::Delivered(records) => self.delivered(&records, clock),
-                Outcome::DeadLetter { record, attempts } => self.dead(&record, attempts, &report),
+                Outcome::DeadLetter { record, attempts } => self.dead(endpoint, &record, attempts, &report),
                 Outcome::Kept => {}
             }
-            self.health.ended(&report, records, self.lanes.access());
+            let access = self.lanes.access();
+            self.health.ended(endpoint, &report, records, access);
+            let shut = endpoint == self.active && access != Access::Open;
+            live.ended(said::by_record(&report.verdict, shut));
+            // That may have been the last straw; what else has come is then from an endpoint that was left.
+            self.follow();
         }
     }
 
@@ -203,8 +276,8 @@ impl Delivery {
         }
     }
 
-    fn dead(&mut self, record: &Record, attempts: u32, report: &Report) {
-        self.health.dead_letter(record.sequence, attempts, &report.error);
+    fn dead(&mut self, endpoint: usize, record: &Record, attempts: u32, report: &Report) {
+        self.health.dead_letter(endpoint, record.sequence, attempts, &report.error);
         let reason = match report.body.as_str() {
             "" => report.error.clone(),
             body => format!("{}: {body}", report.error),
@@ -222,13 +295,10 @@ impl Delivery {
     }
 }
 
-/// Collects all requests that have ended, one at least; waits for ever if none is under way.
-async fn gather(sending: &mut FuturesUnordered<impl Future<Output = Ended>>, ended: &mut Vec<Ended>) {
-    poll_fn(|context| {
-        while let Poll::Ready(Some(next)) = sending.poll_next_unpin(context) {
-            ended.push(next);
-        }
-        if ended.is_empty() { Poll::Pending } else { Poll::Ready(()) }
-    })
-    .await;
+/// Waits until the group stands in another way; for ever if it is gone.
+async fn change(mut standing: watch::Receiver<Standing>) -> watch::Receiver<Standing> {
+    if standing.changed().await.is_err() {
+        pending::<()>().await;
+    }
+    standing
 }

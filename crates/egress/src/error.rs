@@ -1,5 +1,7 @@
 //! What can go wrong before anything is sent.
 
+use crate::Endpoint;
+
 /// No HTTP client could be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -19,9 +21,27 @@ pub enum EgressError {
     /// must correct it.
     #[error("the endpoint's URL names a host that no certificate can hold")]
     Host,
+    /// An endpoint can't be used; the operator must correct it.
+    #[error("endpoint {name}: {error}")]
+    Endpoint {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        #[source]
+        error: Box<EgressError>,
+    },
+    /// The endpoints and those of the group that watches them aren't the same; ours to fix.
+    #[error("the endpoints of the CRM aren't those that are watched, or there is none")]
+    Group,
     /// The settings of the client don't go together; ours to fix.
     #[error("the HTTP client can't be made: {0}")]
     Client(#[from] reqwest::Error),
+}
+
+impl EgressError {
+    pub(crate) fn of(self, endpoint: &Endpoint) -> Self {
+        Self::Endpoint { name: endpoint.name().to_owned(), error: Box::new(self) }
+    }
 }
 
 /// A URL that nothing can be sent to; the operator must correct it.

@@ -1,7 +1,7 @@
 //! What delivery tells of itself: counters, status and log lines.
 
 use model::Sequence;
-use policy::delivery::{Access, Failure, Verdict, Why};
+use policy::delivery::{Access, Verdict, Why};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -13,6 +13,8 @@ use crate::{JournalError, Metrics};
 /// How delivery stands; changes with every failure and every recovery, not with every record.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Status {
+    /// The name of the endpoint in use.
+    pub endpoint: String,
     /// Set while only one trial at a time goes out, and why.
     pub paused: Option<Why>,
     /// Failed requests since the last accepted one.
@@ -33,9 +35,11 @@ impl Status {
 
 #[derive(Debug)]
 pub(crate) struct Health {
-    endpoint: String,
+    /// Names and counters, by the place of the endpoint.
+    endpoints: Vec<(String, Results)>,
+    /// The endpoint in use.
+    active: usize,
     metrics: Metrics,
-    results: Results,
     status: watch::Sender<Status>,
     /// As `status` has them, which takes a lock to be read.
     paused: Option<Why>,
@@ -48,12 +52,14 @@ pub(crate) struct Health {
 }
 
 impl Health {
-    pub(crate) fn new(endpoint: &str, metrics: &Metrics) -> Self {
+    /// Of the endpoints of these names, the one at `active` being in use.
+    pub(crate) fn new(names: &[String], active: usize, metrics: &Metrics) -> Self {
+        let endpoint = names.get(active).cloned().unwrap_or_default();
         Self {
-            endpoint: endpoint.to_owned(),
+            endpoints: names.iter().map(|name| (name.clone(), metrics.results(name))).collect(),
+            active,
             metrics: metrics.clone(),
-            results: metrics.results(endpoint),
-            status: watch::Sender::default(),
+            status: watch::Sender::new(Status { endpoint, ..Status::default() }),
             paused: None,
             failures: 0,
             dead_lines: Quiet::default(),
@@ -67,22 +73,16 @@ impl Health {
         self.status.subscribe()
     }
 
-    /// A request with so many records has ended, and `access` is what the CRM lets us do now.
-    pub(crate) fn ended(&mut self, report: &Report, records: usize, access: Access) {
-        let counter = match report.verdict {
-            Verdict::Accepted => &self.results.accepted,
-            Verdict::Refused => &self.results.refused,
-            Verdict::Unauthorized => &self.results.unauthorized,
-            Verdict::Retry { failure: Failure::Busy, .. } => &self.results.busy,
-            Verdict::Retry { failure: Failure::Server, .. } => &self.results.server_error,
-            Verdict::Retry { failure: Failure::Unknown, .. } => &self.results.no_answer,
-            Verdict::Retry { failure: Failure::NotSent, .. } => &self.results.no_connection,
-        };
-        counter.inc_by(u64::try_from(records).unwrap_or(u64::MAX));
-        let paused = match access {
-            Access::Open => None,
-            Access::Closed { why, .. } => Some(why),
-        };
+    /// A request to `endpoint` with so many records has ended, and `access` is what the CRM lets us do now.
+    pub(crate) fn ended(&mut self, endpoint: usize, report: &Report, records: usize, access: Access) {
+        if let Some((_, results)) = self.endpoints.get(endpoint) {
+            results.of(&report.verdict).inc_by(count(records));
+        }
+        // How an endpoint does that was left is no news of delivery.
+        if endpoint != self.active {
+            return;
+        }
+        let paused = paused(access);
         let accepted = report.verdict == Verdict::Accepted;
         if accepted && self.failures == 0 && self.paused == paused {
             return;
@@ -100,15 +100,44 @@ impl Health {
         }
     }
 
-    pub(crate) fn dead_letter(&mut self, sequence: Sequence, attempts: u32, error: &str) {
-        self.results.dead_letter.inc();
+    /// Requests to `endpoint`, which was left, with so many records were given up unanswered.
+    pub(crate) fn abandoned(&self, endpoint: usize, records: usize) {
+        if let Some((_, results)) = self.endpoints.get(endpoint) {
+            results.no_answer.inc_by(count(records));
+        }
+    }
+
+    /// Another endpoint is in use from now on.
+    pub(crate) fn switched(&mut self, endpoint: usize, access: Access) {
+        self.active = endpoint;
+        self.paused = paused(access);
+        // What was said of the endpoint before needs no other end than this.
+        self.told = false;
+        self.metrics.paused.set(pause_code(self.paused));
+        let name = self.name(endpoint).to_owned();
+        tracing::info!(endpoint = name, "records go to this endpoint of the CRM now");
+        self.status.send_modify(|status| {
+            status.endpoint = name;
+            status.paused = self.paused;
+        });
+    }
+
+    pub(crate) fn dead_letter(&mut self, endpoint: usize, sequence: Sequence, attempts: u32, error: &str) {
+        if let Some((_, results)) = self.endpoints.get(endpoint) {
+            results.dead_letter.inc();
+        }
         self.status.send_modify(|status| status.dead_letters += 1);
         tracing::debug!(%sequence, attempts, error, "a record became a dead letter");
         if let Some(swallowed) = self.dead_lines.line(Instant::now()) {
+            let endpoint = self.name(endpoint);
             tracing::warn!(
-                %sequence, attempts, error, swallowed, "the CRM refuses records; see the dead letters"
+                endpoint, %sequence, attempts, error, swallowed, "the CRM refuses records; see the dead letters"
             );
         }
+    }
+
+    fn name(&self, endpoint: usize) -> &str {
+        self.endpoints.get(endpoint).map_or("", |(name, _)| name)
     }
 
     pub(crate) fn journal_failed(&mut self, error: &JournalError) {
@@ -119,25 +148,42 @@ impl Health {
 
     /// Logs that the CRM went away or came back; one that flickers is logged once a minute.
     fn pause_changed(&mut self, paused: Option<Why>, error: &str) {
-        let endpoint = self.endpoint.as_str();
-        self.metrics.paused.set(match paused {
-            None => 0,
-            Some(Why::Unreachable) => 1,
-            Some(Why::Throttled) => 2,
-            Some(Why::Unauthorized) => 3,
-        });
+        self.metrics.paused.set(pause_code(paused));
         let Some(why) = paused else {
             if std::mem::take(&mut self.told) {
-                tracing::info!(endpoint, "the CRM takes records again");
+                tracing::info!(endpoint = self.name(self.active), "the CRM takes records again");
             }
             return;
         };
         if why == Why::Unauthorized {
             self.told = true;
+            let endpoint = self.name(self.active);
             tracing::error!(endpoint, error, "the CRM lets us in no more: see to its access and the secret");
         } else if let Some(swallowed) = self.pause_lines.line(Instant::now()) {
             self.told = true;
+            let endpoint = self.name(self.active);
             tracing::warn!(endpoint, error, swallowed, "the CRM takes no records; they wait on disk");
         }
+    }
+}
+
+fn count(records: usize) -> u64 {
+    u64::try_from(records).unwrap_or(u64::MAX)
+}
+
+const fn paused(access: Access) -> Option<Why> {
+    match access {
+        Access::Open => None,
+        Access::Closed { why, .. } => Some(why),
+    }
+}
+
+/// As the metric has it.
+const fn pause_code(paused: Option<Why>) -> i64 {
+    match paused {
+        None => 0,
+        Some(Why::Unreachable) => 1,
+        Some(Why::Throttled) => 2,
+        Some(Why::Unauthorized) => 3,
     }
 }

@@ -25,12 +25,13 @@ pub mod journal;
 pub mod metrics;
 mod quiet;
 mod reading;
+mod requests;
 mod sender;
 mod tls;
 
 pub use classify::{Answer, classify};
 pub use client::{ClientSettings, Clients};
-pub use crm::{Endpoint, SigningSecrets};
+pub use crm::{Endpoint, Endpoints, SigningSecrets};
 pub use deliver::{Delivery, Render, Settings};
 pub use error::{EgressError, EndpointError, JournalError};
 pub use failover::{Change, EndpointView, Live, Probes, Standing, Watched};

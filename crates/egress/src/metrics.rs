@@ -1,5 +1,6 @@
 //! What delivery shows of itself.
 
+use policy::delivery::{Failure, Verdict};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -95,4 +96,19 @@ pub(crate) struct Results {
     pub(crate) no_answer: Counter,
     pub(crate) no_connection: Counter,
     pub(crate) dead_letter: Counter,
+}
+
+impl Results {
+    /// The counter of requests that ended so.
+    pub(crate) const fn of(&self, verdict: &Verdict) -> &Counter {
+        match verdict {
+            Verdict::Accepted => &self.accepted,
+            Verdict::Refused => &self.refused,
+            Verdict::Unauthorized => &self.unauthorized,
+            Verdict::Retry { failure: Failure::Busy, .. } => &self.busy,
+            Verdict::Retry { failure: Failure::Server, .. } => &self.server_error,
+            Verdict::Retry { failure: Failure::Unknown, .. } => &self.no_answer,
+            Verdict::Retry { failure: Failure::NotSent, .. } => &self.no_connection,
+        }
+    }
 }

@@ -9,10 +9,10 @@ use reqwest::StatusCode;
 use tokio::time::Instant;
 
 use crate::classify::{Answer, classify};
-use crate::crm::Outgoing;
+use crate::crm::{Endpoints, Outgoing};
 use crate::deliver::Render;
 use crate::http::{self, Trouble};
-use crate::{Clients, EgressError, Endpoint, SigningSecrets};
+use crate::{Clients, EgressError, Live, SigningSecrets, Watched};
 
 /// What came of a request.
 #[derive(Debug)]
@@ -33,47 +33,70 @@ pub(crate) struct Ended {
     /// Records that it held.
     pub(crate) records: usize,
     pub(crate) report: Report,
+    /// The call as the endpoint's group sees it, still to be told how it ended.
+    pub(crate) live: Live,
 }
 
-/// Sends requests to one endpoint.
+/// Sends requests, each to the endpoint that it is told.
 pub(crate) struct Sender {
-    client: http::Client,
+    /// By the place of the endpoint; never empty.
+    clients: Vec<http::Client>,
+    watched: Watched,
+    /// How long a request takes says nothing of the endpoint: it may hold many records.
+    patient: bool,
     secrets: SigningSecrets,
     render: Render,
 }
 
 impl Sender {
     pub(crate) fn new(
-        endpoint: &Endpoint,
+        endpoints: &Endpoints,
+        patient: bool,
         secrets: SigningSecrets,
         render: Render,
         clients: &Clients,
     ) -> Result<Self, EgressError> {
-        Ok(Self { client: clients.poster(endpoint)?, secrets, render })
+        let posters = endpoints.list().iter().map(|endpoint| clients.poster(endpoint));
+        let watched = endpoints.watched().clone();
+        Ok(Self { clients: posters.collect::<Result<_, _>>()?, watched, patient, secrets, render })
     }
 
-    pub(crate) async fn send(&self, job: JobId, records: Vec<Arc<Record>>) -> Ended {
+    /// Sends to the endpoint of that place.
+    pub(crate) async fn send(&self, endpoint: usize, job: JobId, records: Vec<Arc<Record>>) -> Ended {
         let count = records.len();
-        let (head, body) = self.prepare(&records);
-        drop(records);
-        let report = match self.client.send(&head, &body).await {
-            Ok(answer) => answered(&answer),
-            Err(trouble) => failed(trouble),
+        let live = self.watched.begin_at(endpoint, self.patient || count > 1);
+        let report = match self.clients.get(endpoint) {
+            Some(client) => {
+                let (head, body) = self.prepare(client, &records);
+                drop(records);
+                match client.send(&head, &body).await {
+                    Ok(answer) => answered(&answer),
+                    Err(trouble) => failed(trouble),
+                }
+            }
+            None => failed(Trouble::NotSent("there is no such endpoint".to_owned())),
         };
-        Ended { job, records: count, report }
+        Ended { job, records: count, report, live }
     }
 
     /// Closes connections that have been idle for too long; returns when to look again.
     pub(crate) fn tidy(&self, now: Instant) -> Option<Instant> {
-        self.client.tidy(now)
+        self.clients.iter().filter_map(|client| client.tidy(now)).min()
+    }
+
+    /// Forgets what is known of the way to an endpoint that isn't in use any more.
+    pub(crate) fn reset(&self, endpoint: usize) {
+        if let Some(client) = self.clients.get(endpoint) {
+            client.reset();
+        }
     }
 
     /// Head and body of a request.
-    fn prepare(&self, records: &[Arc<Record>]) -> (Vec<u8>, Vec<u8>) {
+    fn prepare(&self, client: &http::Client, records: &[Arc<Record>]) -> (Vec<u8>, Vec<u8>) {
         let outgoing = Outgoing::new(records.iter().map(AsRef::as_ref), |record| (self.render)(record));
         let timestamp = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let timestamp = i64::try_from(timestamp).unwrap_or(i64::MAX);
-        (outgoing.head(self.client.head_start(), timestamp, &self.secrets), outgoing.body)
+        (outgoing.head(client.head_start(), timestamp, &self.secrets), outgoing.body)
     }
 }
 

@@ -37,5 +37,5 @@ pub use limits::{ConnectionLimits, RequestLimits};
 pub use metrics::{ListenerMetrics, Metrics};
 pub use network::Network;
 pub use serve::{Drained, Transport, serve};
-pub use tls::{Source, Tls, TlsError};
+pub use tls::{Source, Tls, TlsError, is_self_issued, not_after};
 pub use webhook::{LISTENER, Webhook, serve_webhooks, signature};

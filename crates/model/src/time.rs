@@ -24,6 +24,12 @@ impl WallTime {
         Self(seconds.saturating_mul(1_000))
     }
 
+    /// The instant so long before.
+    #[must_use]
+    pub fn minus(self, time: std::time::Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(time.as_millis()).unwrap_or(i64::MAX)))
+    }
+
     /// RFC 3339 in UTC without fractions, `2026-11-20T22:43:15Z`; an instant outside the years 0
     /// to 9999 is written as the nearest one inside (the last is 9999-12-30T22:00:00Z, which every
     /// zone can still write with four digits).

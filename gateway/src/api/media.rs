@@ -9,20 +9,21 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
-use egress::{Graph, Upload};
+use egress::Upload;
 use futures_util::StreamExt as _;
 use model::Outcome;
 use outbox::{Other, Why};
+use policy::failover::Answer;
 use policy::sending::{Class, class};
 use serde_json::json;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Side;
 use super::message_view::{error, time};
 use super::messages::which_number;
 use super::problem::Problem;
 use super::query::Parameters;
-use crate::app::sending::{Routes, Sending};
+use crate::app::sending::{Sending, Ways};
 
 /// Uploads at once: each holds a connection and some portions of its file.
 const UPLOADS_MAX: usize = 2;
@@ -35,18 +36,14 @@ const FILENAME_MAX: usize = 240;
 #[derive(Clone)]
 pub(crate) struct Uploads {
     /// Files go where messages go: an id of one endpoint isn't known to another.
-    routes: watch::Receiver<Arc<Routes>>,
+    ways: Ways,
     places: Arc<Semaphore>,
 }
 
 impl Uploads {
     /// Takes what calls are made with.
-    pub(crate) fn new(routes: watch::Receiver<Arc<Routes>>) -> Self {
-        Self { routes, places: Arc::new(Semaphore::new(UPLOADS_MAX)) }
-    }
-
-    fn graph(&self, number: &str) -> Option<Graph> {
-        self.routes.borrow().of(number).cloned()
+    pub(crate) fn new(ways: Ways) -> Self {
+        Self { ways, places: Arc::new(Semaphore::new(UPLOADS_MAX)) }
     }
 }
 
@@ -138,11 +135,13 @@ pub(super) async fn upload(
         })
     });
     let number = number.await?.map_err(|numbers| which_number(&numbers))?;
-    let graph = uploads.graph(&number).ok_or_else(|| {
-        Problem::fault("/from", "is no configured number, or has no endpoint: see whatsapp.endpoints")
-    })?;
+    let ways = uploads.ways.clone();
+    if !ways.serves(&number) {
+        let why = "is no configured number, or has no endpoint: see whatsapp.endpoints";
+        return Err(Problem::fault("/from", why));
+    }
     let kind = said.kind;
-    let call = Call { sending: side.sending.clone(), graph, number, said, filename, _place: place };
+    let call = Call { sending: side.sending.clone(), ways, number, said, filename, _place: place };
     // A caller who hangs up doesn't end it: the call that is taken has to be given up, too.
     match tokio::spawn(call.run(body)).await?? {
         Ok(id) => Ok((StatusCode::CREATED, axum::Json(json!({ "id": id, "kind": kind }))).into_response()),
@@ -167,7 +166,7 @@ fn refused(why: Why, until: Option<i64>, now_ms: i64) -> Problem {
 /// An upload.
 struct Call {
     sending: Sending,
-    graph: Graph,
+    ways: Ways,
     number: String,
     said: Said,
     filename: Option<String>,
@@ -192,7 +191,19 @@ impl Call {
         });
         let upload =
             Upload { mime: &self.said.mime, filename: self.filename.as_deref(), length: self.said.length };
-        let outcome = self.graph.upload(&self.number, &upload, file).await.outcome;
+        let outcome = match self.ways.begin(&self.number, true) {
+            Some((graph, live)) => {
+                let outcome = graph.upload(&self.number, &upload, file).await.outcome;
+                // A file that isn't taken whole may be the fault of whoever gives it.
+                match &outcome {
+                    Ok(_) => _ = live.ended(Answer::Good),
+                    Err(Outcome::NotSent { .. }) => _ = live.ended(Answer::Failed),
+                    Err(_) => {}
+                }
+                outcome
+            }
+            None => Err(Outcome::NotSent { reason: "the number has no endpoint".to_owned() }),
+        };
         let unsent = matches!(outcome, Err(Outcome::NotSent { .. }));
         self.sending.end_call(self.number, Other::Errand, unsent).await;
         outcome

@@ -11,24 +11,24 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use egress::Graph;
-use egress::graph::{Called, Download, MediaPlace};
+use egress::graph::{Download, MediaPlace};
 use futures_util::stream::{self, Stream, StreamExt as _};
 use model::{Outcome, Refusal};
 use outbox::{Other, Why};
+use policy::failover::Answer;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 use ring::digest::{Context, SHA256, SHA256_OUTPUT_LEN};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Side;
 use super::message_view::{error, time};
 use super::messages::which_number;
 use super::problem::Problem;
 use super::query::Parameters;
-use crate::app::sending::{Routes, Sending};
+use crate::app::sending::{Sending, Ways};
 
 /// Downloads at once: each holds a connection and some portions of its file.
 const DOWNLOADS_MAX: usize = 4;
@@ -48,15 +48,15 @@ struct Labels {
 #[derive(Clone)]
 pub(crate) struct Downloads {
     /// Files come from where messages come from: an id of one endpoint isn't known to another.
-    routes: watch::Receiver<Arc<Routes>>,
+    ways: Ways,
     places: Arc<Semaphore>,
     ended: Family<Labels, Counter>,
 }
 
 impl Downloads {
     /// Takes what calls are made with.
-    pub(crate) fn new(routes: watch::Receiver<Arc<Routes>>) -> Self {
-        Self { routes, places: Arc::new(Semaphore::new(DOWNLOADS_MAX)), ended: Family::default() }
+    pub(crate) fn new(ways: Ways) -> Self {
+        Self { ways, places: Arc::new(Semaphore::new(DOWNLOADS_MAX)), ended: Family::default() }
     }
 
     /// Adds its metric to `registry`.
@@ -96,8 +96,10 @@ pub(super) async fn download(
         })
     });
     let number = number.await?.map_err(|numbers| which_number(&numbers))?;
-    let graph = downloads.routes.borrow().of(&number).cloned().ok_or_else(no_route)?;
-    let fetch = Fetch { sending: side.sending, graph, number, id };
+    if !downloads.ways.serves(&number) {
+        return Err(no_route());
+    }
+    let fetch = Fetch { sending: side.sending, ways: downloads.ways.clone(), number, id };
     // A caller who hangs up doesn't end it: a call that is taken has to be given up, too.
     let fetched = tokio::spawn(fetch.run()).await?;
     let (found, file) = fetched.inspect_err(|_| downloads.count("refused"))?;
@@ -111,7 +113,7 @@ fn no_route() -> Problem {
 /// The two calls that a file takes.
 struct Fetch {
     sending: Sending,
-    graph: Graph,
+    ways: Ways,
     number: String,
     id: String,
 }
@@ -119,9 +121,20 @@ struct Fetch {
 impl Fetch {
     async fn run(self) -> Result<(MediaPlace, Download), Problem> {
         self.unit().await?;
-        let found = self.ended(self.graph.media(&self.id, &self.number).await).await?;
+        let (outcome, graph) = match self.ways.begin(&self.number, false) {
+            Some((graph, live)) => {
+                let outcome = graph.media(&self.id, &self.number).await.outcome;
+                live.ended(seen(&outcome));
+                (outcome, Some(graph))
+            }
+            None => (Err(Outcome::NotSent { reason: "the number has no endpoint".to_owned() }), None),
+        };
+        let found = self.ended(outcome).await?;
+        let graph = graph.ok_or_else(no_route)?;
         self.unit().await?;
-        let file = self.ended(self.graph.download(&found).await).await?;
+        // Of the endpoint that has said where it is, though another may be the active one by now. The file comes from
+        // another host than the endpoint's, and how long it takes is the caller's pace.
+        let file = self.ended(graph.download(&found).await.outcome).await?;
         Ok((found, file))
     }
 
@@ -134,10 +147,19 @@ impl Fetch {
     }
 
     /// Gives the call up, and says what came of it.
-    async fn ended<T>(&self, called: Called<Result<T, Outcome>>) -> Result<T, Problem> {
-        let unsent = matches!(called.outcome, Err(Outcome::NotSent { .. }));
+    async fn ended<T>(&self, outcome: Result<T, Outcome>) -> Result<T, Problem> {
+        let unsent = matches!(outcome, Err(Outcome::NotSent { .. }));
         self.sending.end_call(self.number.clone(), Other::Errand, unsent).await;
-        called.outcome.map_err(|outcome| failed(&outcome))
+        outcome.map_err(|outcome| failed(&outcome))
+    }
+}
+
+/// What the outcome of a look-up says of the endpoint.
+fn seen<T>(outcome: &Result<T, Outcome>) -> Answer {
+    match outcome {
+        Ok(_) => Answer::Good,
+        Err(Outcome::Refused(refusal)) if refusal.http.is_none_or(|status| status < 500) => Answer::Neutral,
+        Err(_) => Answer::Failed,
     }
 }
 

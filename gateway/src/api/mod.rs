@@ -45,6 +45,7 @@ use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+pub(crate) use self::endpoints::EndpointView;
 use self::endpoints::Endpoints;
 pub(crate) use self::media::Uploads;
 pub(crate) use self::media_down::Downloads;

@@ -23,14 +23,7 @@ pub(super) async fn watch(
     loop {
         let looked = Arc::clone(&shown);
         let Ok(snapshot) = tokio::task::spawn_blocking(move || looked.snapshot()).await else { return };
-        for alarm in snapshot.alarms.iter().filter(|alarm| !said.contains(alarm)) {
-            tracing::error!("alarm: {alarm}");
-            events.alarm(alarm, true);
-        }
-        for over in said.iter().filter(|alarm| !snapshot.alarms.contains(alarm)) {
-            tracing::info!("over: {over}");
-            events.alarm(over, false);
-        }
+        say(&said, &snapshot.alarms, &events);
         said = snapshot.alarms;
         if !snapshot.ready {
             broken.send_replace(true);
@@ -39,5 +32,36 @@ pub(super) async fn watch(
             () = &mut stop => return,
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
+    }
+}
+
+/// Says which alarms have come since the last look, and which have gone.
+fn say(before: &[String], now: &[String], events: &Events) {
+    for alarm in now.iter().filter(|alarm| !before.contains(alarm)) {
+        tracing::error!("alarm: {alarm}");
+        events.alarm(alarm, true);
+    }
+    for over in before.iter().filter(|alarm| !now.contains(alarm)) {
+        tracing::info!("over: {over}");
+        events.alarm(over, false);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alarm_is_said_when_it_comes_and_when_it_goes() {
+        let events = Events::default();
+        let mut listener = events.listen().unwrap();
+        let looks: [&[String]; 4] = [&[], &["full".to_owned()], &["full".to_owned(), "old".to_owned()], &[]];
+        for two in looks.windows(2) {
+            say(two[0], two[1], &events);
+        }
+        let said = std::iter::from_fn(|| listener.receiver.try_recv().ok());
+        let said: Vec<String> = said.map(|event| event.data.to_string()).collect();
+        let expected = [("full", true), ("old", true), ("full", false), ("old", false)];
+        assert_eq!(said, expected.map(|(text, raised)| format!(r#"{{"raised":{raised},"text":"{text}"}}"#)));
     }
 }

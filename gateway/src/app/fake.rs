@@ -6,6 +6,7 @@ use std::sync::Arc;
 use store::{FolderDisk, Store};
 use tokio::sync::watch;
 
+use super::failover::Groups;
 use super::journal::{self, StoreJournal};
 use super::sending::Status;
 use super::snapshot::Shown;
@@ -22,7 +23,7 @@ pub(crate) fn shown(folder: &Path) -> Arc<Shown> {
         store,
         delivery: None,
         mode: CrmMode::Realtime,
-        endpoint: None,
+        groups: Groups::default(),
         refused: None,
         tls: None,
         sending: watch::Sender::new(Status::default()).subscribe(),

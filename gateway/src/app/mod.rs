@@ -9,6 +9,7 @@ mod alarms;
 mod answers;
 mod delivery;
 pub mod events;
+mod failover;
 #[cfg(test)]
 pub(crate) mod fake;
 mod front;
@@ -42,6 +43,7 @@ use self::admit::StoreAdmit;
 use self::answers::Answers;
 use self::delivery::DeliveryThread;
 use self::events::Events;
+use self::failover::{Around, Groups};
 use self::front::Front;
 use self::inbound::Inbound;
 use self::journal::StoreJournal;
@@ -111,10 +113,12 @@ impl App {
         };
         let stop_webhooks = when_true(stopped.clone());
         let front = Front::start(config.webhook.listen, transport, webhook, answers, stop_webhooks)?;
+        let groups = Groups::open(config, &store);
         // Not before both sides listen: a box that can't start would deliver a little at each try, and
         // not hear the answers.
         let delivery = DeliveryThread::start(
             config,
+            &groups,
             Arc::clone(&journal),
             Arc::clone(&numbers),
             &secrets,
@@ -127,8 +131,19 @@ impl App {
             journal.watch(),
             Arc::clone(&numbers),
             events.clone(),
+            groups.clone(),
             &mut registry,
         )?;
+        let around = Around {
+            config,
+            store: Arc::clone(&store),
+            sending: questions.clone(),
+            routes: sending.routes(),
+            crm: delivery.as_ref().map(DeliveryThread::probes).unwrap_or_default(),
+            events: events.clone(),
+            stopped: stopped.clone(),
+        };
+        tasks.extend(failover::start(&groups, &around, &mut registry));
 
         let inbound = Inbound::open(
             config,
@@ -147,7 +162,7 @@ impl App {
             journal: Arc::clone(&journal),
             delivery: delivery.as_ref().map(DeliveryThread::status),
             mode: config.crm.mode,
-            endpoint: config.crm.endpoints.first().map(|endpoint| endpoint.name.clone()),
+            groups: groups.clone(),
             refused: refused.as_ref().map(Problems::summary),
             tls: tls.clone(),
             sending: sending.status(),
@@ -155,19 +170,19 @@ impl App {
         metrics::register(&mut registry, Arc::clone(&shown));
         let (broken_sender, broken) = watch::channel(false);
 
-        let downloads = api::Downloads::new(sending.routes());
+        let downloads = api::Downloads::new(sending.ways());
         downloads.register(&mut registry);
         let side = api::Side {
             shown: Arc::clone(&shown),
             token: secrets.api_token(),
             numbers,
             sending: questions,
-            uploads: api::Uploads::new(sending.routes()),
+            uploads: api::Uploads::new(sending.ways()),
             downloads,
             low_water: config.costs.low_water.unwrap_or(Micros(0)),
             registry: Arc::new(registry),
             events: events.clone(),
-            endpoints: Arc::new(Vec::new),
+            endpoints: Arc::new(move || groups.views()),
             inbound,
             stopped: stopped.clone(),
         };

@@ -11,6 +11,7 @@ use store::{Health, ReadError, Store};
 use tokio::sync::watch;
 
 use super::age_seconds;
+use super::failover::{Group, Groups};
 use super::journal::StoreJournal;
 use crate::clock;
 use crate::config::CrmMode;
@@ -25,8 +26,8 @@ pub struct Shown {
     pub delivery: Option<watch::Receiver<Status>>,
     /// How records go to the CRM.
     pub mode: CrmMode,
-    /// The CRM endpoint in use.
-    pub endpoint: Option<String>,
+    /// Which endpoints are in use.
+    pub(crate) groups: Groups,
     /// What is wrong with the configuration file, where an older one is in force.
     pub refused: Option<String>,
     /// The public listener's certificate.
@@ -173,7 +174,7 @@ impl Shown {
 
     fn delivery(&self, status: &Status) -> Delivery {
         Delivery {
-            endpoint: self.endpoint.clone().unwrap_or_default(),
+            endpoint: self.groups.crm().map(Group::in_use).unwrap_or_default(),
             mode: match self.mode {
                 CrmMode::Realtime => "realtime",
                 CrmMode::Batch => "batch",
@@ -220,6 +221,7 @@ impl Shown {
         if let Some(fault) = self.tls.as_ref().and_then(Tls::fault) {
             alarms.push(format!("the new certificate can't be used, the old one stays: {fault}"));
         }
+        alarms.extend(self.groups.alarms());
         alarms.extend(self.sending.borrow().alarms());
         alarms
     }

@@ -24,6 +24,7 @@ const DEFAULT_CONFIG: &str = "/etc/wagate/wagate.toml";
     after_help = "Examples:
   wagate demo                                    see what it does, nothing to install
   wagate check --config /etc/wagate/wagate.toml  find every mistake in a configuration
+  wagate doctor --config /etc/wagate/wagate.toml check the world around it
   wagate run --config /etc/wagate/wagate.toml    run the gateway
 
 Exit status: 0 done, 1 failed, 2 usage or configuration."
@@ -47,6 +48,12 @@ pub enum Command {
     /// Find every mistake in a configuration, and touch nothing
     #[command(after_help = "Example:\n  wagate check --config wagate.toml && systemctl restart wagate")]
     Check(Check),
+    /// Check the world around the box: certificate, clock, WhatsApp, CRM, disk
+    ///
+    /// A line each, with what to do next. It runs whether the gateway does or not, and changes nothing;
+    /// the CRM gets one event that says that it is a test. Exit status 1 if something failed.
+    #[command(after_help = "Example:\n  wagate doctor --config /etc/wagate/wagate.toml")]
+    Doctor(Doctor),
     /// Show the whole product on this machine, with nothing installed
     ///
     /// A simulated WhatsApp sends what customers of a shop write to a real gateway, which keeps it
@@ -107,6 +114,17 @@ pub struct ConfigArgs {
 /// `wagate check`
 #[derive(Debug, Args)]
 pub struct Check {
+    /// Where the configuration is.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `wagate doctor`
+#[derive(Debug, Args)]
+pub struct Doctor {
     /// Where the configuration is.
     #[command(flatten)]
     pub config: ConfigArgs,

@@ -5,6 +5,7 @@ mod check;
 mod client;
 mod dead_letters;
 mod demo;
+mod doctor;
 mod failover;
 mod records;
 mod run;
@@ -19,8 +20,8 @@ use std::process::ExitCode;
 use clap::Parser;
 
 pub use args::{
-    ApiArgs, Check, Cli, Command, ConfigArgs, DeadLetters, DeadLettersAction, Demo, Rate, Records, Simulate,
-    SimulateCrm, SimulateGraph, SimulateWhatsapp, Status,
+    ApiArgs, Check, Cli, Command, ConfigArgs, DeadLetters, DeadLettersAction, Demo, Doctor, Rate, Records,
+    Simulate, SimulateCrm, SimulateGraph, SimulateWhatsapp, Status,
 };
 pub use failover::{Failover, FailoverAction};
 pub use sending::{Queue, QueueAction, Quota, SendMessage};
@@ -81,6 +82,7 @@ fn dispatch(command: &Command) -> anyhow::Result<Exit> {
         Command::Check(args) => check::run(args),
         Command::Run(args) => run::run(args),
         Command::Demo(args) => demo::run(args),
+        Command::Doctor(args) => doctor::run(args),
         Command::Simulate(Simulate::Whatsapp(args)) => simulate::whatsapp(args),
         Command::Simulate(Simulate::Crm(args)) => simulate::crm(args),
         Command::Status(args) => status::run(args),

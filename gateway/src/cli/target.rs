@@ -45,16 +45,23 @@ impl ApiArgs {
 }
 
 /// The address by which a listener on this machine is reached.
-fn reachable(listen: SocketAddr) -> anyhow::Result<Url> {
-    if listen.port() == 0 {
-        return Err(anyhow!("`api.listen` has port 0, which is another one at each start: give --url"));
-    }
+///
+/// # Errors
+/// When it has port 0.
+pub(super) fn reachable(listen: SocketAddr) -> anyhow::Result<Url> {
+    let address = from_here(listen)
+        .ok_or_else(|| anyhow!("`api.listen` has port 0, which is another one at each start: give --url"))?;
+    Ok(Url::parse(&format!("http://{address}/"))?)
+}
+
+/// Where a listener on this machine is connected to; `None` for port 0.
+pub(super) fn from_here(listen: SocketAddr) -> Option<SocketAddr> {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
         ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
     };
-    Ok(Url::parse(&format!("http://{}/", SocketAddr::new(ip, listen.port())))?)
+    (listen.port() != 0).then(|| SocketAddr::new(ip, listen.port()))
 }
 
 #[cfg(test)]

@@ -30,6 +30,6 @@ pub use problem::{Problem, Problems, Severity, Source};
 pub use secret::Secret;
 pub use types::{
     Acme, Api, ClientAuth, ClientAuthMode, Clock, Config, Costs, Crm, CrmEndpoint, CrmKind, CrmMode, Health,
-    Limits, Log, LogFormat, LogLevel, Number, Roots, Standby, Store, Tls, Uncertain, UserIdField, Webhook,
-    WhatsApp, WhatsAppEndpoint,
+    Limits, Log, LogFormat, LogLevel, Number, Roots, Standby, Store, Tls, Uncertain, Webhook, WhatsApp,
+    WhatsAppEndpoint,
 };

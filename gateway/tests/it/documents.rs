@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use model::UserIdField;
 use wagate::config::keys::{CARD_KEYS, KEYS, Key};
-use wagate::config::{
-    ClientAuthMode, Config, CrmKind, CrmMode, LogFormat, LogLevel, Severity, Tls, UserIdField,
-};
+use wagate::config::{ClientAuthMode, Config, CrmKind, CrmMode, LogFormat, LogLevel, Severity, Tls};
 
 use crate::shop::Shop;
 

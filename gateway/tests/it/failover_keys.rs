@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use wagate::config::{Config, UserIdField};
+use model::UserIdField;
+use wagate::config::Config;
 
 use crate::shop::Shop;
 
@@ -49,7 +50,6 @@ fn an_endpoint_has_its_own_timeout_roots_and_field_else_the_default() {
     );
     let meta = &config.whatsapp.endpoints[0];
     assert_eq!((meta.timeout, meta.user_id_field), (Duration::from_secs(300), UserIdField::To));
-    assert_eq!(meta.user_id_field.as_str(), "to");
     let roots = meta.ca.as_ref().unwrap();
     assert_eq!((&roots.file, roots.pem.as_slice()), (&shop.path().join("roots.pem"), pem.as_bytes()));
     let [first, second] = config.crm.endpoints.as_slice() else { panic!() };
@@ -68,4 +68,11 @@ fn a_standby_is_there_once_it_has_a_peer() {
     let webhook = format!("{SELF_SIGNED}\npublic_url = \"https://box2.example.com/webhook\"");
     let rest = "[standby]\npeer = \"http://box1.lan/\"\ntake = true\nevery = \"30s\"\n";
     assert!(read(&shop, &webhook, rest).standby.unwrap().take, "twice `every` is enough");
+}
+
+#[test]
+fn a_number_may_have_another_company_than_meta_alone() {
+    let text = "[webhook]\nverify_token = \"file:verify_token\"\napp_secret = \"file:app_secret\"\ntls.self_signed = true\n[api]\ntoken = \"file:api_token\"\n[[numbers]]\nphone_number_id = \"1\"\n[[whatsapp.endpoints]]\nurl = \"https://waba-v2.360dialog.io\"\nheader = \"D360-API-KEY\"\ntoken = \"file:bsp_token\"\npath = \"/messages\"\n";
+    let loaded = Shop::new().parse(text).unwrap();
+    assert_eq!(loaded.warnings.list, []);
 }

@@ -3,6 +3,7 @@
 
 mod accepted;
 mod demo;
+mod doctor;
 mod documents;
 mod failover_keys;
 mod faulty;

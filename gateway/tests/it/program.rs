@@ -101,7 +101,9 @@ fn version_and_help_are_answers_and_a_wrong_command_is_not() {
         assert_eq!(output.status.code(), Some(0), "{arguments:?}");
         assert!(text(&output.stdout).contains(env!("CARGO_PKG_VERSION")), "{arguments:?}");
     }
-    for command in ["run", "check", "demo", "status", "records", "deadletters", "send", "queue", "quota"] {
+    for command in
+        ["run", "check", "doctor", "demo", "status", "records", "deadletters", "send", "queue", "quota"]
+    {
         let output = wagate(&[command, "--help"]);
         assert_eq!(output.status.code(), Some(0), "{command}");
         assert!(text(&output.stdout).contains(&format!("Example:\n  wagate {command}")), "{command}");

@@ -1,5 +1,7 @@
 //! Where records go.
 
+use std::time::Duration;
+
 use reqwest::Url;
 
 use crate::EndpointError;
@@ -9,6 +11,8 @@ use crate::EndpointError;
 pub struct Endpoint {
     name: String,
     url: Url,
+    timeout: Option<Duration>,
+    roots: Vec<u8>,
 }
 
 impl Endpoint {
@@ -24,7 +28,22 @@ impl Endpoint {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(EndpointError::Credentials);
         }
-        Ok(Self { name: name.to_owned(), url })
+        Ok(Self { name: name.to_owned(), url, timeout: None, roots: Vec::new() })
+    }
+
+    /// With a time of its own for a whole request, where not that of all endpoints
+    /// ([`crate::ClientSettings::request_timeout`]) is to hold.
+    #[must_use]
+    pub const fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// With root certificates of its own in PEM, on top of those of all endpoints.
+    #[must_use]
+    pub fn with_roots(mut self, pem: Vec<u8>) -> Self {
+        self.roots = pem;
+        self
     }
 
     /// The name of the configuration, for logs and metrics.
@@ -37,6 +56,14 @@ impl Endpoint {
     #[must_use]
     pub const fn url(&self) -> &Url {
         &self.url
+    }
+
+    pub(crate) const fn timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+
+    pub(crate) fn roots(&self) -> &[u8] {
+        &self.roots
     }
 }
 

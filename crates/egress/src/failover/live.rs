@@ -33,11 +33,12 @@ impl Live {
         self.inner.active() != self.endpoint
     }
 
-    /// The call has ended.
-    pub fn ended(mut self, answer: Answer) {
+    /// The call has ended; says what [`Live::is_left`] says then.
+    pub fn ended(mut self, answer: Answer) -> bool {
         if let Some(id) = self.id.take() {
             self.inner.ended(id, answer);
         }
+        self.is_left()
     }
 }
 

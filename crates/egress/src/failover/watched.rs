@@ -1,6 +1,6 @@
 //! A group that is shared by whoever sends, and its loop of probes.
 
-use std::future::pending;
+use std::future::{pending, ready};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -67,6 +67,21 @@ pub trait Probes {
 
     /// Probes it; only polled after its permit.
     fn probe(&mut self, endpoint: usize) -> impl Future<Output = Answer> + Send + 'static;
+}
+
+/// Probes that need no permit.
+impl<P, F> Probes for P
+where
+    P: FnMut(usize) -> F,
+    F: Future<Output = Answer> + Send + 'static,
+{
+    fn permit(&mut self, _: usize) -> impl Future<Output = bool> + Send + 'static {
+        ready(true)
+    }
+
+    fn probe(&mut self, endpoint: usize) -> impl Future<Output = Answer> + Send + 'static {
+        self(endpoint)
+    }
 }
 
 /// A group of endpoints under watch. Clones share it.

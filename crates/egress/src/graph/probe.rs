@@ -32,6 +32,8 @@ pub enum Probe {
     Failed {
         /// Why, in words.
         reason: String,
+        /// It surely never left the box.
+        unsent: bool,
     },
 }
 
@@ -65,7 +67,7 @@ impl Graph {
         };
         let wire = match self.fresh(timeout) {
             Ok(wire) => wire,
-            Err(error) => return unasked(Probe::Failed { reason: error.to_string() }),
+            Err(error) => return unasked(Probe::Failed { reason: error.to_string(), unsent: true }),
         };
         // What the first of all spends on reading certificates isn't the endpoint's.
         let begun = Instant::now();
@@ -73,7 +75,10 @@ impl Graph {
         let heard = wire.exchange(endpoint, request, begun).await;
         heard.judged(|heard| match heard {
             Ok((head, body)) => judge(question, head.status, body),
-            Err(outcome) => Probe::Failed { reason: silence(outcome) },
+            Err(outcome) => {
+                let unsent = matches!(outcome, Outcome::NotSent { .. });
+                Probe::Failed { reason: silence(outcome), unsent }
+            }
         })
     }
 }
@@ -94,10 +99,11 @@ fn silence(outcome: Outcome) -> String {
 fn judge(question: Question, status: u16, body: &[u8]) -> Probe {
     match (question, status) {
         (Question::Health, 200..=299) => healthy(status, body),
-        (Question::Anything, 200..=399) => Probe::Good,
+        // Nothing says what a provider answers there; that it answers is all that is asked.
+        (Question::Anything, 200..=499) => Probe::Good,
         // Graph doesn't redirect: this is a captive portal, or a wrong address.
         (Question::Health, 300..=399) => failed(status, "the answer points elsewhere"),
-        (_, 400..=499) => refused(question, status, body),
+        (Question::Health, 400..=499) => refused(status, body),
         (_, 500..=599) => failed(status, &refusal(body).details),
         _ => failed(status, "is no status of an answer"),
     }
@@ -117,15 +123,13 @@ fn healthy(status: u16, body: &[u8]) -> Probe {
 }
 
 /// Refusals are answers: only what a token or a rate is refused for says nothing.
-fn refused(question: Question, status: u16, body: &[u8]) -> Probe {
+fn refused(status: u16, body: &[u8]) -> Probe {
     let said = refusal(body);
-    // A provider's code may be anything.
-    let code = said.code.filter(|_| question == Question::Health);
-    let class = code.map(|code| class(&Refusal { code: Some(code), ..Refusal::default() }));
+    let class = said.code.map(|code| class(&Refusal { code: Some(code), ..Refusal::default() }));
     let why = if class.is_some_and(Class::is_throttling) || status == 429 {
         "calls are throttled"
     } else if matches!(class, Some(Class::Stop(_)))
-        || code.is_some_and(is_of_the_session)
+        || said.code.is_some_and(is_of_the_session)
         || matches!(status, 401 | 403 | 407)
     {
         "the token can't send"
@@ -143,7 +147,7 @@ const fn is_of_the_session(code: i64) -> bool {
 }
 
 fn failed(status: u16, words: &str) -> Probe {
-    Probe::Failed { reason: format!("{status}: {words}") }
+    Probe::Failed { reason: format!("{status}: {words}"), unsent: false }
 }
 
 #[cfg(test)]
@@ -239,11 +243,11 @@ mod tests {
             (204, String::new(), GOOD),
             (302, String::new(), GOOD),
             (400, meta(400), GOOD),
-            (401, meta(401), NEUTRAL),
-            (403, meta(403), NEUTRAL),
+            (401, meta(401), GOOD),
+            (403, meta(403), GOOD),
             (404, meta(404), GOOD),
             (405, String::new(), GOOD),
-            (429, meta(429), NEUTRAL),
+            (429, meta(429), GOOD),
             (400, error(190), GOOD),
             (500, meta(500), FAILED),
             (502, meta(502), FAILED),
@@ -263,9 +267,13 @@ mod tests {
                 Probe::Neutral { reason: "the token can't send (400, code 190): (#190) no".into() },
             ),
             (429, error(4), Probe::Neutral { reason: "calls are throttled (429, code 4): (#4) no".into() }),
-            (503, error(2), Probe::Failed { reason: "503: (#2) no".into() }),
-            (302, String::new(), Probe::Failed { reason: "302: the answer points elsewhere".into() }),
-            (200, String::new(), Probe::Failed { reason: "200: isn't Graph's answer".into() }),
+            (503, error(2), Probe::Failed { reason: "503: (#2) no".into(), unsent: false }),
+            (
+                302,
+                String::new(),
+                Probe::Failed { reason: "302: the answer points elsewhere".into(), unsent: false },
+            ),
+            (200, String::new(), Probe::Failed { reason: "200: isn't Graph's answer".into(), unsent: false }),
         ] {
             assert_eq!(judge(Question::Health, status, body.as_bytes()), expected);
         }

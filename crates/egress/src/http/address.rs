@@ -24,15 +24,24 @@ pub(super) enum Host {
 }
 
 impl Address {
-    /// Takes an `http` or `https` URL apart; `None` where the host is none that one can connect to.
+    /// Takes an `http` or `https` URL apart, to POST to it; `None` where the host is none that one can connect to.
     pub(crate) fn new(url: &Url, product: &str) -> Option<Self> {
+        Self::with_method("POST", url, product)
+    }
+
+    /// The same for a GET.
+    pub(crate) fn of_get(url: &Url, product: &str) -> Option<Self> {
+        Self::with_method("GET", url, product)
+    }
+
+    fn with_method(method: &str, url: &Url, product: &str) -> Option<Self> {
         let host = url.host_str()?;
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         let tls = match url.scheme() {
             "https" => Some(ServerName::try_from(bare.to_owned()).ok()?),
             _ => None,
         };
-        let mut start = format!("POST {}", url.path());
+        let mut start = format!("{method} {}", url.path());
         if let Some(query) = url.query() {
             start.push('?');
             start.push_str(query);
@@ -87,6 +96,8 @@ mod tests {
             assert_eq!(address.start(), expected.as_bytes(), "{url}");
             assert_eq!((address.port, address.tls.is_some()), (port, url.starts_with("https")), "{url}");
         }
+        let get = Address::of_get(&Url::parse("http://crm/health?a=b").unwrap(), "wagate/1").unwrap();
+        assert!(get.start().starts_with(b"GET /health?a=b HTTP/1.1\r\nhost: crm\r\n"));
         assert!(matches!(address("http://[::1]/").host, Host::Ip(IpAddr::V6(_))));
         assert!(matches!(address("http://10.0.0.1/").host, Host::Ip(IpAddr::V4(_))));
         assert!(matches!(address("http://crm/").host, Host::Name(name) if name == "crm"));

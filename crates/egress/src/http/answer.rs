@@ -44,6 +44,8 @@ pub(super) struct Reader {
     reason: Vec<u8>,
     /// The body was cut short, or something followed it.
     spoilt: bool,
+    /// Its body isn't wanted.
+    brief: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -65,7 +67,13 @@ impl Reader {
             head: None,
             reason: Vec::new(),
             spoilt: false,
+            brief: false,
         }
+    }
+
+    /// One that has enough once it has the head.
+    pub(super) fn of_the_head() -> Self {
+        Self { brief: true, ..Self::new() }
     }
 
     /// Takes the next portion. Once a status has come nothing is garbage any more: what is wrong
@@ -108,6 +116,9 @@ impl Reader {
                 Body::ToTheEnd => Stage::ToTheEnd,
             };
             self.head = Some(head);
+            if self.brief {
+                self.cut();
+            }
         }
         Ok(bytes.get(length - before..))
     }

@@ -7,7 +7,7 @@ use rustls::ClientConfig;
 use tokio::time::Instant;
 
 use super::address::Address;
-use super::answer::Answer;
+use super::answer::{Answer, Reader};
 use super::connection::{Connection, Failed};
 use super::dial::Dialler;
 use crate::client::{ClientSettings, IDLE_TIMEOUT};
@@ -61,7 +61,7 @@ impl Client {
                     Connection::new(dialled.map_err(Trouble::NotSent)?, deadline)
                 }
             };
-            match connection.exchange(head, body, deadline).await {
+            match connection.exchange(head, body, Reader::new(), deadline).await {
                 Ok((answer, keeps)) => {
                     if keeps {
                         self.keep(connection);
@@ -72,6 +72,13 @@ impl Client {
                 Err(Failed::Trouble(trouble)) => return Err(trouble),
             }
         }
+    }
+
+    /// Forgets the connections that are kept, and the system's DNS settings: whoever comes back after a while
+    /// finds the place as it is then.
+    pub(crate) fn reset(&self) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.dialler.forget();
     }
 
     /// Closes what has been idle for too long; returns when to look again.

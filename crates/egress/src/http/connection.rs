@@ -52,7 +52,7 @@ impl Connection {
         Self { stream, buffer, alarm: Alarm::new(deadline), used: false }
     }
 
-    /// Sends `head` (with its empty line) and `body`, and reads the answer until `deadline`.
+    /// Sends `head` (with its empty line) and `body`, and has `reader` read the answer until `deadline`.
     /// Returns it, and whether the connection can carry another request. If the time is over, or
     /// the connection breaks, once the status has come, then that is the answer.
     ///
@@ -62,6 +62,7 @@ impl Connection {
         &mut self,
         head: &[u8],
         body: &[u8],
+        reader: Reader,
         deadline: Instant,
     ) -> Result<(Answer, bool), Failed> {
         let mut exchange = Exchange {
@@ -72,7 +73,7 @@ impl Connection {
             sent: 0,
             writing: true,
             write_error: None,
-            reader: Reader::new(),
+            reader,
         };
         let ended = poll_fn(|context| self.poll(context, &mut exchange)).await;
         self.used = true;

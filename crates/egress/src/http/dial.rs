@@ -38,6 +38,11 @@ impl Dialler {
         &self.address
     }
 
+    /// Reads the system's DNS settings anew before the next connection.
+    pub(super) fn forget(&self) {
+        self.names.forget();
+    }
+
     /// A new connection by `deadline`, TLS included; else why there is none, in words.
     pub(super) async fn dial(&self, deadline: Instant) -> Result<Stream, String> {
         let connected = timeout_at(deadline, self.connect()).await;

@@ -5,7 +5,8 @@
 //! why it isn't `reqwest` or `hyper`: `docs/decisions/0008-an-http-client-of-its-own.md`.
 //!
 //! [`answer`] is the pure half: bytes to an answer, in whatever portions they come. [`connection`]
-//! carries one request over one connection, [`dial`] makes connections, [`client`] keeps them.
+//! carries one request over one connection, [`dial`] makes connections, [`client`] keeps them; [`mod@status`]
+//! asks once and keeps nothing.
 
 mod address;
 mod answer;
@@ -15,9 +16,11 @@ mod connection;
 mod dial;
 mod head;
 mod names;
+mod status;
 mod stream;
 
 pub(crate) use address::Address;
 pub(crate) use answer::Answer;
 pub(crate) use client::{Client, Trouble};
 pub(crate) use names::Names;
+pub(crate) use status::status;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::service::service_fn;
-use hyper::{HeaderMap, Request, Response};
+use hyper::{HeaderMap, Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 #[derive(Debug, Clone)]
 pub(crate) struct Seen {
     pub(crate) at: Instant,
+    pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
@@ -38,6 +39,8 @@ pub(crate) struct Reply {
     pub(crate) body: &'static str,
     /// Never answers.
     pub(crate) hangs: bool,
+    /// Takes so long.
+    pub(crate) after: Duration,
 }
 
 impl Reply {
@@ -90,6 +93,11 @@ impl Crm {
         self.seen.lock().unwrap().clone()
     }
 
+    /// The ids of the records that were sent here, in their order.
+    pub(crate) fn records(&self) -> Vec<String> {
+        self.seen().into_iter().flat_map(|seen| seen.ids).collect()
+    }
+
     pub(crate) async fn saw(&self, count: usize) {
         let deadline = Instant::now() + Duration::from_secs(60);
         while self.seen.lock().unwrap().len() < count {
@@ -117,6 +125,7 @@ async fn answer(
     let ids = text.split(['[', ']', ',']).map(|id| id.trim_matches('"').to_owned());
     let seen = Seen {
         at: Instant::now(),
+        method: head.method,
         path: head.uri.path().to_owned(),
         headers: head.headers,
         ids: ids.filter(|id| !id.is_empty()).collect(),
@@ -126,6 +135,9 @@ async fn answer(
     log.lock().unwrap().push(seen);
     if reply.hangs {
         std::future::pending::<()>().await;
+    }
+    if !reply.after.is_zero() {
+        tokio::time::sleep(reply.after).await;
     }
     let mut response = Response::builder().status(reply.status);
     for (name, value) in reply.headers {

@@ -12,12 +12,12 @@ use crate::crm::{Crm, Reply, Seen};
 use crate::journal::Memory;
 use crate::running::{REQUEST_TIMEOUT, settings, start};
 
-fn lane(id: &str) -> &str {
+pub(crate) fn lane(id: &str) -> &str {
     id.split(':').next().unwrap()
 }
 
 /// The CRM took these, in this order; those of a lane must stand in the order of their sequence.
-fn assert_order(accepted: &[String]) {
+pub(crate) fn assert_order(accepted: &[String]) {
     let mut first = BTreeSet::new();
     let mut last: BTreeMap<&str, u64> = BTreeMap::new();
     for id in accepted.iter().filter(|id| first.insert((*id).clone())) {

@@ -71,7 +71,7 @@ async fn a_probe_sees_the_certificate_as_it_is_now() {
         }
     };
     let probe = graph.probe(NUMBER, TIMEOUT).await.outcome;
-    let Probe::Failed { reason } = probe else { panic!("{probe:?}") };
+    let Probe::Failed { reason, .. } = probe else { panic!("{probe:?}") };
     assert!(reason.starts_with("no connection: invalid peer certificate"), "{reason}");
     assert!(raw.saw().heads.is_empty());
 }
@@ -88,7 +88,7 @@ async fn without_a_whole_answer_it_has_failed() {
     ] {
         let raw = Raw::start(move |_| act.clone()).await;
         let probe = at(&raw).probe(NUMBER, TIMEOUT).await.outcome;
-        let Probe::Failed { reason } = probe else { panic!("{probe:?}") };
+        let Probe::Failed { reason, .. } = probe else { panic!("{probe:?}") };
         assert!(reason.starts_with(words), "{reason}");
         assert_eq!(raw.saw().connections, 1, "it is asked once");
     }
@@ -96,7 +96,7 @@ async fn without_a_whole_answer_it_has_failed() {
     let called = graph.probe(NUMBER, TIMEOUT).await;
     assert_eq!(
         called.outcome,
-        Probe::Failed { reason: "no connection: Connection refused (os error 111)".into() }
+        Probe::Failed { reason: "no connection: Connection refused (os error 111)".into(), unsent: true }
     );
     assert!(!format!("{called:?}").contains("127.0.0.1"));
 }
@@ -106,7 +106,7 @@ async fn of_an_endless_answer_the_beginning_counts() {
     let endless = format!("HTTP/1.1 200 OK\r\n\r\n{{\"id\":\"{}", "x".repeat(1024 * 1024));
     let raw = Raw::start(move |_| Act::new(endless.clone(), Then::Hold)).await;
     let called = at(&raw).probe(NUMBER, TIMEOUT).await;
-    assert_eq!(called.outcome, Probe::Failed { reason: "200: isn't Graph's answer".into() });
+    assert_eq!(called.outcome, Probe::Failed { reason: "200: isn't Graph's answer".into(), unsent: false });
     assert!(called.latency < TIMEOUT, "nobody waits for its end");
 }
 
@@ -121,13 +121,13 @@ async fn silence_is_noticed_while_it_lasts_and_ends_in_time() {
     let Either::Right(_) = select(probe.as_mut(), timer).await else { panic!("it was answered") };
     assert_eq!(begun.elapsed(), slow);
     let called = probe.await;
-    assert_eq!(called.outcome, Probe::Failed { reason: "no answer came in time".into() });
+    assert_eq!(called.outcome, Probe::Failed { reason: "no answer came in time".into(), unsent: false });
     let took = called.latency.as_millis();
     assert!((5_000..5_100).contains(&took), "from its beginning: {took}");
 
     // A socket that nobody accepts from is connected to, and never says a word of TLS.
     let deaf = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let called = to(meta(&format!("https://{}", deaf.local_addr().unwrap()))).probe(NUMBER, TIMEOUT).await;
-    assert_eq!(called.outcome, Probe::Failed { reason: "no connection in time".into() });
+    assert_eq!(called.outcome, Probe::Failed { reason: "no connection in time".into(), unsent: true });
     assert!(called.latency <= TIMEOUT, "{:?}", called.latency);
 }

@@ -4,6 +4,8 @@
 
 mod connections;
 mod crm;
+mod crm_failover;
+mod crm_probe;
 mod delivering;
 mod doubt;
 mod downloading;

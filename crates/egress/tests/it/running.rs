@@ -8,7 +8,8 @@ use prometheus_client::registry::Registry;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use wagate_egress::{
-    ClientSettings, Clients, Delivery, Endpoint, Metrics, Mode, Render, Settings, SigningSecrets, Status,
+    ClientSettings, Clients, Delivery, Endpoint, Endpoints, Metrics, Mode, Render, Settings, SigningSecrets,
+    Status,
 };
 
 use crate::journal::Memory;
@@ -70,12 +71,23 @@ pub(crate) fn start_as(
     render: Render,
     client: ClientSettings,
 ) -> Running {
+    let endpoints = Endpoints::alone(Endpoint::new("primary", url).unwrap());
+    start_at(journal, &endpoints, settings, render, client)
+}
+
+pub(crate) fn start_at(
+    journal: &Arc<Memory>,
+    endpoints: &Endpoints,
+    settings: Settings,
+    render: Render,
+    client: ClientSettings,
+) -> Running {
     let secrets = SigningSecrets::default();
     let metrics = Metrics::default();
     let delivery = Delivery::new(
         Arc::<Memory>::clone(journal),
         render,
-        &Endpoint::new("primary", url).unwrap(),
+        endpoints,
         secrets.clone(),
         &Clients::new(client).unwrap(),
         settings,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rcgen::{CertificateParams, CertifiedKey, KeyPair, date_time_ymd, generate_simple_self_signed};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::{ServerSessionMemoryCache, StoresServerSessions};
 use tokio_rustls::TlsAcceptor;
 use wagate_egress::{ClientSettings, Clients, Mode};
 
@@ -12,14 +13,24 @@ use crate::raw::{Act, Raw, Then};
 use crate::running::{Running, client, patient, settings, start_as};
 
 pub(crate) fn acceptor(certificate: &CertificateDer<'static>, key: &KeyPair) -> TlsAcceptor {
+    acceptor_with(certificate, key, ServerSessionMemoryCache::new(256))
+}
+
+/// Goes on with the sessions that it finds in `sessions`.
+pub(crate) fn acceptor_with(
+    certificate: &CertificateDer<'static>,
+    key: &KeyPair,
+    sessions: Arc<dyn StoresServerSessions>,
+) -> TlsAcceptor {
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
         .with_single_cert(vec![certificate.clone()], key)
         .unwrap();
+    config.session_storage = sessions;
     TlsAcceptor::from(Arc::new(config))
 }
 

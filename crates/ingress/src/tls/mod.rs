@@ -20,6 +20,8 @@ use rustls::server::NoServerSessionStorage;
 use tokio_rustls::TlsAcceptor;
 use tracing::{error, info};
 
+pub use validity::{is_self_issued, not_after};
+
 use crate::metrics::CertificateMetrics;
 use files::{Files, Stamp};
 use resolver::Resolver;

@@ -1,4 +1,4 @@
-//! Until when a certificate is valid.
+//! Until when a certificate is valid, and whether it vouches for itself.
 
 use jiff::civil::DateTime;
 use model::WallTime;
@@ -11,7 +11,30 @@ const VERSION: u8 = 0xA0;
 
 /// Reads `notAfter` of a certificate in DER: RFC 5280 section 4.1, as far as that field. `None`
 /// where it isn't one. 9999-12-31 means no end.
-pub(super) fn not_after(certificate: &[u8]) -> Option<WallTime> {
+#[must_use]
+pub fn not_after(certificate: &[u8]) -> Option<WallTime> {
+    let (validity, _) = expect(SEQUENCE, issued(certificate)?.rest)?;
+    let (_not_before, rest) = element(validity)?;
+    let ((tag, text), _) = element(rest)?;
+    instant(tag, std::str::from_utf8(text).ok()?)
+}
+
+/// Whether a certificate in DER names itself as the one that vouches for it. `None` where it isn't one.
+#[must_use]
+pub fn is_self_issued(certificate: &[u8]) -> Option<bool> {
+    let Issued { issuer, rest } = issued(certificate)?;
+    let (_validity, rest) = element(rest)?;
+    let (subject, _) = expect(SEQUENCE, rest)?;
+    Some(issuer == subject)
+}
+
+/// Who vouches for a certificate, and the fields behind: validity, subject, ...
+struct Issued<'a> {
+    issuer: &'a [u8],
+    rest: &'a [u8],
+}
+
+fn issued(certificate: &[u8]) -> Option<Issued<'_>> {
     let (certificate, _) = expect(SEQUENCE, certificate)?;
     let (mut fields, _) = expect(SEQUENCE, certificate)?;
     if let Some((_, rest)) = expect(VERSION, fields) {
@@ -19,11 +42,8 @@ pub(super) fn not_after(certificate: &[u8]) -> Option<WallTime> {
     }
     let (_serial, rest) = element(fields)?;
     let (_algorithm, rest) = element(rest)?;
-    let (_issuer, rest) = element(rest)?;
-    let (validity, _) = expect(SEQUENCE, rest)?;
-    let (_not_before, rest) = element(validity)?;
-    let ((tag, text), _) = element(rest)?;
-    instant(tag, std::str::from_utf8(text).ok()?)
+    let (issuer, rest) = expect(SEQUENCE, rest)?;
+    Some(Issued { issuer, rest })
 }
 
 /// A DER element's tag and content, and what follows it.
@@ -113,6 +133,20 @@ mod tests {
     }
 
     #[test]
+    fn who_vouches_for_itself_is_told_from_who_does_not() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let named = |name: &str| {
+            let mut parameters = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+            parameters.distinguished_name.push(rcgen::DnType::CommonName, name);
+            parameters
+        };
+        assert_eq!(is_self_issued(named("box").self_signed(&key).unwrap().der()), Some(true));
+        let authority = rcgen::Issuer::new(named("authority"), rcgen::KeyPair::generate().unwrap());
+        assert_eq!(is_self_issued(named("box").signed_by(&key, &authority).unwrap().der()), Some(false));
+        assert_eq!(is_self_issued(b"no certificate"), None);
+    }
+
+    #[test]
     fn times_that_rfc_5280_forbids_are_none() {
         for text in ["2702280000Z", "270228000000", "270228000000+0100", "+70228000000Z", "271328000000Z"] {
             assert_eq!(instant(UTC_TIME, text), None, "{text}");
@@ -126,7 +160,7 @@ mod tests {
             let place = place % der.len();
             der[place] = byte;
             der.truncate(cut);
-            let _ = not_after(&der);
+            let _ = (not_after(&der), is_self_issued(&der));
         }
 
         #[test]

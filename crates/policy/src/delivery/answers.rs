@@ -13,6 +13,9 @@ impl<T: Clone> Lanes<T> {
     /// Takes the verdict on a job, and says what became of its records.
     pub fn answered(&mut self, now: Moment, id: JobId, verdict: &Verdict) -> Outcome<T> {
         let Some(job) = self.job_ended(id) else { return Outcome::Kept };
+        if job.switches != self.switches {
+            return self.answered_by_the_left(&job, verdict);
+        }
         let trial = self.gate.trial_ended(id);
         match *verdict {
             Verdict::Accepted => self.accepted(&job, trial),
@@ -41,13 +44,18 @@ impl<T: Clone> Lanes<T> {
     }
 
     fn accepted(&mut self, job: &Job, trial: bool) -> Outcome<T> {
-        let mut delivered = Vec::with_capacity(job.records);
-        for key in job.lanes.iter() {
-            self.land(*key, |waiting| delivered.push(waiting));
-        }
+        let delivered = self.delivered(job);
         self.passes += 1;
         if self.gate.accepted(trial) || self.outage {
             self.wake();
+        }
+        delivered
+    }
+
+    pub(super) fn delivered(&mut self, job: &Job) -> Outcome<T> {
+        let mut delivered = Vec::with_capacity(job.records);
+        for key in job.lanes.iter() {
+            self.land(*key, |waiting| delivered.push(waiting));
         }
         Outcome::Delivered(delivered)
     }
@@ -198,7 +206,8 @@ impl<T: Clone> Lanes<T> {
         self.relist(key);
     }
 
-    fn put_back(&mut self, job: &Job) {
+    /// Lets the job's records go again, at once.
+    pub(super) fn put_back(&mut self, job: &Job) {
         for key in job.lanes.iter() {
             if let Some(lane) = self.lanes.get_mut(key) {
                 lane.state = State::Ready;
@@ -236,7 +245,7 @@ impl<T: Clone> Lanes<T> {
     }
 
     /// The CRM works again: nobody sleeps on but those whose trouble is their own.
-    fn wake(&mut self) {
+    pub(super) fn wake(&mut self) {
         self.outage = false;
         let asleep: Vec<_> = self.index.asleep.iter().map(|(_, key)| *key).collect();
         for key in asleep {

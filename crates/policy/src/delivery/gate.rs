@@ -118,6 +118,22 @@ impl Gate {
         self.access = Access::Open;
     }
 
+    /// Another CRM stands behind it from now on: nothing is held against that one.
+    pub(super) const fn renew(&mut self) {
+        self.access = Access::Open;
+        self.trial = None;
+        self.failing = 0;
+        self.failing_suspects = 0;
+    }
+
+    /// There is reason to believe that the CRM can be reached again: the next trial may go at once.
+    /// A pause that it asked for, or a closed door, is another matter.
+    pub(super) fn hasten(&mut self, now: Moment) {
+        if let Access::Closed { why: Why::Unreachable, until, .. } = &mut self.access {
+            *until = now.min(*until);
+        }
+    }
+
     /// Takes down that a lane failed (`first`: for the first time since the last success); true if
     /// the CRM is now to be taken for unreachable.
     pub(super) const fn lane_failed(&mut self, first: bool, suspect: bool) -> bool {

@@ -167,6 +167,18 @@ impl Trouble {
         self.passes = passes;
         self.failures = self.failures.saturating_add(1);
     }
+
+    /// Another endpoint gets the next try: it has to see for itself that others get through.
+    pub(super) const fn moved(&mut self) {
+        self.streak = 0;
+        self.others_pass = false;
+        // A switch ends the patience of an outage alone. What is a suspect fails wherever it goes: the hour
+        // after which a person is told of it runs on, though the new endpoint must have failed it twice.
+        if !self.is_suspect() {
+            self.failures = 0;
+            self.failing_since = None;
+        }
+    }
 }
 
 impl<T> Lane<T> {
@@ -230,6 +242,14 @@ impl<T> Lane<T> {
         self.state = State::Ready;
         self.trouble = Trouble::default();
         self.queue.drain(..count)
+    }
+
+    /// Another endpoint is another chance: the lane sleeps no more.
+    pub(super) const fn moved(&mut self) {
+        if matches!(self.state, State::Asleep(_)) {
+            self.state = State::Ready;
+        }
+        self.trouble.moved();
     }
 
     /// Lets go of all but the first record and remembers where to go on. Returns what was let go.

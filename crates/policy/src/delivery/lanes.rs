@@ -54,6 +54,8 @@ pub enum Outcome<T> {
 pub(super) struct Job {
     pub(super) lanes: Members,
     pub(super) records: usize,
+    /// [`Lanes::switches`] when it went.
+    pub(super) switches: u64,
     retry: bool,
 }
 
@@ -91,7 +93,9 @@ pub struct Lanes<T> {
     pub(super) passes: u64,
     /// Something failed twice with nothing accepted in between: the next success wakes it.
     pub(super) outage: bool,
-    jobs: BTreeMap<JobId, Job>,
+    /// Changes of the endpoint.
+    pub(super) switches: u64,
+    pub(super) jobs: BTreeMap<JobId, Job>,
     jobs_before: u64,
     retries_in_flight: usize,
     /// Batch mode: up to here records needn't wait for company, …
@@ -113,6 +117,7 @@ impl<T: Clone> Lanes<T> {
             gate: Gate::new(),
             passes: 0,
             outage: false,
+            switches: 0,
             jobs: BTreeMap::new(),
             jobs_before: 0,
             retries_in_flight: 0,
@@ -234,7 +239,7 @@ impl<T: Clone> Lanes<T> {
         if trial {
             self.gate.trial_sent(id);
         }
-        self.jobs.insert(id, Job { lanes: members, records: records.len(), retry });
+        self.jobs.insert(id, Job { lanes: members, records: records.len(), switches: self.switches, retry });
         Some((id, records))
     }
 

@@ -13,6 +13,8 @@
 //!   through, and the first success opens it for everybody.
 //! - A **suspect** is a record that failed again and again while others got through: its failures
 //!   then say nothing about the CRM, and it keeps its own time.
+//! - A **switch** ([`Lanes::switched`]) puts another endpoint behind the gate: the gate opens, nobody sleeps
+//!   on, and what the endpoint that was left still answers says nothing but what it has taken.
 
 mod answers;
 mod batch;
@@ -21,6 +23,7 @@ mod index;
 mod lane;
 mod lanes;
 mod settings;
+mod switching;
 mod verdict;
 mod window;
 

@@ -16,8 +16,10 @@ mod health;
 mod row;
 mod seen;
 mod settings;
+mod told;
 
-pub use group::{Action, CallId, Event, Group, Kept, View, Why};
+pub use group::{CallId, Group};
 pub use health::State;
 pub use seen::{Answer, Strike};
 pub use settings::{CONFIRM_AFTER, HYSTERESIS_MAX, NEUTRAL_RECHECKS, STRIKES_APART, Settings};
+pub use told::{Action, Event, Kept, View, Why};

@@ -30,6 +30,9 @@ enum Step {
     ReadsFail(bool),
     ReadTime { ms: u64 },
     RetryDead,
+    Switch,
+    WorksAgain,
+    Abandon,
 }
 
 fn failure() -> impl Strategy<Value = Failure> {
@@ -56,6 +59,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<bool>().prop_map(Step::ReadsFail),
         1 => (0..20_u64).prop_map(|ms| Step::ReadTime { ms }),
         1 => Just(Step::RetryDead),
+        2 => Just(Step::Switch),
+        1 => Just(Step::WorksAgain),
+        1 => Just(Step::Abandon),
     ]
 }
 
@@ -132,6 +138,9 @@ proptest! {
                 Step::RetryDead => if let Some(sequence) = sim.dead.keys().next().copied() {
                     sim.retry_dead(sequence);
                 },
+                Step::Switch => sim.switch(),
+                Step::WorksAgain => sim.lanes.works_again(sim.now),
+                Step::Abandon => sim.abandon(),
             }
         }
         weather.set(Weather::Fine);

@@ -7,3 +7,4 @@ mod failover;
 mod histories;
 mod sim;
 mod standby;
+mod switching;

@@ -12,6 +12,8 @@ use wagate_policy::delivery::{
 /// What the simulated CRM is asked.
 pub(crate) struct Request<'a> {
     pub(crate) now: Moment,
+    /// How often the endpoint was changed before.
+    pub(crate) switches: u64,
     pub(crate) records: &'a [u64],
     pub(crate) lanes: &'a BTreeMap<u64, u64>,
 }
@@ -65,7 +67,9 @@ pub(crate) struct Sim<C> {
     settings: Settings,
     pub(crate) most_held: usize,
     pub(crate) most_lanes: usize,
-    in_flight: BTreeMap<u64, JobId>,
+    /// Of each lane the job in flight, and how often the endpoint was changed before that.
+    in_flight: BTreeMap<u64, (JobId, u64)>,
+    given_up: BTreeSet<JobId>,
 }
 
 impl<C: FnMut(&Request<'_>) -> Answer> Sim<C> {
@@ -92,6 +96,7 @@ impl<C: FnMut(&Request<'_>) -> Answer> Sim<C> {
             most_held: 0,
             most_lanes: 0,
             in_flight: BTreeMap::new(),
+            given_up: BTreeSet::new(),
         }
     }
 
@@ -119,7 +124,30 @@ impl<C: FnMut(&Request<'_>) -> Answer> Sim<C> {
             }
         }
         self.in_flight.clear();
+        self.given_up.clear();
         self.lanes = Lanes::new(self.settings, seed);
+    }
+
+    /// Another endpoint is in use from now on.
+    pub(crate) fn switch(&mut self) {
+        self.lanes.switched();
+    }
+
+    /// What is in flight to endpoints that were left is given up. They may take it all the same.
+    pub(crate) fn abandon(&mut self) {
+        let now = self.lanes.switches();
+        let left = |event: &Event| match event {
+            Event::Answer(job, records, _) => {
+                let lane = self.journal[&records[0]];
+                let left = self.in_flight.get(&lane).is_some_and(|(of, then)| of == job && *then < now);
+                left.then_some((*job, records.len()))
+            }
+            Event::Page(_) => None,
+        };
+        let left: Vec<_> = self.events.values().filter_map(left).collect();
+        assert_eq!(self.lanes.abandon(now), left.iter().map(|(_, records)| records).sum::<usize>());
+        self.given_up.extend(left.iter().map(|(job, _)| job));
+        self.in_flight.retain(|_, (job, _)| !self.given_up.contains(job));
     }
 
     pub(crate) fn tell_tail(&mut self) {
@@ -198,7 +226,7 @@ impl<C: FnMut(&Request<'_>) -> Answer> Sim<C> {
         assert!(!records.is_empty(), "an empty job");
         for record in &records {
             let lane = self.journal[record];
-            let holder = *self.in_flight.entry(lane).or_insert(job);
+            let (holder, _) = *self.in_flight.entry(lane).or_insert((job, self.lanes.switches()));
             assert_eq!(holder, job, "two jobs of lane {lane} in flight");
             assert!(
                 self.unsettled.contains_key(record) || self.replays.contains_key(record),
@@ -209,7 +237,8 @@ impl<C: FnMut(&Request<'_>) -> Answer> Sim<C> {
             records.iter().filter(|record| self.unsettled.contains_key(record)).collect();
         assert!(first_time.is_sorted(), "a batch out of order: {records:?}");
         self.requests.push((self.now, records.clone()));
-        let request = Request { now: self.now, records: &records, lanes: &self.journal };
+        let switches = self.lanes.switches();
+        let request = Request { now: self.now, switches, records: &records, lanes: &self.journal };
         let answer = (self.crm)(&request);
         self.schedule(answer.after, Event::Answer(job, records, answer));
     }
@@ -226,6 +255,10 @@ impl<C: FnMut(&Request<'_>) -> Answer> Sim<C> {
             Event::Answer(job, records, answer) => {
                 if answer.accepted {
                     self.take(&records);
+                }
+                if self.given_up.remove(&job) {
+                    assert_eq!(self.lanes.answered(self.now, job, &answer.verdict), Outcome::Kept);
+                    return;
                 }
                 for record in &records {
                     self.in_flight.remove(&self.journal[record]);

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 
 use super::failover::{graph, world};
 use super::{SHOP, World};
-use crate::app::sending::Routes;
+use crate::app::sending::Ways;
 
 const OURS: &str = "https://b.example/webhook";
 
@@ -63,9 +63,10 @@ async fn what_isn_t_there_is_told_from_what_failed() {
     assert_eq!((answer.status, answer.pointers()), (StatusCode::UNPROCESSABLE_ENTITY, vec!["/number"]));
     assert_eq!(world.get(&format!("{path}?nummer=7")).await.status, StatusCode::BAD_REQUEST);
     assert_eq!(used(&world).await, 1, "nothing was asked");
-    graph.behave(&["refuse,code=190,next=1".parse().unwrap()]);
+    graph.behave(&["refuse,code=190".parse().unwrap()]);
     let answer = world.get(&path).await;
     assert_eq!((answer.status, answer.json["error"]["code"].as_i64()), (StatusCode::BAD_GATEWAY, Some(190)));
+    graph.behave(&[]);
     assert_eq!(world.get(&path).await.status, StatusCode::OK);
 }
 
@@ -96,7 +97,7 @@ async fn a_file_that_is_not_what_was_said_breaks_off_and_frees_its_place() {
     let url = liar().await;
     let endpoint =
         GraphEndpoint::new("meta", &url, None, Some("secret"), "/{phone_number_id}/messages").unwrap();
-    let world = World::with(&[SHOP], Routes::single(SHOP, endpoint));
+    let world = World::with(&[SHOP], Ways::single(SHOP, endpoint));
     // More often than there are places.
     for _ in 0..6 {
         let answer = ask(&world, "/v1/media/1").await;

@@ -10,11 +10,10 @@ use simulate::graph::{Behaviour, Graph, GraphSettings};
 use simulate::whatsapp::Target;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 
 use super::{Answer, CAFE, SHOP, VERIFY_TOKEN, World, number};
 use crate::app::inbound::{Inbound, Parts};
-use crate::app::sending::Routes;
+use crate::app::sending::Ways;
 use crate::config::{Secret, Standby};
 
 /// A public side that knows nothing but the handshake: its URL, and how often it was asked.
@@ -64,12 +63,12 @@ pub(super) fn graph() -> Graph {
     Graph::start(settings).unwrap()
 }
 
-fn routes(graph: &Graph, path: &str) -> Routes {
-    Routes::single(SHOP, GraphEndpoint::new("meta", &graph.url(), None, Some("secret"), path).unwrap())
+fn ways(graph: &Graph, path: &str) -> Ways {
+    Ways::single(SHOP, GraphEndpoint::new("meta", &graph.url(), None, Some("secret"), path).unwrap())
 }
 
 pub(super) fn world(graph: &Graph, public_url: &str) -> World {
-    World::at([(SHOP, number())], routes(graph, "/{phone_number_id}/messages"), Some(public_url))
+    World::at([(SHOP, number())], ways(graph, "/{phone_number_id}/messages"), Some(public_url))
 }
 
 fn behave(graph: &Graph, behaviour: &str) {
@@ -78,10 +77,10 @@ fn behave(graph: &Graph, behaviour: &str) {
 
 /// Another one over the store of `world`, as after a restart.
 pub(super) fn inbound(world: &World, graph: &Graph, public_url: &str, standby: Option<&Standby>) -> Inbound {
-    let routes = routes(graph, "/{phone_number_id}/messages");
+    let ways = ways(graph, "/{phone_number_id}/messages");
     let parts = Parts {
         verify_token: Arc::new(RwLock::new(Secret::new(VERIFY_TOKEN.to_owned()))),
-        routes: watch::Sender::new(Arc::new(routes)).subscribe(),
+        routes: ways.routes(),
         sending: world.sending.clone(),
         store: Arc::clone(&world.store),
     };
@@ -192,8 +191,9 @@ async fn what_meta_refuses_changes_nothing_and_is_said_plainly() {
     assert!(detail.contains(&format!("could not reach this box at {deaf}")), "{detail}");
     assert_eq!(overridden(&graph).as_deref(), Some("https://a.example/webhook"));
     assert_eq!(shown(&world).await["before"], Value::Null, "nothing is kept of what didn't succeed");
-    behave(&graph, "refuse,code=190,next=1");
+    behave(&graph, "refuse,code=190");
     let detail = take(&world).await["detail"].as_str().unwrap().to_owned();
+    graph.behave(&[]);
     assert!(detail.contains("Put a valid one"), "{detail}");
     let (ours, _) = public_side(VERIFY_TOKEN).await;
     let world = super::failover::world(&graph, &ours);
@@ -236,10 +236,11 @@ async fn an_answer_that_is_lost_is_looked_up() {
     let (theirs, _) = public_side(VERIFY_TOKEN).await;
     let told = Arc::clone(&graph);
     // The edge falls ill between the change and the look at it.
-    let (ours, asked) = public_side_with(VERIFY_TOKEN, move || behave(&told, "refuse,code=500,next=1")).await;
+    let (ours, asked) = public_side_with(VERIFY_TOKEN, move || behave(&told, "refuse,code=500")).await;
     let world = world(&graph, &ours);
     set(&graph, Some(&theirs));
     let taken = take(&world).await;
+    graph.behave(&[]);
     assert_eq!((&taken["what"], overridden(&graph)), (&json!("failed"), Some(ours.clone())));
     assert!(taken["detail"].as_str().unwrap().contains("isn't known"), "{taken}");
     assert_eq!(shown(&world).await["taken_at"], Value::Null);
@@ -250,8 +251,9 @@ async fn an_answer_that_is_lost_is_looked_up() {
     assert_eq!(overridden(&graph), Some(theirs));
 
     // Before anything was changed a sick edge costs nothing.
-    behave(&graph, "refuse,code=503,next=1");
+    behave(&graph, "refuse,code=503");
     assert_eq!(take(&world).await["what"], "failed");
+    graph.behave(&[]);
     assert_eq!((shown(&world).await["before"].clone(), calls(&world).await), (Value::Null, 11));
 }
 
@@ -259,7 +261,7 @@ async fn an_answer_that_is_lost_is_looked_up() {
 async fn what_can_t_be_tried_is_refused_before_meta_is_asked() {
     let graph = graph();
     let path = "/{phone_number_id}/messages";
-    let nameless = World::at([(SHOP, number())], routes(&graph, path), None);
+    let nameless = World::at([(SHOP, number())], ways(&graph, path), None);
     let answer = nameless.post("/v1/failover/take", json!({})).await;
     assert_eq!(answer.status, StatusCode::CONFLICT);
     assert!(answer.json["detail"].as_str().unwrap().contains("public_url"), "{}", answer.json);
@@ -268,7 +270,7 @@ async fn what_can_t_be_tried_is_refused_before_meta_is_asked() {
 
     let ours = "https://b.example/webhook";
     let numbers = || [(SHOP, number()), (CAFE, number())];
-    let world = World::at(numbers(), routes(&graph, path), Some(ours));
+    let world = World::at(numbers(), ways(&graph, path), Some(ours));
     for body in [json!({ "numbers": [CAFE] }), json!({ "numbers": ["7"] })] {
         for path in ["/v1/failover/take", "/v1/failover/give-back"] {
             let answer = world.post(path, body.clone()).await;
@@ -283,7 +285,7 @@ async fn what_can_t_be_tried_is_refused_before_meta_is_asked() {
         assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", answer.json);
     }
     // A provider can't be asked.
-    let provider = World::at([(SHOP, number())], routes(&graph, "/messages"), Some(ours));
+    let provider = World::at([(SHOP, number())], ways(&graph, "/messages"), Some(ours));
     for path in ["/v1/failover/take", "/v1/failover/give-back"] {
         assert_eq!(provider.post(path, json!({})).await.status, StatusCode::CONFLICT);
     }
@@ -294,7 +296,7 @@ async fn what_can_t_be_tried_is_refused_before_meta_is_asked() {
 async fn without_units_nothing_is_asked() {
     let (graph, (ours, _)) = (graph(), public_side(VERIFY_TOKEN).await);
     let few = outbox::Number { calls_per_day: 2, ..number() };
-    let world = World::at([(SHOP, few)], routes(&graph, "/{phone_number_id}/messages"), Some(&ours));
+    let world = World::at([(SHOP, few)], ways(&graph, "/{phone_number_id}/messages"), Some(&ours));
     for _ in 0..4 {
         let _ = shown(&world).await;
     }

@@ -33,7 +33,7 @@ use crate::app::events::Events;
 use crate::app::fake;
 use crate::app::inbound::{Inbound, Parts};
 use crate::app::sending::fake::{Fake, called};
-use crate::app::sending::{Routes, Sending, fake as outbox_fake};
+use crate::app::sending::{Sending, Ways, fake as outbox_fake};
 use crate::config::Secret;
 
 /// 2026-11-20T12:00:00Z.
@@ -113,21 +113,21 @@ fn card() -> RateCard {
 
 impl World {
     fn new(numbers: &[&str]) -> Self {
-        Self::with(numbers, Routes::default())
+        Self::with(numbers, Ways::none())
     }
 
-    fn with(numbers: &[&str], routes: Routes) -> Self {
-        Self::of(numbers.iter().map(|id| (*id, number())), routes)
+    fn with(numbers: &[&str], ways: Ways) -> Self {
+        Self::of(numbers.iter().map(|id| (*id, number())), ways)
     }
 
-    fn of<'n>(numbers: impl IntoIterator<Item = (&'n str, Number)>, routes: Routes) -> Self {
-        Self::at(numbers, routes, None)
+    fn of<'n>(numbers: impl IntoIterator<Item = (&'n str, Number)>, ways: Ways) -> Self {
+        Self::at(numbers, ways, None)
     }
 
     /// One that Meta reaches at `public_url`.
     fn at<'n>(
         numbers: impl IntoIterator<Item = (&'n str, Number)>,
-        routes: Routes,
+        ways: Ways,
         public_url: Option<&str>,
     ) -> Self {
         let numbers: Vec<(&str, Number)> = numbers.into_iter().collect();
@@ -145,10 +145,9 @@ impl World {
         let shown = fake::shown(folder.path());
         let store = Arc::clone(&shown.store);
         let stop = watch::Sender::new(false);
-        let routes = watch::Sender::new(Arc::new(routes)).subscribe();
         let parts = Parts {
             verify_token: Arc::new(RwLock::new(Secret::new(VERIFY_TOKEN.to_owned()))),
-            routes: routes.clone(),
+            routes: ways.routes(),
             sending: sending.clone(),
             store: Arc::clone(&store),
         };
@@ -158,8 +157,8 @@ impl World {
             token: Arc::new(RwLock::new(Secret::new("right".to_owned()))),
             numbers: Arc::new(phones.into_iter().collect()),
             sending: sending.clone(),
-            downloads: Downloads::new(routes.clone()),
-            uploads: Uploads::new(routes),
+            downloads: Downloads::new(ways.clone()),
+            uploads: Uploads::new(ways),
             low_water: Micros(20_000_000),
             registry: Arc::default(),
             events: Events::default(),

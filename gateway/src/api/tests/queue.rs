@@ -216,7 +216,7 @@ async fn quotas_count_what_went_and_say_what_stops() {
 async fn what_waits_for_the_next_day_is_told_by_the_quota_too() {
     let mut few = super::number();
     few.messages_per_day = 1;
-    let world = World::of([(SHOP, few)], crate::app::sending::Routes::default());
+    let world = World::of([(SHOP, few)], crate::app::sending::Ways::none());
     world.wrote_to(SHOP).await;
     world.queue("1", &text("Hello")).await;
     world.answered(accepted()).await;

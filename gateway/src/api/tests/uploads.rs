@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::{CAFE, SHOP, World};
-use crate::app::sending::Routes;
+use crate::app::sending::Ways;
 
 /// Takes one request to the end of its form, answers it, and gives back what came.
 async fn graph(answer: &'static str) -> (String, tokio::task::JoinHandle<String>) {
@@ -32,7 +32,7 @@ async fn graph(answer: &'static str) -> (String, tokio::task::JoinHandle<String>
 fn world(url: &str) -> World {
     let endpoint =
         GraphEndpoint::new("meta", url, None, Some("secret"), "/{phone_number_id}/messages").unwrap();
-    World::with(&[SHOP], Routes::single(SHOP, endpoint))
+    World::with(&[SHOP], Ways::single(SHOP, endpoint))
 }
 
 const OK: &str = "200 OK\r\ncontent-type: application/json\r\ncontent-length: 14\r\n\r\n{\"id\":\"12345\"}";

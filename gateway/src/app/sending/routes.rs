@@ -1,12 +1,14 @@
 //! Which endpoint a number's calls go to.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::sync::Arc;
 
 use anyhow::Context as _;
-use egress::{Graph, GraphEndpoint, GraphSettings, UserIdField};
+use egress::{Graph, GraphEndpoint, GraphSettings, Live};
 use outbox::CALLS_MAX;
+use tokio::sync::watch;
 
+use crate::app::failover::Groups;
 use crate::app::product;
 use crate::config::{Config, WhatsAppEndpoint};
 
@@ -22,7 +24,7 @@ impl Routes {
         }
         for entry in &config.whatsapp.endpoints {
             let served: Vec<&mut Vec<Graph>> =
-                routes.iter_mut().filter(|(id, _)| serves(entry, id)).map(|(_, graphs)| graphs).collect();
+                routes.iter_mut().filter(|(id, _)| entry.serves(id)).map(|(_, graphs)| graphs).collect();
             let idle_connections = served.len().max(1) * CALLS_MAX as usize;
             let graph = Graph::new(endpoint(entry)?, GraphSettings::new(product(), idle_connections));
             for graphs in served {
@@ -32,27 +34,10 @@ impl Routes {
         Ok(Self(routes))
     }
 
-    #[cfg(test)]
-    pub(crate) fn single(number: &str, endpoint: GraphEndpoint) -> Self {
-        let graph = Graph::new(endpoint, GraphSettings::new(product(), 1));
-        Self(BTreeMap::from([(number.to_owned(), vec![graph])]))
-    }
-
-    /// The endpoint that a number's next call goes to.
-    pub(crate) fn of(&self, number: &str) -> Option<&Graph> {
-        self.at(number, 0)
-    }
-
     /// The endpoint of a number at a place in the order of preference, from 0. A place means the same endpoint
     /// before and after tokens were replaced: names and their order change with the configuration only.
     pub(crate) fn at(&self, number: &str, place: usize) -> Option<&Graph> {
         self.0.get(number)?.get(place)
-    }
-
-    /// The names of a number's endpoints, in order of preference.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the groups of endpoints"))]
-    pub(crate) fn names(&self, number: &str) -> Vec<&str> {
-        self.0.get(number).into_iter().flatten().map(|graph| graph.endpoint().name()).collect()
     }
 
     /// Every endpoint once, with one of the numbers that it serves first.
@@ -69,38 +54,61 @@ impl Routes {
     }
 }
 
-/// Whether an endpoint serves a number.
-pub(crate) fn serves(endpoint: &WhatsAppEndpoint, number: &str) -> bool {
-    endpoint.numbers.as_ref().is_none_or(|numbers| numbers.iter().any(|id| id == number))
+/// The way that a number's calls take now: over the endpoint that its group uses.
+#[derive(Debug, Clone)]
+pub(crate) struct Ways {
+    routes: watch::Receiver<Arc<Routes>>,
+    groups: Groups,
+}
+
+impl Ways {
+    pub(super) const fn new(routes: watch::Receiver<Arc<Routes>>, groups: Groups) -> Self {
+        Self { routes, groups }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn none() -> Self {
+        Self::new(watch::Sender::new(Arc::default()).subscribe(), Groups::default())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn single(number: &str, endpoint: GraphEndpoint) -> Self {
+        let groups = Groups::single(number, endpoint.name());
+        let graph = Graph::new(endpoint, GraphSettings::new(product(), 1));
+        let routes = Routes(BTreeMap::from([(number.to_owned(), vec![graph])]));
+        Self::new(watch::Sender::new(Arc::new(routes)).subscribe(), groups)
+    }
+
+    /// What it goes by.
+    #[cfg(test)]
+    pub(crate) fn routes(&self) -> watch::Receiver<Arc<Routes>> {
+        self.routes.clone()
+    }
+
+    /// Whether there is an endpoint to go over.
+    pub(crate) fn serves(&self, number: &str) -> bool {
+        self.groups.of(number).is_some()
+    }
+
+    /// A call of a number begins: the client to make it with, and who is to be told how it ends. `patient` says that
+    /// how long it takes says nothing of the endpoint. `None` where no endpoint serves the number.
+    pub(crate) fn begin(&self, number: &str, patient: bool) -> Option<(Graph, Live)> {
+        let group = self.groups.of(number)?;
+        let place = group.active();
+        let graph = self.routes.borrow().at(number, place)?.clone();
+        Some((graph, group.begin_at(place, patient)))
+    }
 }
 
 fn endpoint(entry: &WhatsAppEndpoint) -> anyhow::Result<GraphEndpoint> {
     let header = entry.header.as_ref().map(reqwest::header::HeaderName::as_str);
     let token = entry.token.as_ref().map(crate::config::Secret::expose);
-    let manner = Manner::of(entry);
+    let roots = entry.ca.as_ref().map_or(&[][..], |roots| &roots.pem);
     GraphEndpoint::new(&entry.name, entry.url.as_str(), header, token, &entry.path)
         .map_err(anyhow::Error::from)
-        .and_then(|endpoint| Ok(endpoint.with_roots(&manner.roots)?))
-        .map(|endpoint| endpoint.with_timeout(manner.timeout).with_user_id_field(manner.user_id_field))
+        .and_then(|endpoint| Ok(endpoint.with_roots(roots)?))
+        .map(|endpoint| endpoint.with_timeout(entry.timeout).with_user_id_field(entry.user_id_field))
         .with_context(|| format!("`whatsapp.endpoints`: {}", entry.name))
-}
-
-/// What an endpoint has of its own beside its address.
-struct Manner {
-    timeout: Duration,
-    roots: Vec<u8>,
-    user_id_field: UserIdField,
-}
-
-impl Manner {
-    /// The defaults: the configuration has no words for it yet.
-    fn of(_: &WhatsAppEndpoint) -> Self {
-        Self {
-            timeout: egress::graph::ANSWER_TIMEOUT,
-            roots: Vec::new(),
-            user_id_field: UserIdField::default(),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -144,12 +152,9 @@ mod tests {
     fn a_number_has_its_endpoints_in_order_and_tokens_change_no_place() {
         for token in ["old", "new"] {
             let routes = routes(token);
-            assert_eq!(routes.names("1"), ["meta"]);
-            assert_eq!(routes.names("2"), ["meta", "backup"]);
-            assert!(routes.names("3").is_empty() && routes.of("3").is_none());
             let name = |number, place| routes.at(number, place).map(|graph| graph.endpoint().name());
             assert_eq!((name("2", 0), name("2", 1), name("2", 2)), (Some("meta"), Some("backup"), None));
-            assert_eq!(routes.of("2").map(|graph| graph.endpoint().name()), Some("meta"));
+            assert_eq!((name("1", 0), name("1", 1), name("3", 0)), (Some("meta"), None, None));
             let all: Vec<_> = routes.all().iter().map(|(id, graph)| (*id, graph.endpoint().name())).collect();
             assert_eq!(all, [("1", "meta"), ("2", "backup")]);
         }

@@ -22,12 +22,13 @@ use super::journal::RECORDS_A_TURN;
 use super::leaps::Leaps;
 use super::metrics::Metrics;
 use super::notes::Notes;
-use super::routes::Routes;
+use super::routes::{Routes, Ways};
 use super::status::Status;
 use super::table::StoreTable;
 use super::tokens::Tokens;
 use super::work::Work;
 use crate::app::events::Events;
+use crate::app::failover::Groups;
 use crate::clock;
 use crate::config::Config;
 
@@ -38,6 +39,7 @@ pub(in crate::app) struct SendingThread {
     stop: oneshot::Sender<()>,
     thread: JoinHandle<()>,
     routes: watch::Sender<Arc<Routes>>,
+    ways: Ways,
     status: watch::Receiver<Status>,
 }
 
@@ -49,6 +51,7 @@ impl SendingThread {
         tail: watch::Receiver<egress::Tail>,
         known: Arc<Numbers>,
         events: Events,
+        groups: Groups,
         registry: &mut Registry,
     ) -> anyhow::Result<(Self, Sending)> {
         let (sending, asked) = Sending::new();
@@ -64,6 +67,7 @@ impl SendingThread {
         // a disk that takes none for the moment is no reason not to start.
         outbox.carry(done);
         let routes = watch::Sender::new(Arc::new(Routes::new(config)?));
+        let ways = Ways::new(routes.subscribe(), groups);
         let status = watch::Sender::new(Status::default());
         let shown = status.subscribe();
         let metrics = Metrics::default();
@@ -77,6 +81,7 @@ impl SendingThread {
             asked,
             tail,
             routes: routes.subscribe(),
+            ways: ways.clone(),
             numbers: known,
             notes: Notes::new(config),
             events,
@@ -105,14 +110,19 @@ impl SendingThread {
             runtime.shutdown_background();
         });
         let thread = thread.context("no thread for sending")?;
-        Ok((Self { stop, thread, routes, status: shown }, sending))
+        Ok((Self { stop, thread, routes, ways, status: shown }, sending))
     }
 
     pub(in crate::app) fn status(&self) -> watch::Receiver<Status> {
         self.status.clone()
     }
 
-    /// What calls are made with, for uploads.
+    /// The way that calls take now.
+    pub(in crate::app) fn ways(&self) -> Ways {
+        self.ways.clone()
+    }
+
+    /// The clients of all endpoints, which change with the tokens.
     pub(in crate::app) fn routes(&self) -> watch::Receiver<Arc<Routes>> {
         self.routes.subscribe()
     }

@@ -19,7 +19,7 @@ use super::journal::{RECORDS_A_TURN, Said};
 use super::leaps::Leaps;
 use super::metrics::Metrics;
 use super::notes::Notes;
-use super::routes::Routes;
+use super::routes::{Routes, Ways};
 use super::status::Status;
 use super::table::StoreTable;
 use super::tokens::Tokens;
@@ -56,6 +56,7 @@ pub(super) struct Work {
     pub(super) asked: mpsc::Receiver<Question>,
     pub(super) tail: watch::Receiver<egress::Tail>,
     pub(super) routes: watch::Receiver<Arc<Routes>>,
+    pub(super) ways: Ways,
     pub(super) numbers: Arc<Numbers>,
     pub(super) notes: Notes,
     pub(super) events: Events,
@@ -316,11 +317,10 @@ impl Work {
 
     /// Makes a call, whose intent is durable.
     fn make(&mut self, call: Call) {
-        let routes = self.routes.borrow().clone();
         let mut chance = [0; 8];
         // Without chance the jitter is nothing: the calls of one box alone hardly need it.
         let _ = self.random.fill(&mut chance);
-        let Some(graph) = routes.of(&call.number).cloned() else {
+        let Some((graph, live)) = self.ways.begin(&call.number, false) else {
             let outcome = model::Outcome::NotSent { reason: "the number has no endpoint".to_owned() };
             self.answered.push(Called {
                 id: call.id,
@@ -333,7 +333,7 @@ impl Work {
             });
             return;
         };
-        self.in_flight.spawn(calls::post(graph, call, u64::from_ne_bytes(chance)));
+        self.in_flight.spawn(calls::post(graph, live, call, u64::from_ne_bytes(chance)));
     }
 
     /// Shows how things stand, now and then.

@@ -230,7 +230,7 @@ pub static KEYS: &[Key] = &[
         "whatsapp.health.slow",
         Time("1ms", "1m"),
         Is(r#""1500ms""#),
-        "slower than this, or failed, is a strike; at least `normal`",
+        "slower than this, or failed, is a strike; at least `normal`, which gives way where only this is named",
     ),
     key("whatsapp.health.strikes", Integer(1, 100), Is("3"), "how many strikes put an endpoint out of use"),
     key(
@@ -243,7 +243,7 @@ pub static KEYS: &[Key] = &[
         "whatsapp.health.timeout",
         Time("10ms", "5m"),
         Is(r#""5s""#),
-        "of a probe, at least `slow`; a live send that is unanswered after `slow` is a strike, and is waited for as long as the endpoint's own `timeout`",
+        "of a probe; a live send that is unanswered after `slow` is a strike, and is waited for as long as the endpoint's own `timeout`",
     ),
     key(
         "whatsapp.uncertain.reply",
@@ -305,7 +305,7 @@ pub static KEYS: &[Key] = &[
         "crm.health.slow",
         Time("1ms", "1m"),
         Is(r#""1500ms""#),
-        "slower than this, or failed, is a strike; at least `normal`",
+        "slower than this, or failed, is a strike; at least `normal`, which gives way where only this is named",
     ),
     key("crm.health.strikes", Integer(1, 100), Is("3"), "how many strikes put an endpoint out of use"),
     key(

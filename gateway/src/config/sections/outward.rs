@@ -1,11 +1,12 @@
 //! `[whatsapp]` and `[crm]`: endpoints, their health, and what goes to them.
 
+use model::UserIdField;
 use model::signature::standard_webhooks::SigningSecret;
 use reqwest::Url;
 
 use super::super::reader::Section;
 use super::super::types::{
-    Crm, CrmEndpoint, CrmKind, CrmMode, Health, Number, Uncertain, UserIdField, WhatsApp, WhatsAppEndpoint,
+    Crm, CrmEndpoint, CrmKind, CrmMode, Health, Number, Uncertain, WhatsApp, WhatsAppEndpoint,
 };
 use super::super::values::{self, Fault};
 use super::roots::roots;
@@ -54,12 +55,11 @@ pub(super) fn whatsapp(section: &Section<'_>, numbers: Option<&[Number]>) -> Opt
     if let Some(Health { slow, timeout, .. }) = health
         && timeout < slow
     {
-        health_section.mistake(
+        health_section.warn(
             if health_section.has("timeout") { "timeout" } else { "slow" },
             Fault::new(format!("timeout is {timeout:?}, which is less than slow, {slow:?}"))
-                .help("a probe has to be waited for until it counts as slow"),
+                .help("a probe that isn't answered within timeout has failed, and none is ever slow"),
         );
-        return None;
     }
     let uncertain = uncertain(&section.section("uncertain"));
     Some(WhatsApp { endpoints: endpoints?, health: health?, uncertain: uncertain? })
@@ -191,21 +191,22 @@ fn health(section: &Section<'_>) -> Option<Health> {
     let strikes = section.read("strikes", values::integer);
     let recover = section.read("recover", values::integer);
     let timeout = section.read("timeout", values::time);
-    if let (Some(normal), Some(slow)) = (normal, slow)
-        && slow < normal
-    {
-        let name = if section.has("slow") { "slow" } else { "normal" };
+    let (normal, slow) = (normal?, slow?);
+    if slow < normal && section.has("slow") && section.has("normal") {
         section.mistake(
-            name,
+            "slow",
             Fault::new(format!("slow is {slow:?}, which is less than normal, {normal:?}"))
                 .help("an answer between the two is neither good nor a strike"),
         );
     }
+    // A default gives way to what is named.
+    let (normal, slow) =
+        if section.has("slow") { (normal.min(slow), slow) } else { (normal, slow.max(normal)) };
     Some(Health {
         every: every?,
         recheck: recheck?,
-        normal: normal?,
-        slow: slow?,
+        normal,
+        slow,
         strikes: u32::try_from(strikes?).ok()?,
         recover: u32::try_from(recover?).ok()?,
         timeout: timeout?,

@@ -15,7 +15,7 @@ use policy::sending::{Micros, RateCard};
 use reqwest::Url;
 
 pub use self::outward::{
-    Crm, CrmEndpoint, CrmKind, CrmMode, Health, Roots, Uncertain, UserIdField, WhatsApp, WhatsAppEndpoint,
+    Crm, CrmEndpoint, CrmKind, CrmMode, Health, Roots, Uncertain, WhatsApp, WhatsAppEndpoint,
 };
 use super::Secret;
 

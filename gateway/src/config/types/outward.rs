@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use model::UserIdField;
 use reqwest::Url;
 use reqwest::header::HeaderName;
 
@@ -31,9 +32,7 @@ pub struct WhatsApp {
 impl WhatsApp {
     /// The endpoints that serve the number of this phone number id, in order of preference.
     pub fn serving<'a>(&'a self, phone_number_id: &'a str) -> impl Iterator<Item = &'a WhatsAppEndpoint> {
-        self.endpoints.iter().filter(move |endpoint| {
-            endpoint.numbers.as_ref().is_none_or(|ids| ids.iter().any(|id| id == phone_number_id))
-        })
+        self.endpoints.iter().filter(move |endpoint| endpoint.serves(phone_number_id))
     }
 }
 
@@ -74,25 +73,11 @@ pub struct WhatsAppEndpoint {
 impl WhatsAppEndpoint {
     /// What stands for the phone number id in [`Self::path`].
     pub const NUMBER: &str = "{phone_number_id}";
-}
 
-/// `user_id_field` in `[[whatsapp.endpoints]]`: the member of a message that carries a business-scoped user id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UserIdField {
-    /// `recipient`, as Meta has it.
-    Recipient,
-    /// `to`, as a phone number would stand there.
-    To,
-}
-
-impl UserIdField {
-    /// The name of the member.
+    /// Whether it serves a number.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Recipient => "recipient",
-            Self::To => "to",
-        }
+    pub fn serves(&self, phone_number_id: &str) -> bool {
+        self.numbers.as_ref().is_none_or(|ids| ids.iter().any(|id| id == phone_number_id))
     }
 }
 
@@ -111,7 +96,7 @@ pub struct Health {
     pub strikes: u32,
     /// How many good probes in a row put it back; at least 1.
     pub recover: u32,
-    /// How long a probe is waited for; of WhatsApp at least [`Self::slow`].
+    /// How long a probe is waited for.
     pub timeout: Duration,
 }
 

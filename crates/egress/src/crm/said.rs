@@ -1,0 +1,54 @@
+//! What answers of the CRM say of the endpoint that gave them. Pure.
+
+use policy::delivery::{Failure, Verdict};
+use policy::failover::Answer;
+
+/// What the answer to a record says. `shut` is whether nothing but trials gets through, now that the answer was
+/// judged: a 5xx may be about what a record holds, unless no other gets through either. What an endpoint
+/// says of us (too fast, not let in, a bad request) is no fault of its own.
+pub(crate) const fn by_record(verdict: &Verdict, shut: bool) -> Answer {
+    match verdict {
+        Verdict::Accepted => Answer::Good,
+        Verdict::Retry { failure: Failure::NotSent | Failure::Unknown, .. } => Answer::Failed,
+        Verdict::Retry { failure: Failure::Server, .. } if shut => Answer::Failed,
+        Verdict::Retry { .. } | Verdict::Unauthorized | Verdict::Refused => Answer::Neutral,
+    }
+}
+
+/// What the answer to a probe says; `None` is the want of one. Any answer under 500 is good: a login page, a
+/// redirect or "not found" come from something that works.
+pub(crate) fn by_probe(status: Option<u16>) -> Answer {
+    if status.is_some_and(|code| code < 500) { Answer::Good } else { Answer::Failed }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_no_proof_against_an_endpoint_that_takes_others() {
+        let retry = |failure| Verdict::Retry { failure, retry_after: None };
+        for (verdict, open, shut) in [
+            (Verdict::Accepted, Answer::Good, Answer::Good),
+            (retry(Failure::NotSent), Answer::Failed, Answer::Failed),
+            (retry(Failure::Unknown), Answer::Failed, Answer::Failed),
+            (retry(Failure::Server), Answer::Neutral, Answer::Failed),
+            (retry(Failure::Busy), Answer::Neutral, Answer::Neutral),
+            (Verdict::Unauthorized, Answer::Neutral, Answer::Neutral),
+            (Verdict::Refused, Answer::Neutral, Answer::Neutral),
+        ] {
+            assert_eq!((by_record(&verdict, false), by_record(&verdict, true)), (open, shut), "{verdict:?}");
+        }
+    }
+
+    #[test]
+    fn any_answer_to_a_probe_under_500_is_good() {
+        for code in [200, 204, 301, 302, 304, 400, 401, 403, 404, 405, 409, 429, 499] {
+            assert_eq!(by_probe(Some(code)), Answer::Good, "{code}");
+        }
+        for code in [500, 502, 503, 504, 599, 999] {
+            assert_eq!(by_probe(Some(code)), Answer::Failed, "{code}");
+        }
+        assert_eq!(by_probe(None), Answer::Failed);
+    }
+}

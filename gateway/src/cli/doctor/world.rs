@@ -1,0 +1,107 @@
+//! What checks work with.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::OnceCell;
+use tokio::time::Instant;
+
+use super::unheard::Unheard;
+use crate::cli::target;
+use crate::config::Config;
+
+/// How long a name, a connection or an answer is waited for.
+pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// How long a whole check may take: three answers, one after the other, and what the box itself needs.
+pub(super) const CHECK_WITHIN: Duration = Duration::from_secs(16);
+/// Of an answer so much is read; those of Graph are below 2 KiB, and a record of the gateway may have 4 MiB.
+const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// The configuration, the way out, and what several checks want to know.
+pub(super) struct World {
+    pub(super) config: Config,
+    pub(super) http: reqwest::Client,
+    /// Above `/proc`, `/sys` and `/run`: a slash, but for tests.
+    pub(super) root: PathBuf,
+    gateway: OnceCell<Gateway>,
+}
+
+/// Whether the gateway runs.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Gateway {
+    /// It told how it stands: the body of `/v1/status`.
+    Runs(Value),
+    /// Something answers there, and not as our gateway would.
+    Stranger(u16),
+    /// Nothing answers.
+    Silent(Unheard),
+    /// `api.listen` has port 0: nobody can know where it is.
+    Nowhere,
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Heard {
+    pub(super) status: u16,
+    /// Null where it's no JSON.
+    pub(super) body: Value,
+    /// From the first byte out to the last one in, connecting included.
+    pub(super) took: Duration,
+    /// The `Date` header.
+    pub(super) date: Option<String>,
+}
+
+impl World {
+    /// # Errors
+    /// When no HTTP client can be made.
+    pub(super) fn new(config: Config, root: PathBuf) -> anyhow::Result<Self> {
+        let mut settings = egress::ClientSettings::new(crate::app::product(), 1);
+        settings.connect_timeout = ANSWER_WITHIN;
+        settings.request_timeout = ANSWER_WITHIN;
+        let http = egress::Clients::new(settings)?.client()?;
+        Ok(Self { config, http, root, gateway: OnceCell::new() })
+    }
+
+    /// Whether the gateway runs, and what it says; asked once.
+    pub(super) async fn gateway(&self) -> &Gateway {
+        self.gateway.get_or_init(|| self.ask_gateway()).await
+    }
+
+    async fn ask_gateway(&self) -> Gateway {
+        match self.of_gateway("/v1/status").await {
+            None => Gateway::Nowhere,
+            Some(Ok(heard)) if heard.status == 200 && heard.body["ready"].is_boolean() => {
+                Gateway::Runs(heard.body)
+            }
+            Some(Ok(heard)) => Gateway::Stranger(heard.status),
+            Some(Err(why)) => Gateway::Silent(why),
+        }
+    }
+
+    /// Asks the gateway's API; `None` where nobody can know where it is.
+    pub(super) async fn of_gateway(&self, path: &str) -> Option<Result<Heard, Unheard>> {
+        let url = target::reachable(self.config.api.listen).ok()?.join(path).ok()?;
+        let token = self.config.api.token.expose();
+        Some(ask(self.http.get(url).bearer_auth(token)).await)
+    }
+}
+
+/// Sends a request and reads the answer.
+pub(super) async fn ask(request: reqwest::RequestBuilder) -> Result<Heard, Unheard> {
+    let begun = Instant::now();
+    let mut response = request.send().await.map_err(Unheard::of)?;
+    let status = response.status().as_u16();
+    let date = response.headers().get(reqwest::header::DATE);
+    let date = date.and_then(|date| date.to_str().ok()).map(str::to_owned);
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(Unheard::of)? {
+        if body.len() + chunk.len() > ANSWER_BYTES_MAX {
+            body.clear();
+            break;
+        }
+        body.extend_from_slice(&chunk);
+    }
+    let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    Ok(Heard { status, body, took: begun.elapsed(), date })
+}
