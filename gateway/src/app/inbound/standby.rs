@@ -142,7 +142,7 @@ pub(crate) async fn watch(inbound: Inbound, stop: impl Future<Output = ()>) {
         tokio::select! {
             () = &mut stop => return,
             answered = watch.peer.answers() => {
-                let (due, first) = watch.probed(answered);
+                let (due, first) = answered.map_or((false, false), |answered| watch.probed(answered));
                 if first && let Err(error) = inbound.0.shelf.known(watch.peer.url()).await {
                     tracing::warn!(%error, "that the peer was heard couldn't be noted; after a restart it has to be heard again");
                 }

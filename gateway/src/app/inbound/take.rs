@@ -20,7 +20,7 @@ impl Inner {
         }
         // Meta has just answered, so that this box is online: if the peer does, too, it was this box that wasn't.
         if let By::Standby(peer) = by
-            && peer.answers().await
+            && peer.answers().await != Some(false)
         {
             return Deed::failed(number, "the peer answers again: it keeps its webhooks");
         }
