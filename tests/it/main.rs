@@ -12,6 +12,7 @@ mod crash;
 mod crm;
 mod disk;
 mod harness;
+mod inbound;
 mod sending;
 mod sending_clock;
 mod sending_full;
