@@ -208,6 +208,7 @@ fn storages() -> Vec<Finding> {
         Ok(Storage::NoStorage { retention_minutes: Some(60) }),
         Ok(Storage::Other("SOMETHING_NEW".to_owned())),
         Err(reach::tests::refused(400, 100)),
+        Err(Trouble::Unheard(Unheard::Refused)),
     ];
     list.map(|heard| storage::judge(&heard).about(NUMBER)).to_vec()
 }

@@ -13,6 +13,8 @@ use crate::config::{Config, Secret, WhatsAppEndpoint};
 
 /// Calls at once, at one endpoint: two for each line of a number and one for the token.
 const CALLS: usize = 8;
+/// Where a question went unanswered, the probe most likely did as well, and its line says what to do.
+pub(super) const SEE_REACH: &str = "see the line on reach";
 
 /// Why a question has no usable answer.
 #[derive(Debug, Clone, PartialEq)]

@@ -125,7 +125,9 @@ async fn of_crm(world: &World, endpoint: &CrmEndpoint) -> Finding {
     let finding = match probe.ask().await {
         Answer::Good => by_latency(begun.elapsed(), health),
         // The probe doesn't say why.
-        _ => judge_crm(&once_more(world, endpoint, within).await),
+        Answer::Neutral | Answer::Failed | Answer::Blocked => {
+            judge_crm(&once_more(world, endpoint, within).await)
+        }
     };
     finding.about(&endpoint.name)
 }
@@ -163,11 +165,9 @@ fn comes_and_goes(why: &Unheard, took: Duration) -> Finding {
 }
 
 fn unreachable(why: &Unheard, side: Side) -> Finding {
-    let words = match why {
-        // Something can.
-        Unheard::NotGraph | Unheard::NotHttp => why.words(),
-        _ => format!("can't be reached: {}", why.words()),
-    };
+    // Something else can.
+    let reached = matches!(why, Unheard::NotGraph | Unheard::NotHttp);
+    let words = if reached { why.words() } else { format!("can't be reached: {}", why.words()) };
     Finding::fail(Check::Reach, words).next(why.next(side))
 }
 

@@ -4,7 +4,7 @@ use egress::Storage;
 use futures_util::future::join_all;
 
 use super::finding::{Check, Finding};
-use super::graph::{self, Trouble};
+use super::graph::{self, SEE_REACH, Trouble};
 use super::world::World;
 
 pub(super) async fn check(world: &World) -> Vec<Finding> {
@@ -44,7 +44,7 @@ pub(super) fn judge(heard: &Result<Storage, Trouble>) -> Finding {
         }
         Ok(Storage::Other(_)) => skip("Meta names a setting that this version doesn't know"),
         Err(Trouble::Refused(refusal)) => skip(&graph::refusal(refusal).0),
-        Err(Trouble::Unheard(why)) => skip(&why.words()),
+        Err(Trouble::Unheard(why)) => skip(&why.words()).next(SEE_REACH),
     }
 }
 

@@ -5,8 +5,7 @@ use futures_util::future::{join, join_all};
 use reqwest::Url;
 
 use super::finding::{Check, Finding};
-use super::graph::{self, Trouble};
-use super::unheard::Side;
+use super::graph::{self, SEE_REACH, Trouble};
 use super::world::World;
 
 pub(super) async fn check(world: &World) -> Vec<Finding> {
@@ -46,7 +45,7 @@ pub(super) fn known<T>(what: &str, heard: Result<T, Trouble>) -> Result<T, Box<F
                 Finding::warn(Check::Subscription, summary(&why)).next(next)
             }
             Trouble::Unheard(why) => {
-                Finding::skip(Check::Subscription, summary(&why.words())).next(why.next(Side::Internet))
+                Finding::skip(Check::Subscription, summary(&why.words())).next(SEE_REACH)
             }
         })
     })

@@ -5,8 +5,7 @@ use futures_util::future::join_all;
 use model::WallTime;
 
 use super::finding::{Check, Finding};
-use super::graph::{self, Trouble};
-use super::unheard::Side;
+use super::graph::{self, SEE_REACH, Trouble};
 use super::words;
 use super::world::World;
 use crate::clock;
@@ -59,7 +58,7 @@ pub(super) fn judge(heard: &Result<TokenInfo, Trouble>, now: WallTime) -> Findin
         }
         Err(Trouble::Unheard(why)) => {
             return Finding::skip(Check::Token, format!("couldn't be asked about: {}", why.words()))
-                .next(why.next(Side::Internet));
+                .next(SEE_REACH);
         }
     };
     let finding = of_token(info, now);
