@@ -67,7 +67,11 @@ pub(super) fn line(record: &Value) -> String {
         text("/data/field"),
         text("/data/reason"),
     ];
-    let said = said.into_iter().find(|said| !said.is_empty()).unwrap_or_default();
+    let switched = match text("/data/endpoint/to") {
+        "" => String::new(),
+        to => format!("{} to {to}: {}", text("/data/endpoint/from"), text("/data/endpoint/reason")),
+    };
+    let said = said.into_iter().find(|said| !said.is_empty()).unwrap_or(&switched);
     let said: String = said.chars().map(|c| if c.is_control() { ' ' } else { c }).take(60).collect();
     let who = [text("/subject"), text("/source")].into_iter().find(|who| !who.is_empty()).unwrap_or_default();
     format!("{}  {}  {type_:<17} {who:<16} {said}\n", text("/sequence"), text("/time"))

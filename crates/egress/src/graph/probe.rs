@@ -99,10 +99,11 @@ fn silence(outcome: Outcome) -> String {
 fn judge(question: Question, status: u16, body: &[u8]) -> Probe {
     match (question, status) {
         (Question::Health, 200..=299) => healthy(status, body),
-        (Question::Anything, 200..=399) => Probe::Good,
+        // Nothing says what a provider answers there; that it answers is all that is asked.
+        (Question::Anything, 200..=499) => Probe::Good,
         // Graph doesn't redirect: this is a captive portal, or a wrong address.
         (Question::Health, 300..=399) => failed(status, "the answer points elsewhere"),
-        (_, 400..=499) => refused(question, status, body),
+        (Question::Health, 400..=499) => refused(status, body),
         (_, 500..=599) => failed(status, &refusal(body).details),
         _ => failed(status, "is no status of an answer"),
     }
@@ -122,15 +123,13 @@ fn healthy(status: u16, body: &[u8]) -> Probe {
 }
 
 /// Refusals are answers: only what a token or a rate is refused for says nothing.
-fn refused(question: Question, status: u16, body: &[u8]) -> Probe {
+fn refused(status: u16, body: &[u8]) -> Probe {
     let said = refusal(body);
-    // A provider's code may be anything.
-    let code = said.code.filter(|_| question == Question::Health);
-    let class = code.map(|code| class(&Refusal { code: Some(code), ..Refusal::default() }));
+    let class = said.code.map(|code| class(&Refusal { code: Some(code), ..Refusal::default() }));
     let why = if class.is_some_and(Class::is_throttling) || status == 429 {
         "calls are throttled"
     } else if matches!(class, Some(Class::Stop(_)))
-        || code.is_some_and(is_of_the_session)
+        || said.code.is_some_and(is_of_the_session)
         || matches!(status, 401 | 403 | 407)
     {
         "the token can't send"
@@ -244,11 +243,11 @@ mod tests {
             (204, String::new(), GOOD),
             (302, String::new(), GOOD),
             (400, meta(400), GOOD),
-            (401, meta(401), NEUTRAL),
-            (403, meta(403), NEUTRAL),
+            (401, meta(401), GOOD),
+            (403, meta(403), GOOD),
             (404, meta(404), GOOD),
             (405, String::new(), GOOD),
-            (429, meta(429), NEUTRAL),
+            (429, meta(429), GOOD),
             (400, error(190), GOOD),
             (500, meta(500), FAILED),
             (502, meta(502), FAILED),

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 /// `{"kind": "refuse", "code": 131056, "next": 5}`, on a command line `refuse,code=131056,next=5`.
 ///
 /// Where there are `share` and `next`: `share` is how many of 100 calls it befalls (chance, from the
-/// seed), `next` that it ends after so many. Without them it befalls every call. The first one that
+/// seed), `next` that it befalls messages alone, and ends after so many. Without them it befalls every call. The first one that
 /// befalls a call decides about it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]

@@ -116,6 +116,10 @@ impl Rules {
     pub(crate) fn decide(&mut self, call: Call, random: &mut Random) -> Fate {
         for (behaviour, left) in &mut self.rules {
             let Some((fate, share)) = fate(behaviour, call) else { continue };
+            // What is counted is counted in messages: a probe that comes in between uses none of it up.
+            if left.is_some() && call == Call::Other {
+                continue;
+            }
             if *left == Some(0) || share.is_some_and(|share| !random.percent(share)) {
                 continue;
             }

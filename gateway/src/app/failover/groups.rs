@@ -106,14 +106,16 @@ impl Groups {
             let views = group.watched.views();
             let in_use = |state: State| matches!(state, State::Closed | State::Suspect);
             let Some(active) = views.iter().find(|endpoint| endpoint.view.active) else { continue };
-            let (name, of) = (&active.name, group.whose());
+            let (name, what) = (&active.name, group.what());
             if views.iter().all(|endpoint| !in_use(endpoint.view.state)) {
                 // The CRM's own silence is said by delivery.
                 if group.number.is_some() || views.len() > 1 {
-                    alarms.push(format!("no endpoint {of} works; {name} is tried now and then"));
+                    alarms.push(format!(
+                        "{what} can't go out: no endpoint works, and {name} is tried now and then"
+                    ));
                 }
-            } else if views.first().is_some_and(|first| !first.view.active) {
-                alarms.push(format!("what goes {of} goes over {name}: the endpoint before it is sick"));
+            } else if let Some(first) = views.first().filter(|first| !first.view.active) {
+                alarms.push(format!("{what} go over {name}: {} is out of use", first.name));
             }
         }
         alarms
@@ -126,11 +128,11 @@ impl Group {
         self.watched.endpoints().get(self.watched.active()).cloned().unwrap_or_default()
     }
 
-    /// For people: `to the CRM`, or of which number.
-    fn whose(&self) -> String {
+    /// What goes by it, for people.
+    fn what(&self) -> String {
         match &self.number {
-            Some(number) => format!("of number {number} to WhatsApp"),
-            None => "to the CRM".to_owned(),
+            Some(number) => format!("messages of number {number}"),
+            None => "records to the CRM".to_owned(),
         }
     }
 }
