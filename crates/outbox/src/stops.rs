@@ -68,6 +68,9 @@ impl Turn<'_> {
         }
         self.stir();
         let now = self.now;
+        if another {
+            self.way(number).leave();
+        }
         let throttled_until = self.way(number).throttled_until;
         self.change_channel(number, |channel| {
             channel.slow_until_ms = channel.slow_until_ms.min(throttled_until);
