@@ -60,7 +60,7 @@ impl Turn<'_> {
         // First of all: whatever can't be read, the call is over.
         let loaded = self.load(place)?;
         let began = loaded.as_ref().and_then(|(_, state)| state.call_day);
-        self.way(&called.number).end(began);
+        self.way(&called.number).end(place, began);
         self.paces.ended(&called.number, place, self.now);
         if !self.view.has(&keys::posting(place))? {
             return Ok(());

@@ -79,7 +79,8 @@ impl Turn<'_> {
     fn pick_one(&mut self, name: &str, number: &Number) -> Result<Picked, TableError> {
         let channel = self.channel(name)?;
         let way = self.way(name);
-        if way.in_flight >= CALLS_MAX || way.busy() >= number.calls_max() {
+        let full = way.in_flight >= CALLS_MAX || way.busy() >= number.calls_max();
+        if full || way.posting_there() >= number.posts_max() {
             return Ok(Picked::NothingUntil(None));
         }
         if let Some((_, until)) = self.blocked(number, name, &channel)? {
@@ -90,7 +91,7 @@ impl Turn<'_> {
         }
         // An outage shall cost the units of one message at a time, and a stop a trial.
         let one_by_one = channel.stopped.is_some() || channel.throttled > 0;
-        if one_by_one && self.way(name).posting() > 0 {
+        if one_by_one && self.way(name).posting_there() > 0 {
             // The answer decides.
             return Ok(Picked::NothingUntil(None));
         }
@@ -328,7 +329,7 @@ impl Turn<'_> {
         state.posted_ms = Some(self.date);
         state.not_before_ms = None;
         self.stand(place, message, state, Standing::Sending, None)?;
-        self.way(&message.number).begin(day);
+        self.way(&message.number).begin(place, day);
         let payload = match (&message.fallback, state.fell_back) {
             (Some(fallback), true) => &fallback.payload,
             _ => &message.payload,

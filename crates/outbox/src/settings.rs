@@ -43,6 +43,9 @@ pub struct Number {
 
 /// Calls in flight for one number: what a crash costs in units at most.
 pub const CALLS_MAX: u32 = 8;
+/// Messages in flight to one endpoint where there is another: when none of them is answered any more, they hang for as
+/// long as a call may take, and the other endpoint has the rest of the places meanwhile, one for a probe aside.
+pub(crate) const POSTS_MAX: u32 = 5;
 /// No call lasts longer: connecting and the answer have 30 s together, and a busy box its time.
 pub(crate) const CALL_MS: i64 = 45_000;
 /// An uncertain message holds its recipient for so long.
@@ -97,6 +100,11 @@ impl Number {
     /// to find out how the endpoints are.
     pub(crate) const fn calls_max(&self) -> u32 {
         if self.endpoints > 1 { CALLS_MAX - 1 } else { CALLS_MAX }
+    }
+
+    /// Messages in flight to the endpoint in use.
+    pub(crate) const fn posts_max(&self) -> u32 {
+        if self.endpoints > 1 { POSTS_MAX } else { CALLS_MAX }
     }
 
     /// Calls that messages and media may use; the rest is for probes.

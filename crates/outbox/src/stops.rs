@@ -16,10 +16,8 @@ use crate::why::Why;
 pub enum Clear {
     /// Another one is used.
     Another,
-    /// It works again.
+    /// It answers again.
     Again,
-    /// It answers again: one message may try.
-    ForATrial,
 }
 
 impl Turn<'_> {
@@ -78,12 +76,13 @@ impl Turn<'_> {
         }
         self.stir();
         let (now, another) = (self.now, clear == Clear::Another);
+        if another {
+            self.way(number).leave();
+        }
         let throttled_until = self.way(number).throttled_until;
         self.change_channel(number, |channel| {
             channel.slow_until_ms = channel.slow_until_ms.min(throttled_until);
-            if throttled_until <= now && clear != Clear::ForATrial {
-                channel.throttled = 0;
-            }
+            // One message tries, as after any trouble: its acceptance lets the others go.
             // Another endpoint has a credential of its own.
             let own = |stop: &&mut Stop| another && !stop.by_status && stop.trial_ms < i64::MAX;
             if let Some(stop) = channel.stopped.as_mut().filter(own) {

@@ -16,6 +16,8 @@ pub enum Other {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Way {
     pub(crate) in_flight: u32,
+    /// The messages that are being posted, and whether another endpoint is used since they went.
+    posts: Vec<(u64, bool)>,
     /// Those of them that post no message, and the day that the first of these began on.
     others: u32,
     others_day: i32,
@@ -41,6 +43,17 @@ impl Way {
         self.in_flight.saturating_sub(self.others)
     }
 
+    /// Of these, those that went to the endpoint in use.
+    pub(crate) fn posting_there(&self) -> u32 {
+        let count = self.posts.iter().filter(|(_, left)| !left).count();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    /// Another endpoint is used from now on.
+    pub(crate) fn leave(&mut self) {
+        self.posts.iter_mut().for_each(|(_, left)| *left = true);
+    }
+
     /// All calls but probes.
     pub(crate) const fn busy(&self) -> u32 {
         self.in_flight.saturating_sub(self.probes)
@@ -51,13 +64,15 @@ impl Way {
         if self.day == day { self.late } else { self.posting() }
     }
 
-    pub(crate) const fn begin(&mut self, day: i32) {
+    pub(crate) fn begin(&mut self, place: u64, day: i32) {
+        self.posts.push((place, false));
         self.late = self.late(day);
         self.day = day;
         self.in_flight += 1;
     }
 
-    pub(crate) fn end(&mut self, began: Option<i32>) {
+    pub(crate) fn end(&mut self, place: u64, began: Option<i32>) {
+        self.posts.retain(|(of, _)| *of != place);
         self.in_flight = self.in_flight.saturating_sub(1);
         if began != Some(self.day) {
             self.late = self.late.saturating_sub(1);

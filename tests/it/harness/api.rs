@@ -29,6 +29,12 @@ impl Api {
         self.http.request(method, format!("{}{path}", self.url)).bearer_auth(API_TOKEN).send().await
     }
 
+    /// The stream of what changes, for as long as a test takes.
+    pub(crate) async fn events(&self) -> reqwest::Result<Response> {
+        let url = format!("{}/v1/events?types=endpoint,alarm,message", self.url);
+        self.http.get(url).timeout(Duration::from_secs(600)).bearer_auth(API_TOKEN).send().await
+    }
+
     /// Posts JSON, under an `Idempotency-Key` where there is one; gives the answer's status and JSON.
     pub(crate) async fn post(
         &self,

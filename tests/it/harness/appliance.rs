@@ -45,7 +45,15 @@ impl Appliance {
     pub(crate) fn spawn(site: &Site) -> Self {
         let program = program();
         let spawned = Instant::now();
-        let mut child = Command::new(program)
+        let mut command = match site.starter.split_first() {
+            Some((starter, arguments)) => {
+                let mut command = Command::new(starter);
+                command.args(arguments).arg(program);
+                command
+            }
+            None => Command::new(program),
+        };
+        let mut child = command
             .args(["run", "--config"])
             .arg(site.config())
             .envs(site.environment.iter().map(|(name, value)| (name, value)))

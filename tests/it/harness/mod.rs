@@ -4,6 +4,8 @@
 mod api;
 mod appliance;
 mod faketime;
+mod feed;
+pub(crate) mod front;
 mod ledger;
 mod log;
 mod program;
@@ -12,11 +14,13 @@ mod site;
 mod tls;
 mod whatsapp;
 
+use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 pub(crate) use self::api::Api;
 pub(crate) use self::appliance::Appliance;
 pub(crate) use self::faketime::{Faketime, true_time};
+pub(crate) use self::feed::Feed;
 pub(crate) use self::ledger::Ledger;
 pub(crate) use self::program::{program, wagate};
 pub(crate) use self::site::{API_TOKEN, Site, VERIFY_TOKEN, port};
@@ -35,8 +39,22 @@ pub(crate) fn run<F: Future<Output = ()>>(test: F) {
     run_within(Duration::from_secs(170), test);
 }
 
+/// Who needs the machine for itself holds this alone.
+static MACHINE: RwLock<()> = RwLock::new(());
+
 /// The same with another patience.
 pub(crate) fn run_within<F: Future<Output = ()>>(patience: Duration, test: F) {
+    let _shared = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
+    run_now(patience, test);
+}
+
+/// The same while no other test runs: seconds are measured.
+pub(crate) fn run_alone<F: Future<Output = ()>>(patience: Duration, test: F) {
+    let _alone = MACHINE.write().unwrap_or_else(PoisonError::into_inner);
+    run_now(patience, test);
+}
+
+fn run_now<F: Future<Output = ()>>(patience: Duration, test: F) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async { tokio::time::timeout(patience, test).await.expect("the test hangs") });
 }

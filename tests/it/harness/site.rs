@@ -29,6 +29,8 @@ pub(crate) struct Site {
     pub(crate) crm_url: Option<String>,
     /// The environment of the program.
     pub(crate) environment: Vec<(String, String)>,
+    /// What the program is started by, its path and arguments following; nothing starts it as it is.
+    pub(crate) starter: Vec<String>,
     /// The numbers of the store.
     pub(crate) numbers: Vec<(String, String)>,
     /// Lines for each of `[[numbers]]`, with `[numbers.limits]` as the last.
@@ -60,6 +62,7 @@ impl Site {
             log_level: "info",
             crm_url: None,
             environment: Vec::new(),
+            starter: Vec::new(),
             numbers: vec![("106540352242922".into(), "+15550783881".into())],
             number_keys: String::new(),
             more: String::new(),

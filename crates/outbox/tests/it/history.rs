@@ -158,7 +158,7 @@ fn op(chance: &mut Chance, numbers: i64, people: i64) -> Op {
         55..56 => Op::Throughput { number, per_second: chance.pick(&[1, 3, 80]) },
         56..57 => Op::Account { usable: chance.once_in(2) },
         57..58 if chance.once_in(2) => {
-            Op::WayIsClear { number, clear: chance.pick(&[Clear::Another, Clear::Again, Clear::ForATrial]) }
+            Op::WayIsClear { number, clear: chance.pick(&[Clear::Another, Clear::Again]) }
         }
         57..58 => Op::Resume,
         58..80 => Op::Pass {

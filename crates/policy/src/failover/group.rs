@@ -195,21 +195,30 @@ impl Group {
     fn next(&self, now: Moment) -> Moment {
         let slow = self.settings.slow;
         let calls = self.calls.iter().filter(|call| !call.struck && !call.patient);
-        let calls = calls.map(|call| call.began + slow);
+        let calls = calls.map(|call| {
+            let counts = self.health.get(call.endpoint).and_then(Health::counts_from);
+            (call.began + slow).max(counts.unwrap_or(Moment::START))
+        });
         let health = self.health.iter().filter_map(|health| match health.probing {
-            Some(Probing { began: Some(began), struck: false }) => Some(began + slow),
+            Some(Probing { began: Some(began), struck: false }) => {
+                Some((began + slow).max(health.counts_from().unwrap_or(Moment::START)))
+            }
             Some(_) => None,
             None => Some(health.next_probe),
         });
         calls.chain(health).min().unwrap_or(now + self.settings.every)
     }
 
-    /// What is unanswered for longer than `slow` is a strike now, whatever comes of it.
+    /// What is unanswered for longer than `slow` is a strike now, whatever comes of it. Of several together one counts
+    /// at a time: who is still unanswered when the next strike may count is the next one. Else the calls of a busy
+    /// second, after which no place for a further one is free, would be one strike in all.
     fn notice_unanswered(&mut self, now: Moment) {
         let slow = self.settings.slow;
         let seen = Seen::Strike(Strike::Slow);
+        let may_count = |health: &Health| health.counts_from().is_none_or(|from| from <= now);
         for place in 0..self.health.len() {
-            let probing = self.health.get_mut(place).and_then(|health| health.probing.as_mut());
+            let health = self.health.get_mut(place).filter(|health| may_count(health));
+            let probing = health.and_then(|health| health.probing.as_mut());
             let late = |probing: &&mut Probing| {
                 !probing.struck && probing.began.is_some_and(|began| now.since(began) >= slow)
             };
@@ -220,7 +229,8 @@ impl Group {
         }
         for place in 0..self.calls.len() {
             let call = self.calls.get_mut(place).filter(|call| !call.struck && !call.patient);
-            if let Some(call) = call.filter(|call| now.since(call.began) >= slow) {
+            let counts = |endpoint| self.health.get(endpoint).is_some_and(may_count);
+            if let Some(call) = call.filter(|call| now.since(call.began) >= slow && counts(call.endpoint)) {
                 call.struck = true;
                 let endpoint = call.endpoint;
                 self.take(now, endpoint, Source::Live, seen);

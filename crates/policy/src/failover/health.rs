@@ -157,8 +157,13 @@ impl Health {
         strike.is_some()
     }
 
+    /// From when on a further strike counts; at once where there was none.
+    pub(super) fn counts_from(&self) -> Option<Moment> {
+        self.last_strike.map(|(at, _)| at + STRIKES_APART)
+    }
+
     fn counts(&mut self, now: Moment, strike: Strike) -> bool {
-        if self.last_strike.is_some_and(|(at, _)| now.since(at) < STRIKES_APART) {
+        if self.counts_from().is_some_and(|from| now < from) {
             return false;
         }
         self.last_strike = Some((now, strike));

@@ -90,7 +90,7 @@ impl Teller {
             }
             _ => {
                 tracing::debug!(group, endpoint, before = before.as_str(), now = now.as_str(), "an endpoint");
-                clear = (now == State::HalfOpen).then_some(Clear::ForATrial);
+                clear = (now == State::HalfOpen).then_some(Clear::Again);
             }
         }
         let active = watched.endpoints().get(watched.active()).is_some_and(|active| active == endpoint);

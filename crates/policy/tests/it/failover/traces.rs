@@ -1,6 +1,6 @@
 //! Traces that a person can follow.
 
-use wagate_policy::failover::{Answer, Group, HYSTERESIS_MAX, Kept, Settings, State, Strike, Why};
+use wagate_policy::failover::{Action, Answer, Group, HYSTERESIS_MAX, Kept, Settings, State, Strike, Why};
 
 use super::sim::{Forecast, Sim, Weather, moment};
 
@@ -29,6 +29,8 @@ fn a_refusing_endpoint_is_left_in_seconds_by_live_traffic() {
         (Weather::Refuses, 100, 1_500),
         (Weather::Refuses, 1_000, 2_500),
         (Weather::Hole, 100, 4_000),
+        // All places are taken at once, and no further call is made.
+        (Weather::Hole, 5, 3_000),
         (Weather::Answers(2_000), 100, 4_000),
         (Weather::Refuses, 30_000, 60_000),
     ] {
@@ -153,6 +155,28 @@ fn strikes_at_the_same_time_count_once() {
         assert_eq!(group.views().next().unwrap().strikes, expected, "{at}");
     }
     assert_eq!(group.active(), 1);
+}
+
+#[test]
+fn calls_that_hang_together_count_one_after_another_and_no_more_once_they_are_answered() {
+    let mut group = Group::new(settings(), 2, moment(0));
+    for endpoint in 0..2 {
+        assert_eq!(group.poll(moment(0)), Action::Probe(endpoint));
+        group.probed(moment(10), endpoint, Answer::Good);
+    }
+    let calls: Vec<_> = (0..8).map(|_| group.begin(moment(10), 0, false)).collect();
+    let strikes = |group: &mut Group, at| {
+        group.poll(moment(at));
+        group.views().next().unwrap().strikes
+    };
+    for (at, expected) in [(1_509, 0), (1_510, 1), (2_009, 1), (2_010, 2), (2_509, 2)] {
+        assert_eq!(strikes(&mut group, at), expected, "{at}");
+    }
+    // Answered before the third could count: they are late, and nothing else is known against the endpoint.
+    for call in calls {
+        group.ended(moment(2_509), call, Answer::Good);
+    }
+    assert_eq!((strikes(&mut group, 2_511), group.active()), (2, 0));
 }
 
 #[test]
