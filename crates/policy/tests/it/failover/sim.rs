@@ -166,7 +166,7 @@ impl Sim {
             Weather::Blocked => Answer::Good,
             Weather::OnlyProbes => Answer::Failed,
             Weather::Lossy(percent) => self.lossy(percent),
-            _ => answer,
+            Weather::Answers(_) | Weather::Refuses | Weather::Hole | Weather::Turns => answer,
         };
         self.calls.push((self.now + after, id, answer));
     }
