@@ -15,6 +15,7 @@ mod failover;
 mod failover_others;
 mod failover_stage;
 mod harness;
+mod inbound;
 mod sending;
 mod sending_clock;
 mod sending_full;

@@ -55,6 +55,7 @@ pub use person::{Known, Resolution, Unchanged, Written};
 pub use replies::{QUICK_REPLIES_MAX, QUICK_REPLY_BYTES_MAX};
 pub use report::{Quota, Shown, Way};
 pub use settings::{CALLS_MAX, Number, OPEN_MAX, Settings};
+pub use stops::Clear;
 pub use table::{Change, Pair, Table, TableError};
 pub use turn::{Call, Note, Sent, Turn};
 pub use values::{Charges, Consent, Counts, Fallback, Kind, Step, Stop};

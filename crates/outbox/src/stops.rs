@@ -11,6 +11,15 @@ use crate::turn::Turn;
 use crate::values::{Busy, Channel, Message, State, Stop};
 use crate::why::Why;
 
+/// What has become of the endpoint that a number waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clear {
+    /// Another one is used.
+    Another,
+    /// It answers again.
+    Again,
+}
+
 impl Turn<'_> {
     pub(crate) fn change_channel(
         &mut self,
@@ -57,26 +66,23 @@ impl Turn<'_> {
         self.change_channel(number, |channel| channel.slow_until_ms = channel.slow_until_ms.max(until))
     }
 
-    /// What a number waits for because of its endpoint is over: another one is used (`another`), or it works again.
-    /// What WhatsApp itself asked for, and a pause, stay.
+    /// What a number waits for because of its endpoint is over. What WhatsApp itself asked for, and a pause, stay.
     ///
     /// # Errors
     /// When the table can't be read.
-    pub fn way_is_clear(&mut self, number: &str, another: bool) -> Result<(), TableError> {
+    pub fn way_is_clear(&mut self, number: &str, clear: Clear) -> Result<(), TableError> {
         if !self.settings.numbers.contains_key(number) {
             return Ok(());
         }
         self.stir();
-        let now = self.now;
+        let (now, another) = (self.now, clear == Clear::Another);
         if another {
             self.way(number).leave();
         }
         let throttled_until = self.way(number).throttled_until;
         self.change_channel(number, |channel| {
             channel.slow_until_ms = channel.slow_until_ms.min(throttled_until);
-            if throttled_until <= now {
-                channel.throttled = 0;
-            }
+            // One message tries, as after any trouble: its acceptance lets the others go.
             // Another endpoint has a credential of its own.
             let own = |stop: &&mut Stop| another && !stop.by_status && stop.trial_ms < i64::MAX;
             if let Some(stop) = channel.stopped.as_mut().filter(own) {

@@ -15,6 +15,7 @@ pub mod delivery;
 pub mod failover;
 pub mod moment;
 pub mod sending;
+pub mod standby;
 
 pub use backoff::{Backoff, Chance};
 pub use moment::Moment;

@@ -9,9 +9,11 @@ mod costs;
 mod dead_letters;
 pub(crate) mod endpoints;
 mod events;
+mod failover;
 mod forecast;
 mod health;
 mod media;
+mod media_down;
 mod members;
 mod message_view;
 mod messages;
@@ -46,8 +48,10 @@ use tokio::sync::watch;
 pub(crate) use self::endpoints::EndpointView;
 use self::endpoints::Endpoints;
 pub(crate) use self::media::Uploads;
+pub(crate) use self::media_down::Downloads;
 use self::problem::Problem;
 use crate::app::events::Events;
+use crate::app::inbound::Inbound;
 use crate::app::secrets::ApiToken;
 use crate::app::sending::Sending;
 use crate::app::snapshot::Shown;
@@ -60,6 +64,7 @@ pub(crate) struct Side {
     pub(crate) numbers: Arc<Numbers>,
     pub(crate) sending: Sending,
     pub(crate) uploads: Uploads,
+    pub(crate) downloads: Downloads,
     /// At this prepaid balance or below people are told, where nobody has named another.
     pub(crate) low_water: Micros,
     pub(crate) registry: Arc<Registry>,
@@ -67,6 +72,8 @@ pub(crate) struct Side {
     pub(crate) events: Events,
     /// How the endpoints stand.
     pub(crate) endpoints: Endpoints,
+    /// Whose webhooks come here.
+    pub(crate) inbound: Inbound,
     /// True once the box is to stop: nobody waits any more.
     pub(crate) stopped: watch::Receiver<bool>,
 }
@@ -105,6 +112,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Side>)> {
         ("/v1/contacts/{name}", get(people::show)),
         ("/v1/contacts/{name}/opt-in", put(people::opt_in)),
         ("/v1/media", post(media::upload)),
+        ("/v1/media/{id}", get(media_down::download)),
         ("/v1/quick-replies", get(quick_replies::list)),
         (
             "/v1/quick-replies/{name}",
@@ -115,6 +123,9 @@ fn routes() -> Vec<(&'static str, MethodRouter<Side>)> {
         ("/v1/balance", get(costs::balance).put(costs::enter)),
         ("/v1/endpoints", get(endpoints::list)),
         ("/v1/events", get(events::stream)),
+        ("/v1/failover", get(failover::show)),
+        ("/v1/failover/take", post(failover::take)),
+        ("/v1/failover/give-back", post(failover::give_back)),
         ("/v1/records", get(records::list)),
         ("/v1/deadletters", get(dead_letters::list)),
         ("/v1/deadletters/{id}", delete(dead_letters::delete)),

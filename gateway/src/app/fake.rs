@@ -24,6 +24,7 @@ pub(crate) fn shown(folder: &Path) -> Arc<Shown> {
         delivery: None,
         mode: CrmMode::Realtime,
         groups: Groups::default(),
+        inbound: None,
         refused: None,
         tls: None,
         sending: watch::Sender::new(Status::default()).subscribe(),

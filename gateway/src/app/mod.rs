@@ -13,6 +13,7 @@ mod failover;
 #[cfg(test)]
 pub(crate) mod fake;
 mod front;
+pub(crate) mod inbound;
 mod journal;
 mod metrics;
 mod panics;
@@ -44,6 +45,7 @@ use self::delivery::DeliveryThread;
 use self::events::Events;
 use self::failover::{Around, Groups};
 use self::front::Front;
+use self::inbound::Inbound;
 use self::journal::StoreJournal;
 use self::secrets::Secrets;
 use self::sending::SendingThread;
@@ -143,12 +145,25 @@ impl App {
         };
         tasks.extend(failover::start(&groups, &around, &mut registry));
 
+        let inbound = Inbound::open(
+            config,
+            inbound::Parts {
+                verify_token: secrets.verify_token(),
+                routes: sending.routes(),
+                sending: questions.clone(),
+                store: Arc::clone(&store),
+            },
+        )?;
+        inbound.register(&mut registry);
+        tasks.push(tokio::spawn(inbound::watch(inbound.clone(), when_true(stopped.clone()))));
+
         let shown = Arc::new(Shown {
             store: Arc::clone(&store),
             journal: Arc::clone(&journal),
             delivery: delivery.as_ref().map(DeliveryThread::status),
             mode: config.crm.mode,
             groups: groups.clone(),
+            inbound: Some(inbound.clone()),
             refused: refused.as_ref().map(Problems::summary),
             tls: tls.clone(),
             sending: sending.status(),
@@ -156,16 +171,20 @@ impl App {
         metrics::register(&mut registry, Arc::clone(&shown));
         let (broken_sender, broken) = watch::channel(false);
 
+        let downloads = api::Downloads::new(sending.ways());
+        downloads.register(&mut registry);
         let side = api::Side {
             shown: Arc::clone(&shown),
             token: secrets.api_token(),
             numbers,
             sending: questions,
             uploads: api::Uploads::new(sending.ways()),
+            downloads,
             low_water: config.costs.low_water.unwrap_or(Micros(0)),
             registry: Arc::new(registry),
             events: events.clone(),
             endpoints: Arc::new(move || groups.views()),
+            inbound,
             stopped: stopped.clone(),
         };
         tasks.push(tokio::spawn(api::serve(

@@ -14,11 +14,15 @@ use crate::config::{Config, Secret};
 /// The API token, replaceable while requests are checked against it.
 pub(crate) type ApiToken = Arc<RwLock<Secret>>;
 
+/// What Meta shows in its handshake, likewise: it goes to Meta with a callback.
+pub(crate) type VerifyToken = Arc<RwLock<Secret>>;
+
 /// The holders of everything secret.
 pub(super) struct Secrets {
     webhook: Arc<Webhook<StoreAdmit>>,
     signing: SigningSecrets,
     api_token: ApiToken,
+    verify_token: VerifyToken,
     tls: Option<Tls>,
 }
 
@@ -29,7 +33,9 @@ impl Secrets {
         tls: Option<Tls>,
     ) -> anyhow::Result<Self> {
         let signing = SigningSecrets::new(signing(config)?);
-        Ok(Self { webhook, signing, api_token: Arc::new(RwLock::new(config.api.token.clone())), tls })
+        let held = |secret: &Secret| Arc::new(RwLock::new(secret.clone()));
+        let (api_token, verify_token) = (held(&config.api.token), held(&config.webhook.verify_token));
+        Ok(Self { webhook, signing, api_token, verify_token, tls })
     }
 
     pub(super) fn signing(&self) -> SigningSecrets {
@@ -40,13 +46,21 @@ impl Secrets {
         Arc::clone(&self.api_token)
     }
 
+    pub(super) fn verify_token(&self) -> VerifyToken {
+        Arc::clone(&self.verify_token)
+    }
+
     /// Takes over the secrets of `config`, all or none.
     pub(super) fn replace(&self, config: &Config) {
         match credentials(config).and_then(|credentials| Ok((credentials, signing(config)?))) {
             Ok((credentials, signing)) => {
                 self.webhook.replace(credentials);
                 self.signing.replace(signing);
-                *self.api_token.write().unwrap_or_else(PoisonError::into_inner) = config.api.token.clone();
+                for (held, new) in
+                    [(&self.api_token, &config.api.token), (&self.verify_token, &config.webhook.verify_token)]
+                {
+                    *held.write().unwrap_or_else(PoisonError::into_inner) = new.clone();
+                }
                 tracing::info!("secrets read again");
             }
             Err(error) => tracing::error!(%error, "the new secrets can't be used; the old ones stay"),

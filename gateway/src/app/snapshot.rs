@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use super::age_seconds;
 use super::failover::{Group, Groups};
+use super::inbound::Inbound;
 use super::journal::StoreJournal;
 use crate::clock;
 use crate::config::CrmMode;
@@ -28,6 +29,8 @@ pub struct Shown {
     pub mode: CrmMode,
     /// Which endpoints are in use.
     pub(crate) groups: Groups,
+    /// Whose webhooks come here.
+    pub(crate) inbound: Option<Inbound>,
     /// What is wrong with the configuration file, where an older one is in force.
     pub refused: Option<String>,
     /// The public listener's certificate.
@@ -222,6 +225,7 @@ impl Shown {
             alarms.push(format!("the new certificate can't be used, the old one stays: {fault}"));
         }
         alarms.extend(self.groups.alarms());
+        alarms.extend(self.inbound.iter().flat_map(Inbound::alarms));
         alarms.extend(self.sending.borrow().alarms());
         alarms
     }

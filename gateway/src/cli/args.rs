@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use reqwest::Url;
 
-use super::{Queue, Quota, SendMessage};
+use super::{Failover, Queue, Quota, SendMessage};
 use crate::config::units;
 
 /// Where a configuration is when nobody says otherwise.
@@ -92,6 +92,15 @@ pub enum Command {
     /// Show what of each limit is used, and what keeps numbers from sending
     #[command(after_help = "Example:\n  wagate quota --json")]
     Quota(Quota),
+    /// Have Meta send the webhooks of another box to this one, and back
+    ///
+    /// `take` sets the address of each number at Meta to this box's `webhook.public_url` and keeps what it was;
+    /// `give-back` sets that again; `status` asks Meta where the webhooks go.
+    #[command(
+        arg_required_else_help = true,
+        after_help = "Example:\n  wagate failover status\n  wagate failover take\n  wagate failover give-back --number 106540352242922"
+    )]
+    Failover(Failover),
 }
 
 /// The configuration to go by.

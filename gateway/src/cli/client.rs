@@ -1,5 +1,7 @@
 //! Asking a running gateway.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, bail};
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, RequestBuilder, Url};
@@ -16,7 +18,15 @@ pub(super) struct Client {
 impl Client {
     /// Finds the gateway.
     pub(super) fn new(args: &ApiArgs) -> anyhow::Result<Self> {
-        let settings = egress::ClientSettings::new(crate::app::product(), 1);
+        Self::patient(args, egress::client::REQUEST_TIMEOUT)
+    }
+
+    /// The same for questions that may take so long to answer.
+    pub(super) fn patient(args: &ApiArgs, patience: Duration) -> anyhow::Result<Self> {
+        let settings = egress::ClientSettings {
+            request_timeout: patience,
+            ..egress::ClientSettings::new(crate::app::product(), 1)
+        };
         Ok(Self { http: egress::Clients::new(settings)?.client()?, target: args.target()? })
     }
 

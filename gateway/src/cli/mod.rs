@@ -6,6 +6,7 @@ mod client;
 mod dead_letters;
 mod demo;
 mod doctor;
+mod failover;
 mod records;
 mod run;
 mod sending;
@@ -22,6 +23,7 @@ pub use args::{
     ApiArgs, Check, Cli, Command, ConfigArgs, DeadLetters, DeadLettersAction, Demo, Doctor, Rate, Records,
     Simulate, SimulateCrm, SimulateGraph, SimulateWhatsapp, Status,
 };
+pub use failover::{Failover, FailoverAction};
 pub use sending::{Queue, QueueAction, Quota, SendMessage};
 pub use stop::Stops;
 pub use target::Target;
@@ -89,6 +91,7 @@ fn dispatch(command: &Command) -> anyhow::Result<Exit> {
         Command::Send(args) => sending::send(args),
         Command::Queue(args) => sending::queue(args),
         Command::Quota(args) => sending::quota(args),
+        Command::Failover(args) => failover::run(args),
     }
 }
 

@@ -20,6 +20,7 @@ pub(crate) struct Site {
     pub(crate) api_port: u16,
     /// Lines for `[store]`, `[webhook]`, `[webhook.tls]` and `[crm]`.
     pub(crate) store_keys: String,
+    pub(crate) webhook_keys: String,
     pub(crate) app_secret: String,
     pub(crate) tls: String,
     pub(crate) crm_keys: String,
@@ -54,6 +55,7 @@ impl Site {
             webhook_port: port(),
             api_port: port(),
             store_keys: String::new(),
+            webhook_keys: String::new(),
             app_secret: "\"file:app_secret\"".into(),
             tls: "self_signed = true".into(),
             crm_keys: String::new(),
@@ -103,7 +105,7 @@ impl Site {
     pub(crate) fn text(&self) -> String {
         let Self { store, webhook_port, api_port, store_keys, app_secret, tls, crm_keys, log_level, .. } =
             self;
-        let number_keys = &self.number_keys;
+        let Self { webhook_keys, number_keys, .. } = self;
         let mut text = format!(
             r#"[store]
 path = "{}"
@@ -112,6 +114,7 @@ path = "{}"
 listen = "127.0.0.1:{webhook_port}"
 verify_token = "file:verify_token"
 app_secret = {app_secret}
+{webhook_keys}
 [webhook.tls]
 {tls}
 [api]

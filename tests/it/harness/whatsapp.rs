@@ -9,8 +9,8 @@ use model::signature::hub::{self, AppSecret};
 use reqwest::{Client, Response};
 use simulate::Item;
 use simulate::whatsapp::{
-    Backoff, Pace, PayloadOptions, Payloads, Progress, Report, Retry, Sender, SenderOptions, Stop, Supply,
-    Target,
+    Backoff, Pace, PayloadOptions, Payloads, Progress, Redirects, Report, Retry, Sender, SenderOptions, Stop,
+    Supply, Target,
 };
 use tokio::task::JoinHandle;
 
@@ -43,11 +43,23 @@ impl Load {
         pace: Pace,
         count: Option<usize>,
     ) -> Self {
+        Self::start_following(site, options, connections, pace, count, Redirects::default())
+    }
+
+    /// The same for a number whose webhooks may be sent elsewhere meanwhile.
+    pub(crate) fn start_following(
+        site: &Site,
+        options: &PayloadOptions,
+        connections: u32,
+        pace: Pace,
+        count: Option<usize>,
+        redirects: Redirects,
+    ) -> Self {
         let mut sender = SenderOptions::new(Target::parse(&site.webhook_url()).unwrap());
         sender.pace = pace;
         sender.retry = Retry::InOrder(BACKOFF);
         sender.keep_acknowledged = true;
-        let sender = Sender::new(sender);
+        let sender = Sender::new(sender).with_redirects(redirects, &options.phone_number_id);
         let (progress, stop) = (sender.progress(), sender.stopper());
         let supplies = Payloads::lanes(options, connections).into_iter().map(|lane| match count {
             Some(count) => Supply::limited(lane, secret(), count),

@@ -1,5 +1,7 @@
 //! Random histories, and how they are cut down to what matters.
 
+use wagate_outbox::Clear;
+
 use crate::chance::Chance;
 use crate::graph::{MOODS, Mood};
 
@@ -56,7 +58,7 @@ pub(crate) enum Op {
     Resume,
     WayIsClear {
         number: usize,
-        another: bool,
+        clear: Clear,
     },
     Pass {
         ms: i64,
@@ -155,7 +157,9 @@ fn op(chance: &mut Chance, numbers: i64, people: i64) -> Op {
         53..55 => Op::UniqueLimit(chance.pick(&[None, Some(1), Some(2), Some(3)])),
         55..56 => Op::Throughput { number, per_second: chance.pick(&[1, 3, 80]) },
         56..57 => Op::Account { usable: chance.once_in(2) },
-        57..58 if chance.once_in(2) => Op::WayIsClear { number, another: chance.once_in(2) },
+        57..58 if chance.once_in(2) => {
+            Op::WayIsClear { number, clear: chance.pick(&[Clear::Another, Clear::Again]) }
+        }
         57..58 => Op::Resume,
         58..80 => Op::Pass {
             ms: match chance.below(12) {

@@ -1,7 +1,7 @@
 //! Another endpoint is used: what waited for the old one goes at once, and what it still says is no news.
 
 use model::Outcome;
-use wagate_outbox::{CALLS_MAX, Other, Why};
+use wagate_outbox::{CALLS_MAX, Clear, Other, Why};
 
 use crate::script::{HOUR, MINUTE, Script, refusal, settings, template, unknown};
 
@@ -33,11 +33,35 @@ fn what_waited_for_an_endpoint_goes_at_once_over_another() {
         script.calls.clear();
         let last = script.queue(template(9));
         assert!(script.calls.is_empty(), "the number waits");
-        script.turn(|turn| turn.way_is_clear("1", true).unwrap());
+        script.turn(|turn| turn.way_is_clear("1", Clear::Another).unwrap());
+        script.pass(10);
+        assert_eq!(script.calls.len(), 1, "{trouble:?}: a trial, at once");
+        let trial = script.calls[0].id;
+        script.accept(trial);
         script.pass(1_000);
-        assert!(script.calls.iter().any(|call| call.id == last), "{trouble:?}: {:?}", script.calls);
-        assert!(script.calls.len() > 1, "and not one by one");
+        assert!(trial == last || script.calls.iter().any(|call| call.id == last), "{:?}", script.calls);
+        assert!(script.calls.len() > 1, "and all the others behind it");
     }
+}
+
+#[test]
+fn an_endpoint_that_answers_again_gets_one_message_and_then_the_others() {
+    let mut script = script();
+    let first = script.queue(template(1));
+    for contact in 2..6 {
+        script.queue(template(contact));
+    }
+    while let Some(call) = script.calls.first().map(|call| call.id) {
+        script.answer(call, not_sent());
+    }
+    script.turn(|turn| turn.way_is_clear("1", Clear::Again).unwrap());
+    script.pass(10);
+    assert_eq!(script.calls.len(), 1, "one alone");
+    let trial = script.calls[0].id;
+    script.accept(trial);
+    script.pass(1_000);
+    assert_eq!(script.calls.len(), 4, "and all the others behind it");
+    assert!(trial == first || script.calls.iter().any(|call| call.id == first));
 }
 
 #[test]
@@ -46,7 +70,7 @@ fn what_whatsapp_itself_asked_for_outlives_a_switch() {
     let first = script.queue(template(1));
     script
         .answer(first, Outcome::Refused(model::Refusal { retry_after_ms: Some(60_000), ..refusal(130_429) }));
-    script.turn(|turn| turn.way_is_clear("1", true).unwrap());
+    script.turn(|turn| turn.way_is_clear("1", Clear::Another).unwrap());
     script.pass(50_000);
     assert!(script.calls.is_empty());
     script.pass(30_000);
@@ -59,10 +83,10 @@ fn a_stop_has_its_trial_at_once_over_another_endpoint_and_not_when_the_same_work
     let first = script.queue(template(1));
     script.refuse(first, 190);
     let second = script.queue(template(2));
-    script.turn(|turn| turn.way_is_clear("1", false).unwrap());
+    script.turn(|turn| turn.way_is_clear("1", Clear::Again).unwrap());
     script.pass(1_000);
     assert!(script.calls.is_empty());
-    script.turn(|turn| turn.way_is_clear("1", true).unwrap());
+    script.turn(|turn| turn.way_is_clear("1", Clear::Another).unwrap());
     script.pass(1_000);
     let trial = |script: &Script| script.calls.iter().map(|call| call.id).collect::<Vec<_>>();
     assert_eq!(trial(&script), [first], "one alone, and none has been refused there");
@@ -116,7 +140,7 @@ fn calls_that_hang_at_one_endpoint_leave_places_for_another() {
     script.pass(1_000);
     assert_eq!(script.calls.len(), POSTS_MAX);
     // The other endpoint has what is left, and each place that comes free.
-    script.turn(|turn| turn.way_is_clear("1", true).unwrap());
+    script.turn(|turn| turn.way_is_clear("1", Clear::Another).unwrap());
     script.pass(1_000);
     assert_eq!(script.calls.len(), CALLS_MAX as usize - 1);
     for gone in 1..=4 {
@@ -126,7 +150,7 @@ fn calls_that_hang_at_one_endpoint_leave_places_for_another() {
         assert_eq!(there, (2 + gone).min(POSTS_MAX), "{gone}");
     }
     // Back at the first one it is the same again.
-    script.turn(|turn| turn.way_is_clear("1", true).unwrap());
+    script.turn(|turn| turn.way_is_clear("1", Clear::Another).unwrap());
     script.pass(1_000);
     assert_eq!(script.calls.len(), CALLS_MAX as usize - 1);
     // Without another all places are for messages.

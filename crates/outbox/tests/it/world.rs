@@ -11,7 +11,8 @@ use model::{Address, Fact, OutboxId, Priority, Says, WallTime};
 use policy::sending::clock::BELIEVED_AHEAD_MS;
 use policy::sending::{Clock, Reading};
 use wagate_outbox::{
-    Called, Done, Draft, Enqueue, Fallback, Kind, Note, Other, Outbox, Queued, Resolution, Settings, Unqueued,
+    Called, Clear, Done, Draft, Enqueue, Fallback, Kind, Note, Other, Outbox, Queued, Resolution, Settings,
+    Unqueued,
 };
 
 pub(crate) use self::settings::settings;
@@ -59,7 +60,7 @@ pub(crate) enum Ask {
     Consent(u128, bool),
     Resume,
     /// Another endpoint of the number is used, or the one works again.
-    WayIsClear(String, bool),
+    WayIsClear(String, Clear),
     TakeCall(String, Other),
     EndCall(String, Other, bool),
 }
@@ -268,9 +269,7 @@ impl World {
                 self.pass(0)
             }
             Op::Resume => self.turn(&[Ask::Resume]),
-            Op::WayIsClear { number: place, another } => {
-                self.turn(&[Ask::WayIsClear(number(place), *another)])
-            }
+            Op::WayIsClear { number: place, clear } => self.turn(&[Ask::WayIsClear(number(place), *clear)]),
             Op::Pass { ms } => self.pass(*ms),
             Op::Jump { ms } => {
                 self.wall_off += ms;

@@ -6,4 +6,5 @@ mod cases;
 mod failover;
 mod histories;
 mod sim;
+mod standby;
 mod switching;

@@ -1,12 +1,15 @@
 //! The store side as its callers see it: real routes and a real store, over an outbox that makes no calls.
 //! Every answer is held against the OpenAPI document.
 
+mod downloads;
 mod events;
+mod failover;
 mod people;
 mod queue;
 mod refusals;
 mod rest;
 mod routes;
+mod standby;
 mod uploads;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,9 +28,10 @@ use store::Store;
 use tokio::sync::watch;
 
 use super::endpoints::EndpointView;
-use super::{Side, Uploads};
+use super::{Downloads, Side, Uploads};
 use crate::app::events::Events;
 use crate::app::fake;
+use crate::app::inbound::{Inbound, Parts};
 use crate::app::sending::fake::{Fake, called};
 use crate::app::sending::{Sending, Ways, fake as outbox_fake};
 use crate::config::Secret;
@@ -38,6 +42,8 @@ const HOUR: i64 = 3_600_000;
 /// Two numbers of one store.
 const SHOP: &str = "106540352242922";
 const CAFE: &str = "106540352242923";
+/// What Meta shows in its handshake.
+const VERIFY_TOKEN: &str = "words-of-the-dashboard";
 const CUSTOMER: &str = "+85261234567";
 
 struct World {
@@ -115,7 +121,17 @@ impl World {
     }
 
     fn of<'n>(numbers: impl IntoIterator<Item = (&'n str, Number)>, ways: Ways) -> Self {
+        Self::at(numbers, ways, None)
+    }
+
+    /// One that Meta reaches at `public_url`.
+    fn at<'n>(
+        numbers: impl IntoIterator<Item = (&'n str, Number)>,
+        ways: Ways,
+        public_url: Option<&str>,
+    ) -> Self {
         let numbers: Vec<(&str, Number)> = numbers.into_iter().collect();
+        let ids = numbers.iter().map(|(id, _)| (*id).to_owned()).collect();
         let phones: Vec<_> =
             numbers.iter().map(|(id, _)| ((*id).to_owned(), "+85291234567".to_owned())).collect();
         let folder = tempfile::tempdir().unwrap();
@@ -129,16 +145,25 @@ impl World {
         let shown = fake::shown(folder.path());
         let store = Arc::clone(&shown.store);
         let stop = watch::Sender::new(false);
+        let parts = Parts {
+            verify_token: Arc::new(RwLock::new(Secret::new(VERIFY_TOKEN.to_owned()))),
+            routes: ways.routes(),
+            sending: sending.clone(),
+            store: Arc::clone(&store),
+        };
+        let inbound = Inbound::of(public_url.map(|url| url.parse().unwrap()), ids, None, parts).unwrap();
         let side = Side {
             shown,
             token: Arc::new(RwLock::new(Secret::new("right".to_owned()))),
             numbers: Arc::new(phones.into_iter().collect()),
             sending: sending.clone(),
+            downloads: Downloads::new(ways.clone()),
             uploads: Uploads::new(ways),
             low_water: Micros(20_000_000),
             registry: Arc::default(),
             events: Events::default(),
             endpoints: Arc::new(endpoints),
+            inbound,
             stopped: stop.subscribe(),
         };
         let service = TowerToHyperService::new(super::router(side.clone()));

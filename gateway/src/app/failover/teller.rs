@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use egress::Change;
 use model::Account;
+use outbox::Clear;
 use policy::failover::State;
 use records::made::{EndpointChanged, endpoint_changed_item};
 use tokio::sync::watch;
@@ -73,26 +74,28 @@ impl Teller {
             // Connections that hang, and addresses that lead nowhere, are no good for the way back.
             graph.reset();
         }
-        self.way_is_clear(number, true);
+        self.way_is_clear(number, Clear::Another);
     }
 
     fn stands(&self, endpoint: &str, before: State, now: State) {
         let watched = &self.group.watched;
         let group = watched.name();
         let in_use = |state: State| matches!(state, State::Closed | State::Suspect);
+        let mut clear = None;
         match (in_use(before), in_use(now)) {
             (true, false) => tracing::warn!(group, endpoint, "an endpoint is out of use"),
             (false, true) => {
                 tracing::info!(group, endpoint, "an endpoint works again");
-                let active =
-                    watched.endpoints().get(watched.active()).is_some_and(|active| active == endpoint);
-                if let Some(number) = self.group.number.as_ref().filter(|_| active) {
-                    self.way_is_clear(number, false);
-                }
+                clear = Some(Clear::Again);
             }
             _ => {
                 tracing::debug!(group, endpoint, before = before.as_str(), now = now.as_str(), "an endpoint");
+                clear = (now == State::HalfOpen).then_some(Clear::Again);
             }
+        }
+        let active = watched.endpoints().get(watched.active()).is_some_and(|active| active == endpoint);
+        if let (Some(clear), Some(number), true) = (clear, &self.group.number, active) {
+            self.way_is_clear(number, clear);
         }
         self.say(endpoint, now.as_str());
     }
@@ -113,11 +116,11 @@ impl Teller {
     }
 
     /// What waited for the endpoint goes now.
-    fn way_is_clear(&self, number: &str, another: bool) {
+    fn way_is_clear(&self, number: &str, clear: Clear) {
         let (sending, number) = (self.sending.clone(), number.to_owned());
         tokio::spawn(async move {
             // A disk that takes nothing now keeps messages waiting anyhow, and the wait ends by itself.
-            if let Err(error) = sending.ask(move |turn| turn.way_is_clear(&number, another)).await {
+            if let Err(error) = sending.ask(move |turn| turn.way_is_clear(&number, clear)).await {
                 tracing::debug!(%error, "what waits for an endpoint goes on waiting");
             }
         });

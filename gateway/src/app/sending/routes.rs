@@ -79,6 +79,12 @@ impl Ways {
         Self::new(watch::Sender::new(Arc::new(routes)).subscribe(), groups)
     }
 
+    /// What it goes by.
+    #[cfg(test)]
+    pub(crate) fn routes(&self) -> watch::Receiver<Arc<Routes>> {
+        self.routes.clone()
+    }
+
     /// Whether there is an endpoint to go over.
     pub(crate) fn serves(&self, number: &str) -> bool {
         self.groups.of(number).is_some()

@@ -7,7 +7,7 @@ use model::WallTime;
 use super::finding::{Check, Finding};
 use super::unheard::Unheard;
 use super::words::days;
-use super::world::{Heard, World, ask};
+use super::world::{ANSWER_WITHIN, Heard, World, ask};
 use crate::clock;
 use crate::demo::text::count;
 
@@ -34,16 +34,19 @@ pub(super) enum Compared {
 }
 
 pub(super) async fn check(world: &World) -> Finding {
-    let endpoints = world.config.whatsapp.endpoints.iter().map(|endpoint| &endpoint.url);
-    let urls = endpoints.chain(world.config.crm.endpoints.iter().map(|endpoint| &endpoint.url));
+    let (whatsapp, crm) = (&world.config.whatsapp.endpoints, &world.config.crm.endpoints);
+    let whatsapp = whatsapp.iter().map(|endpoint| (&endpoint.url, endpoint.ca.as_ref()));
+    let urls = whatsapp.chain(crm.iter().map(|endpoint| (&endpoint.url, endpoint.ca.as_ref())));
     // The answer to plain HTTP may be anybody's.
-    let asked = urls.filter(|url| url.scheme() == "https").filter_map(|url| Some((url, url.host_str()?)));
-    let compared = join_all(asked.map(|(url, host)| async move {
+    let asked =
+        urls.filter_map(|(url, ca)| Some((url, ca, url.host_str()?)).filter(|_| url.scheme() == "https"));
+    let compared = join_all(asked.map(|(url, ca, host)| async move {
+        let Ok(http) = world.trusting(ca) else { return Compared::Nothing };
         let mut root = url.clone();
         root.set_path("/");
         root.set_query(None);
         let before = clock::now();
-        let heard = ask(world.http.get(root)).await;
+        let heard = ask(http.get(root), ANSWER_WITHIN).await;
         compare(host, &heard, before, clock::now())
     }))
     .await;
@@ -176,7 +179,7 @@ mod tests {
             let compared = compare("graph", &heard(date), WallTime(before), WallTime(after));
             assert_eq!(compared, Compared::With { host: "graph".to_owned(), ahead_ms });
         }
-        for nothing in [heard("yesterday"), Err(Unheard::Silent)] {
+        for nothing in [heard("yesterday"), Err(Unheard::Silent(ANSWER_WITHIN))] {
             assert_eq!(compare("graph", &nothing, WallTime(0), WallTime(0)), Compared::Nothing);
         }
         let expired = compare("graph", &Err(Unheard::WrongTime), WallTime(0), WallTime(0));

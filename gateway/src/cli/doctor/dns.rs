@@ -8,7 +8,6 @@ use tokio::net::lookup_host;
 use tokio::time::{Instant, timeout};
 
 use super::finding::{Check, Finding};
-use super::public::public_url;
 use super::world::{ANSWER_WITHIN, World};
 use crate::config::Config;
 use crate::demo::text::time;
@@ -64,8 +63,8 @@ fn hosts(config: &Config) -> Vec<(String, Whose)> {
         }
     };
     urls.for_each(|url| add(url, Whose::Theirs));
-    if let Some(url) = public_url(config) {
-        add(&url, Whose::Ours);
+    if let Some(url) = config.public_url() {
+        add(url, Whose::Ours);
     }
     hosts
 }
@@ -74,11 +73,11 @@ fn hosts(config: &Config) -> Vec<(String, Whose)> {
 pub(super) fn judge(host: &str, whose: Whose, found: Found, took: Duration) -> Finding {
     let finding = match (found, whose) {
         (Found::Addresses(0) | Found::Unknown, Whose::Ours) => {
-            Finding::fail(Check::Dns, "this name isn't known: Meta can't find the box")
+            Finding::fail(Check::Dns, "not known, so that Meta can't find the box")
                 .next("make an A (or AAAA) record for it that leads to the store's public address")
         }
         (Found::Addresses(0) | Found::Unknown, Whose::Theirs) => {
-            Finding::fail(Check::Dns, "this name isn't known, or has no address").next(
+            Finding::fail(Check::Dns, "not known, or without an address").next(
                 "correct the endpoint's url, or the network's DNS; `resolvectl query` asks for one name",
             )
         }

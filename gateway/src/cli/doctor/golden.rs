@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use egress::graph::CanSend;
+use egress::{Probe, Storage};
 use model::WallTime;
 use reqwest::Url;
 use serde_json::{Value, json};
@@ -12,14 +14,15 @@ use super::disk::{Live, tests::store};
 use super::dns::{Found, Whose};
 use super::finding::{Check, Finding};
 use super::flash::Wear;
+use super::graph::{self, Trouble};
+use super::others::{self, Group};
 use super::unheard::{Side, Unheard};
 use super::world::{Gateway, Heard};
 use super::{clock, crm, disk, dns, flash, reach, report, running, storage, subscription, token};
-use crate::config::Health;
+use crate::config::{self, Config};
 
 const WORDS: &str = include_str!("golden.txt");
 const GIB: u64 = 1 << 30;
-const DAY_S: i64 = 86_400;
 
 fn took(ms: u64) -> Duration {
     Duration::from_millis(ms)
@@ -73,73 +76,77 @@ fn names() -> Vec<Finding> {
 }
 
 fn reached() -> Vec<Finding> {
-    let ms = Duration::from_millis;
-    let health = Health {
-        every: ms(3_600_000),
-        recheck: ms(10_000),
-        normal: ms(800),
-        slow: ms(1_500),
-        strikes: 3,
-        recover: 3,
-        timeout: ms(5_000),
-    };
-    let number = |sum: &str, errors: Value| {
-        let entity = json!({ "entity_type": "WABA", "id": "1", "can_send_message": sum, "errors": errors });
-        heard(200, json!({ "health_status": { "can_send_message": sum, "entities": [entity] } }))
-    };
-    let payment = json!([{ "error_code": 141_006, "error_description": "There is an error with the payment method.",
-        "possible_solution": "Add a payment method to the account." }]);
-    let late = |ms| Ok(Heard { status: 200, body: json!({}), took: took(ms), date: None });
-    let meta = |heard| reach::judge_whatsapp("meta", true, &heard, health);
-    let backup = |heard| reach::judge_whatsapp("backup", false, &heard, health);
-    let crm = |heard| reach::judge_crm("primary", &heard, health);
+    use reach::tests::{blocked, failed, health, neutral, number, payment, probed, refused};
+    let meta = |probe, status| reach::judge_whatsapp(&probe, Some(&status), health()).about("meta");
+    let backup = |probe| reach::judge_whatsapp(&probe, None, health()).about("backup");
+    let crm = |heard| reach::judge_crm(&heard).about("primary");
+    let good = |ms| probed(Probe::Good, Some(200), ms);
+    let well = || number(CanSend::Available, Vec::new());
     let mut list = vec![
-        meta(number("AVAILABLE", json!([]))),
-        meta(late(1_100)),
-        meta(late(2_100)),
-        meta(number("BLOCKED", payment)),
-        meta(number("LIMITED", json!([]))),
-        meta(heard(401, json!({ "error": { "code": 190 } }))),
-        meta(heard(503, Value::Null)),
-        meta(heard(200, Value::Null)),
-        backup(heard(401, Value::Null)),
+        meta(good(85), well()),
+        meta(good(1_100), well()),
+        meta(good(2_100), well()),
+        meta(good(85), Err(Trouble::Unheard(Unheard::Broken))),
+        meta(blocked(), number(CanSend::Blocked, vec![payment()])),
+        meta(good(85), number(CanSend::Limited, Vec::new())),
+        meta(neutral(401), Err(refused(401, 190))),
+        meta(failed(Some(503), "503: no"), well()),
+        meta(failed(Some(200), "200: isn't Graph's answer"), well()),
+        backup(neutral(401)),
+        backup(neutral(403)),
+        backup(neutral(429)),
         crm(heard(404, Value::Null)),
         crm(heard(502, Value::Null)),
     ];
     let whys = [
-        Unheard::Silent,
-        Unheard::Refused,
-        Unheard::NoWay,
-        Unheard::NoName,
-        Unheard::Broken,
-        Unheard::WrongTime,
-        Unheard::WrongName,
-        Unheard::Untrusted,
-        Unheard::Tls("received corrupt message".to_owned()),
-        Unheard::Unsendable("url and path of the endpoint make no URL".to_owned()),
-        Unheard::NotHttp,
-        Unheard::Other("something went wrong".to_owned()),
+        ("no answer came in time", Unheard::Silent(took(5_000))),
+        ("no connection in time", Unheard::Unconnected(took(5_000))),
+        ("no connection: Connection refused (os error 111)", Unheard::Refused),
+        ("no connection: Network is unreachable (os error 101)", Unheard::NoWay),
+        ("no connection: the name can't be resolved: it has no address", Unheard::NoName),
+        ("no whole answer came: connection closed before message completed", Unheard::Broken),
+        ("no connection: invalid peer certificate: Expired", Unheard::WrongTime),
+        ("no connection: invalid peer certificate: NotValidForName", Unheard::WrongName),
+        ("no connection: invalid peer certificate: UnknownIssuer", Unheard::Untrusted),
+        ("no connection: received corrupt message", Unheard::Tls("received corrupt message".to_owned())),
+        ("url and path of the endpoint make no URL", Unheard::Unsendable(String::new())),
+        ("no whole answer came: invalid HTTP version parsed", Unheard::NotHttp),
+        ("no connection: something went wrong", Unheard::Other("something went wrong".to_owned())),
     ];
-    for why in &whys {
-        list.push(meta(Err(why.clone())));
+    for (reason, why) in whys {
+        list.push(meta(failed(None, reason), well()));
         if why.next(Side::Crm) != why.next(Side::Internet) {
-            list.push(crm(Err(why.clone())));
+            list.push(crm(Err(why)));
         }
     }
+    let mut down = [crm(Err(Unheard::Refused)), backup(good(85))];
+    let endpoints = "[[crm.endpoints]]\nname = \"primary\"\nurl = \"http://crm.store.lan\"\n\
+                     [[crm.endpoints]]\nname = \"backup\"\nurl = \"http://backup.store.lan\"\n";
+    others::tell(&mut down, &Group::all(&configured(endpoints)));
+    list.extend(down);
     list
+}
+
+/// A configuration that is accepted, with `more` in it.
+fn configured(more: &str) -> Config {
+    let text = format!(
+        "[webhook]\nverify_token = \"v\"\napp_secret = \"s\"\ntls = {{ self_signed = true }}\n\
+         [api]\ntoken = \"0123456789abcdef0123456789abcdef\"\n{more}"
+    );
+    let source = config::Source::new(std::path::Path::new("/nowhere/wagate.toml"), text);
+    config::parse(source, &|_| None).unwrap().config
 }
 
 fn tokens() -> Vec<Finding> {
     const NOW: WallTime = WallTime(1_795_305_600_000);
+    use reach::tests::refused;
     let both = ["whatsapp_business_messaging", "whatsapp_business_management"];
-    let of = |issued_days: i64, expires_days: i64, access_days: i64, scopes: &[&str]| {
-        let at = |days: i64| if days == 0 { 0 } else { NOW.0 / 1_000 + days * DAY_S };
-        let data = json!({ "is_valid": true, "issued_at": at(issued_days), "expires_at": at(expires_days),
-            "data_access_expires_at": at(access_days), "scopes": scopes });
-        token::judge(&heard(200, json!({ "data": data })), NOW)
+    let info =
+        |issued, expires, access, scopes: &[&str]| token::tests::token(NOW, issued, expires, access, scopes);
+    let of = |issued, expires, access, scopes: &[&str]| {
+        token::judge(&Ok(info(issued, expires, access, scopes)), NOW)
     };
-    let refused = |status, code: i64| token::judge(&heard(status, json!({ "error": { "code": code } })), NOW);
-    let invalid = json!({ "data": { "is_valid": false, "error": { "code": 190 } } });
+    let no = |http, code| token::judge(&Err(refused(http, code)), NOW);
     let list = [
         of(-3, 0, 0, &both),
         of(-3, 60, 0, &both),
@@ -148,58 +155,62 @@ fn tokens() -> Vec<Finding> {
         of(-3, 0, 6, &both),
         of(-3, 0, 0, &both[..1]),
         of(-3, 0, 0, &both[1..]),
-        token::judge(&heard(200, invalid), NOW),
-        refused(401, 190),
-        refused(403, 10),
-        refused(400, 4),
-        refused(500, 2),
-        token::judge(&Err(Unheard::Silent), NOW),
+        token::judge(&Ok(egress::TokenInfo { is_valid: false, ..info(-3, 0, 0, &both) }), NOW),
+        no(401, 190),
+        no(403, 10),
+        no(400, 4),
+        no(500, 2),
+        token::judge(&Err(Trouble::Unheard(Unheard::Silent(took(5_000)))), NOW),
     ];
     list.map(|finding| finding.about("meta")).to_vec()
 }
 
 fn subscriptions() -> Vec<Finding> {
+    use subscription::tests::{apps, callbacks};
     let ours = Url::parse("https://box.example.com/webhook").unwrap();
-    let standby = "https://standby.example.com/webhook";
-    let number = |configuration: Value| {
-        json!({ "webhook_configuration": configuration, "health_status": { "entities": [
-            { "entity_type": "WABA", "id": "22" }, { "entity_type": "APP", "id": "33" }] } })
+    let here = || callbacks("", "", ours.as_str());
+    let there = callbacks("https://standby.example.com/webhook", "", ours.as_str());
+    let of = |callbacks: &egress::Callbacks, ids: &[&str], ours: Option<&Url>| {
+        subscription::judge(Some("33"), callbacks, &apps(ids), ours)
     };
-    let here = || number(json!({ "application": ours.as_str() }));
-    let apps = |ids: &[&str]| {
-        let list: Vec<Value> =
-            ids.iter().map(|id| json!({ "whatsapp_business_api_data": { "id": id } })).collect();
-        json!({ "data": list })
-    };
-    let refused = heard(403, json!({ "error": { "code": 10 } }));
+    let refused: Result<(), _> = Err(reach::tests::refused(403, 10));
+    let unheard: Result<(), _> = Err(Trouble::Unheard(Unheard::Silent(took(5_000))));
     let list = [
-        subscription::judge(&here(), &apps(&["33"]), Some(&ours)),
-        subscription::judge(&here(), &apps(&["33"]), None),
-        subscription::judge(
-            &number(json!({ "application": ours.as_str(), "phone_number": standby })),
-            &apps(&["33"]),
-            Some(&ours),
-        ),
-        subscription::judge(&here(), &apps(&["44"]), Some(&ours)),
-        subscription::judge(&here(), &apps(&[]), Some(&ours)),
-        subscription::judge(&number(Value::Null), &apps(&["33"]), Some(&ours)),
-        *subscription::answered("where the number's webhooks go", refused).unwrap_err(),
-        *subscription::answered("which apps are subscribed", Err(Unheard::Silent)).unwrap_err(),
+        of(&here(), &["33"], Some(&ours)),
+        subscription::judge(None, &here(), &apps(&["33"]), Some(&ours)),
+        of(&here(), &["33"], None),
+        of(&there, &["33"], Some(&ours)),
+        of(&here(), &["44"], Some(&ours)),
+        of(&here(), &[], Some(&ours)),
+        of(&callbacks("", "", ""), &["33"], Some(&ours)),
+        *subscription::known("where its webhooks go", refused).unwrap_err(),
+        *subscription::known("which apps are subscribed", unheard).unwrap_err(),
+        Finding::skip(Check::Subscription, graph::no_meta(&provider(), NUMBER)),
+        Finding::skip(Check::Subscription, graph::no_meta(&configured(""), NUMBER)),
     ];
-    list.map(|finding| finding.about("106540352242922")).to_vec()
+    list.map(|finding| finding.about(NUMBER)).to_vec()
+}
+
+const NUMBER: &str = "106540352242922";
+
+/// With an endpoint of a provider alone.
+fn provider() -> Config {
+    configured(
+        "[[numbers]]\nphone_number_id = \"106540352242922\"\n[[whatsapp.endpoints]]\nname = \"backup\"\n\
+         url = \"https://waba-v2.360dialog.io\"\nheader = \"D360-API-KEY\"\ntoken = \"k\"\npath = \"/messages\"\n",
+    )
 }
 
 fn storages() -> Vec<Finding> {
-    let of =
-        |status: &str| storage::judge(&heard(200, json!({ "storage_configuration": { "status": status } })));
     let list = [
-        of("DEFAULT"),
-        of("IN_COUNTRY_STORAGE_ENABLED"),
-        of("NO_STORAGE_ENABLED"),
-        of("SOMETHING_NEW"),
-        storage::judge(&heard(400, json!({ "error": { "code": 100 } }))),
+        Ok(Storage::Default),
+        Ok(Storage::InCountry { region: None }),
+        Ok(Storage::NoStorage { retention_minutes: Some(60) }),
+        Ok(Storage::Other("SOMETHING_NEW".to_owned())),
+        Err(reach::tests::refused(400, 100)),
+        Err(Trouble::Unheard(Unheard::Refused)),
     ];
-    list.map(|finding| finding.about("106540352242922")).to_vec()
+    list.map(|heard| storage::judge(&heard).about(NUMBER)).to_vec()
 }
 
 fn crms() -> Vec<Finding> {

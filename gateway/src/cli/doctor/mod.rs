@@ -15,7 +15,7 @@ mod flash;
 #[cfg(test)]
 mod golden;
 mod graph;
-mod public;
+mod others;
 mod reach;
 mod report;
 mod running;

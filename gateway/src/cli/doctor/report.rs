@@ -58,11 +58,16 @@ pub(super) fn lines(finding: &Finding, colour: bool, width: Option<usize>) -> St
     format!("{state}{gap}{name}{gap}{}\n", words.join(&format!("\n{}", " ".repeat(MARGIN))))
 }
 
-/// `text` in lines that fit between the margin and `width`, broken at spaces.
+/// `text` in lines that fit between the margin and `width`, broken at spaces; what is to be typed isn't broken.
 fn wrapped(text: &str, width: Option<usize>) -> Vec<String> {
     let Some(room) = width.map(|width| width.saturating_sub(MARGIN)) else { return vec![text.to_owned()] };
     let mut lines = vec![String::new()];
-    for word in text.split(' ') {
+    let mut typed = false;
+    let is_gap = |letter: char| {
+        typed ^= letter == '`';
+        letter == ' ' && !typed
+    };
+    for word in text.split(is_gap) {
         let Some(line) = lines.last_mut() else { break };
         if line.is_empty() {
             line.push_str(word);
@@ -173,6 +178,12 @@ mod tests {
              \u{20}                   the very brim\n\
              \u{20}                   → make room, or buy\n\
              \u{20}                     another\n"
+        );
+        let command = Finding::ok(Check::Disk, "see what the command `smartctl -A` says");
+        assert_eq!(
+            lines(&command, false, Some(50)),
+            "ok    disk          see what the command\n\
+             \u{20}                   `smartctl -A` says\n"
         );
         let long = Finding::ok(Check::Disk, "x".repeat(100));
         assert_eq!(lines(&long, false, Some(42)), lines(&long, false, None), "a word is never broken");

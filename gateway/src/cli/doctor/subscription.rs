@@ -1,111 +1,85 @@
 //! Whether Meta sends this box its webhooks: our app subscribed, the callback ours.
 
-use futures_util::future::join_all;
+use egress::{Callbacks, HealthStatus, SubscribedApp};
+use futures_util::future::{join, join_all};
 use reqwest::Url;
-use serde_json::Value;
 
 use super::finding::{Check, Finding};
-use super::graph;
-use super::public::public_url;
-use super::unheard::{Side, Unheard};
-use super::world::{Heard, World};
+use super::graph::{self, SEE_REACH, Trouble};
+use super::world::World;
 
 pub(super) async fn check(world: &World) -> Vec<Finding> {
     let numbers = &world.config.numbers;
     if numbers.is_empty() {
         return vec![Finding::skip(Check::Subscription, "no [[numbers]] are configured")];
     }
-    let ours = public_url(&world.config);
-    join_all(numbers.iter().map(|number| {
-        let ours = ours.as_ref();
-        async move { of_number(world, &number.phone_number_id, ours).await.about(&number.phone_number_id) }
+    join_all(numbers.iter().map(|number| async move {
+        let id = &number.phone_number_id;
+        of_number(world, id).await.unwrap_or_else(|finding| *finding).about(id)
     }))
     .await
 }
 
-async fn of_number(world: &World, id: &str, ours: Option<&Url>) -> Finding {
-    let Some(endpoint) = graph::meta_of(&world.config, id) else {
-        let why =
-            "no endpoint of Meta serves it, so nobody can be asked: see the provider's page for its webhook";
-        return Finding::skip(Check::Subscription, why);
-    };
-    let fields = [("fields", "health_status,webhook_configuration")];
-    let number = match answered(
-        "where the number's webhooks go",
-        graph::get(world, endpoint, &format!("/{id}"), &fields).await,
-    ) {
-        Ok(body) => body,
-        Err(finding) => return *finding,
-    };
-    let Some(account) = entity(&number, "WABA") else {
-        return Finding::skip(
-            Check::Subscription,
-            "WhatsApp doesn't say which account the number belongs to",
-        );
-    };
-    // An id of Meta's is digits, and must be: it goes into a URL.
-    if !account.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Finding::skip(Check::Subscription, "WhatsApp names an account that can't be asked about");
-    }
-    let heard = graph::get(world, endpoint, &format!("/{account}/subscribed_apps"), &[]).await;
-    let apps = match answered("which apps are subscribed", heard) {
-        Ok(body) => body,
-        Err(finding) => return *finding,
-    };
-    judge(&number, &apps, ours)
+/// The line, or the one that says why there is none.
+async fn of_number(world: &World, id: &str) -> Result<Finding, Box<Finding>> {
+    let skip = |why: &str| Box::new(Finding::skip(Check::Subscription, why));
+    let (endpoint, graph) =
+        graph::meta_of(world, id).ok_or_else(|| skip(graph::no_meta(&world.config, id)))?;
+    let (health, callbacks) = join(graph.health(id), graph.webhook_configuration(id)).await;
+    let health = known("which account it belongs to", graph::heard(endpoint, health))?;
+    let callbacks = known("where its webhooks go", graph::heard(endpoint, callbacks))?;
+    let account = entity(&health, "WABA")
+        .ok_or_else(|| skip("WhatsApp doesn't say which account the number belongs to"))?;
+    let apps = graph::heard(endpoint, graph.subscribed_apps(account).await);
+    let apps = known("which apps are subscribed", apps)?;
+    Ok(judge(entity(&health, "APP"), &callbacks, &apps, world.config.public_url()))
 }
 
-/// A usable answer, or the line that says why there is none. `what` was asked for.
-pub(super) fn answered(what: &str, heard: Result<Heard, Unheard>) -> Result<Value, Box<Finding>> {
-    match heard {
-        Ok(heard) if heard.status == 200 && heard.body.is_object() => Ok(heard.body),
-        Ok(heard) => {
-            let (why, next) = graph::refusal(&heard);
-            Err(Box::new(Finding::warn(Check::Subscription, format!("{what} isn't known: {why}")).next(next)))
-        }
-        Err(why) => Err(Box::new(
-            Finding::skip(Check::Subscription, format!("{what} isn't known: {}", why.words()))
-                .next(why.next(Side::Internet)),
-        )),
-    }
+/// An answer, or the line that says why there is none. `what` was asked for.
+pub(super) fn known<T>(what: &str, heard: Result<T, Trouble>) -> Result<T, Box<Finding>> {
+    heard.map_err(|trouble| {
+        let summary = |why: &str| format!("{what} isn't known: {why}");
+        Box::new(match trouble {
+            Trouble::Refused(refusal) => {
+                let (why, next) = graph::refusal(&refusal);
+                Finding::warn(Check::Subscription, summary(&why)).next(next)
+            }
+            Trouble::Unheard(why) => {
+                Finding::skip(Check::Subscription, summary(&why.words())).next(SEE_REACH)
+            }
+        })
+    })
 }
 
-/// The id of an entity of a number's `health_status`.
-fn entity<'a>(number: &'a Value, kind: &str) -> Option<&'a str> {
-    let entities = number.pointer("/health_status/entities")?.as_array()?;
-    entities.iter().find(|entity| entity["entity_type"] == kind)?["id"].as_str()
+/// The id of one of those that a number's messages pass.
+fn entity<'a>(health: &'a HealthStatus, kind: &str) -> Option<&'a str> {
+    health.entities.iter().find(|entity| entity.kind == kind)?.id.as_deref()
 }
 
 /// The callback in force, and on which level it was set: the number's beats the account's beats the app's.
-fn callback(number: &Value) -> Option<(&str, &'static str)> {
+fn in_force(callbacks: &Callbacks) -> Option<(&str, &'static str)> {
     let levels = [
-        ("phone_number", "for this number"),
-        ("whatsapp_business_account", "for the whole account"),
-        ("application", "for the app"),
+        (&callbacks.phone_number, "for this number"),
+        (&callbacks.account, "for the whole account"),
+        (&callbacks.application, "for the app"),
     ];
-    let set = levels.into_iter().filter_map(|(level, words)| {
-        let url = number["webhook_configuration"][level].as_str()?;
-        (!url.is_empty()).then_some((url, words))
-    });
-    set.into_iter().next()
+    levels.into_iter().find_map(|(url, words)| Some((url.as_deref()?, words)))
 }
 
-/// What `number` (`fields=health_status,webhook_configuration`) and `apps` (`/subscribed_apps`) say, where
+/// What is subscribed and where webhooks go, where our app has the id `app` (`None`: WhatsApp doesn't say) and
 /// the webhook of this box is `ours`.
-pub(super) fn judge(number: &Value, apps: &Value, ours: Option<&Url>) -> Finding {
-    let subscribed: Vec<&str> = apps["data"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|app| app.pointer("/whatsapp_business_api_data/id")?.as_str())
-        .collect();
-    let app = entity(number, "APP");
-    if app.is_some_and(|app| !subscribed.contains(&app)) || subscribed.is_empty() {
-        let others = if subscribed.is_empty() { "no app is" } else { "only other apps are" };
-        return Finding::fail(Check::Subscription, format!("our app isn't subscribed to the account ({others}): nothing arrives"))
+pub(super) fn judge(
+    app: Option<&str>,
+    callbacks: &Callbacks,
+    apps: &[SubscribedApp],
+    ours: Option<&Url>,
+) -> Finding {
+    if apps.is_empty() || app.is_some_and(|app| apps.iter().all(|one| one.id != app)) {
+        let others = if apps.is_empty() { "no app is" } else { "only others are" };
+        return Finding::fail(Check::Subscription, format!("our app isn't subscribed ({others}): nothing arrives"))
             .next("subscribe it: POST /{account}/subscribed_apps with the token, or App Dashboard, WhatsApp, Configuration");
     }
-    let Some((theirs, level)) = callback(number) else {
+    let Some((theirs, level)) = in_force(callbacks) else {
         return Finding::fail(
             Check::Subscription,
             "the app is subscribed, and Meta has no address to send to",
@@ -120,7 +94,7 @@ pub(super) fn judge(number: &Value, apps: &Value, ours: Option<&Url>) -> Finding
         Some(ours) if same(ours, theirs) => {
             Finding::ok(Check::Subscription, format!("our app is subscribed, and Meta sends to {ours} (set {level})"))
         }
-        Some(ours) => Finding::fail(Check::Subscription, "Meta sends to another address than this box's")
+        Some(ours) => Finding::fail(Check::Subscription, "Meta sends elsewhere than to this box")
             .detail(format!("Meta: {theirs} (set {level}). This box: {ours}."))
             .next("`wagate failover take` has Meta send here; where a standby box has taken over, that's as it should be"),
     };
@@ -138,65 +112,55 @@ fn same(ours: &Url, theirs: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
+pub(super) mod tests {
     use super::super::finding::State;
     use super::*;
 
     const OURS: &str = "https://box.example.com/webhook";
 
-    fn number(configuration: &Value) -> Value {
-        json!({ "id": "1", "webhook_configuration": configuration, "health_status": { "entities": [
-            { "entity_type": "WABA", "id": "22" }, { "entity_type": "APP", "id": "33" }] } })
+    /// Callbacks of the number, the account and the app; none where empty.
+    pub(in super::super) fn callbacks(number: &str, account: &str, app: &str) -> Callbacks {
+        let of = |url: &str| (!url.is_empty()).then(|| url.to_owned());
+        Callbacks { phone_number: of(number), account: of(account), application: of(app) }
     }
 
-    fn apps(ids: &[&str]) -> Value {
-        let one = |id: &&str| json!({ "whatsapp_business_api_data": { "id": id, "name": "x", "link": "y" } });
-        json!({ "data": ids.iter().map(one).collect::<Vec<_>>() })
+    pub(in super::super) fn apps(ids: &[&str]) -> Vec<SubscribedApp> {
+        let one =
+            |id: &&str| SubscribedApp { id: (*id).to_owned(), name: "x".to_owned(), override_callback: None };
+        ids.iter().map(one).collect()
     }
 
-    fn state(configuration: &Value, ids: &[&str], ours: Option<&str>) -> State {
+    fn state(app: Option<&str>, set: [&str; 3], ids: &[&str], ours: Option<&str>) -> State {
         let ours = ours.map(|ours| Url::parse(ours).unwrap());
-        judge(&number(configuration), &apps(ids), ours.as_ref()).state
+        judge(app, &callbacks(set[0], set[1], set[2]), &apps(ids), ours.as_ref()).state
     }
 
     #[test]
     fn another_app_is_not_ours() {
-        let configuration = || json!({ "application": OURS });
-        assert_eq!(state(&configuration(), &["33", "44"], Some(OURS)), State::Ok);
-        assert_eq!(state(&configuration(), &["44"], Some(OURS)), State::Fail);
-        assert_eq!(state(&configuration(), &[], Some(OURS)), State::Fail);
-        let without_app = json!({ "webhook_configuration": configuration() });
-        let ours = Url::parse(OURS).unwrap();
-        assert_eq!(
-            judge(&without_app, &apps(&["44"]), Some(&ours)).state,
-            State::Ok,
-            "ours, for all that's known"
-        );
+        let set = ["", "", OURS];
+        assert_eq!(state(Some("33"), set, &["33", "44"], Some(OURS)), State::Ok);
+        assert_eq!(state(Some("33"), set, &["44"], Some(OURS)), State::Fail);
+        assert_eq!(state(Some("33"), set, &[], Some(OURS)), State::Fail);
+        assert_eq!(state(None, set, &["44"], Some(OURS)), State::Ok, "ours, for all that's known");
+        assert_eq!(state(None, set, &[], Some(OURS)), State::Fail);
     }
 
     #[test]
     fn the_callback_of_the_number_beats_that_of_the_account_and_of_the_app() {
         let other = "https://standby.example.com/webhook";
-        for (configuration, expected) in [
-            (json!({ "application": OURS }), State::Ok),
-            (json!({ "application": other }), State::Fail),
-            (json!({ "application": other, "whatsapp_business_account": OURS }), State::Ok),
-            (json!({ "application": OURS, "whatsapp_business_account": other }), State::Fail),
-            (
-                json!({ "application": other, "whatsapp_business_account": other, "phone_number": OURS }),
-                State::Ok,
-            ),
-            (json!({ "application": OURS, "phone_number": other }), State::Fail),
-            (json!({ "application": OURS, "phone_number": "" }), State::Ok),
-            (json!({ "application": "https://box.example.com:443/webhook" }), State::Ok),
-            (json!({ "application": "https://box.example.com/webhook/" }), State::Fail),
-            (json!({}), State::Fail),
-            (Value::Null, State::Fail),
+        for (set, expected) in [
+            (["", "", OURS], State::Ok),
+            (["", "", other], State::Fail),
+            (["", OURS, other], State::Ok),
+            (["", other, OURS], State::Fail),
+            ([OURS, other, other], State::Ok),
+            ([other, "", OURS], State::Fail),
+            (["", "", "https://box.example.com:443/webhook"], State::Ok),
+            (["", "", "https://box.example.com/webhook/"], State::Fail),
+            (["", "", ""], State::Fail),
         ] {
-            assert_eq!(state(&configuration, &["33"], Some(OURS)), expected, "{configuration}");
+            assert_eq!(state(Some("33"), set, &["33"], Some(OURS)), expected, "{set:?}");
         }
-        assert_eq!(state(&json!({ "application": OURS }), &["33"], None), State::Warn, "nobody knows ours");
+        assert_eq!(state(Some("33"), ["", "", OURS], &["33"], None), State::Warn, "nobody knows ours");
     }
 }

@@ -2,16 +2,26 @@
 
 use std::error::Error;
 use std::io;
+use std::time::Duration;
 
-use rustls::CertificateError;
+use super::words::limit;
 
-use super::world::ANSWER_WITHIN;
+/// What egress says where a call's time was up, before there was a connection and after.
+const NOT_CONNECTED: &str = "no connection in time";
+const NOT_ANSWERED: &str = "no answer came in time";
+/// What it says of answers that aren't Graph's, behind their status.
+const STRANGE: [&str; 3] =
+    ["isn't Graph's answer", "the answer points elsewhere", "is no status of an answer"];
+/// What it puts before a cause.
+const PREFIXES: [&str; 2] = ["no connection: ", "no whole answer came: "];
 
 /// Why no answer came.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Unheard {
-    /// Nothing came in time.
-    Silent,
+    /// There is a connection, and nothing came in so long.
+    Silent(Duration),
+    /// There was no connection in so long.
+    Unconnected(Duration),
     /// Nobody listens there.
     Refused,
     /// There is no way there.
@@ -28,6 +38,8 @@ pub(super) enum Unheard {
     Untrusted,
     /// What answers speaks something else.
     NotHttp,
+    /// What answers speaks HTTP and isn't WhatsApp.
+    NotGraph,
     /// TLS fails otherwise.
     Tls(String),
     /// What is to be sent can't be: the configuration's fault, in words.
@@ -46,39 +58,51 @@ pub(super) enum Side {
 }
 
 impl Unheard {
-    /// Reads it out of an error. The address isn't in what comes out: it may hold a token.
-    pub(super) fn of(error: reqwest::Error) -> Self {
+    /// Reads it out of an error of a request that had so much time. The address isn't in what comes out: it may
+    /// hold a token.
+    pub(super) fn of(error: reqwest::Error, within: Duration) -> Self {
         let error = error.without_url();
-        if let Some(known) = known(&error) {
+        let causes = causes(&error);
+        if let Some(known) = causes.iter().rev().find_map(|cause| known(cause)) {
             return known;
         }
         if error.is_timeout() {
-            return Self::Silent;
+            return if error.is_connect() { Self::Unconnected(within) } else { Self::Silent(within) };
         }
-        let causes = causes(&error);
-        let says = |words: &[&str]| causes.iter().any(|cause| words.iter().any(|word| cause.contains(word)));
-        if says(&["invalid HTTP"]) {
-            return Self::NotHttp;
-        }
-        if says(&["dns error", "can't be resolved"]) {
-            return Self::NoName;
-        }
-        // The last is what hyper says of an end before the request was out.
-        if error.is_body() || error.is_decode() || says(&["closed", "unexpected message"]) {
+        if error.is_body() || error.is_decode() {
             return Self::Broken;
         }
         Self::Other(causes.last().cloned().unwrap_or_default())
     }
 
+    /// Reads it out of the words of egress about a call that had so much time.
+    pub(super) fn read(reason: &str, within: Duration) -> Self {
+        match reason {
+            // To connect there is half the time.
+            NOT_CONNECTED => return Self::Unconnected(within / 2),
+            NOT_ANSWERED => return Self::Silent(within),
+            _ => {}
+        }
+        if STRANGE.iter().any(|words| reason.ends_with(words)) {
+            return Self::NotGraph;
+        }
+        match PREFIXES.iter().find_map(|prefix| reason.strip_prefix(prefix)) {
+            Some(cause) => known(cause).unwrap_or_else(|| Self::Other(cause.to_owned())),
+            None => Self::Unsendable(reason.to_owned()),
+        }
+    }
+
     /// What happened.
     pub(super) fn words(&self) -> String {
         match self {
-            Self::Silent => format!("no answer within {} s", ANSWER_WITHIN.as_secs()),
+            Self::Silent(within) => format!("no answer within {}", limit(*within)),
+            Self::Unconnected(within) => format!("no connection within {}", limit(*within)),
             Self::Refused => "connection refused".to_owned(),
             Self::NoWay => "there is no way there".to_owned(),
             Self::NoName => "its name can't be resolved".to_owned(),
             Self::Broken => "the connection breaks off".to_owned(),
             Self::NotHttp => "what answers there doesn't speak HTTP".to_owned(),
+            Self::NotGraph => "what answers there isn't WhatsApp".to_owned(),
             Self::WrongTime => "its certificate isn't valid at the time that this box has".to_owned(),
             Self::WrongName => "its certificate is for another name".to_owned(),
             Self::Untrusted => "its certificate comes from nobody whom this box trusts".to_owned(),
@@ -90,12 +114,14 @@ impl Unheard {
     /// What to do.
     pub(super) const fn next(&self, side: Side) -> &'static str {
         match (self, side) {
-            (Self::Silent | Self::NoWay | Self::Broken | Self::Other(_), Side::Internet) => {
-                "check cable, router and firewall: the box needs port 443 outwards"
-            }
-            (Self::Silent | Self::NoWay | Self::Broken | Self::Other(_), Side::Crm) => {
-                "see whether the CRM runs and isn't overloaded; then cable, switch and firewall"
-            }
+            (
+                Self::Silent(_) | Self::Unconnected(_) | Self::NoWay | Self::Broken | Self::Other(_),
+                Side::Internet,
+            ) => "check cable, router and firewall: the box needs port 443 outwards",
+            (
+                Self::Silent(_) | Self::Unconnected(_) | Self::NoWay | Self::Broken | Self::Other(_),
+                Side::Crm,
+            ) => "see whether the CRM runs and isn't overloaded; then cable, switch and firewall",
             (Self::Refused, Side::Internet) => {
                 "a machine answers, and nothing listens on that port: check the endpoint's url, and proxy or firewall"
             }
@@ -110,41 +136,49 @@ impl Unheard {
                 "correct the host in the endpoint's url; or something in between answers in its stead"
             }
             (Self::Untrusted, Side::Internet) => {
-                "something in between (a proxy that looks into TLS, a hotel's login page) answers in its stead: \
-                 let the box past it"
+                "something in between (a proxy that looks into TLS, a hotel's login page) answers in its stead: let the \
+                 box past it; if it is meant to, name its authority's certificate as the endpoint's `ca`"
             }
             (Self::Untrusted, Side::Crm) => {
-                "give the CRM a certificate of a public authority, or have the system trust the one that it has"
+                "name the certificate of the authority that it comes from as the endpoint's `ca`; or give the CRM one of a \
+                 public authority"
             }
             (Self::NotHttp, _) => "correct scheme (http or https), host and port in the endpoint's url",
+            (Self::NotGraph, _) => {
+                "correct the endpoint's url; or something in between (a login page) answers in its stead"
+            }
             (Self::Tls(_), _) => "see that the other side speaks TLS 1.2 or 1.3 on that port",
             (Self::Unsendable(_), _) => "correct the endpoint in the configuration",
         }
     }
 }
 
-/// What the kernel or TLS say.
-fn known(error: &reqwest::Error) -> Option<Unheard> {
-    let mut cause: Option<&dyn Error> = Some(error);
-    while let Some(error) = cause {
-        if let Some(tls) = error.downcast_ref::<rustls::Error>() {
-            return Some(of_tls(tls));
-        }
-        if let Some(mut io) = error.downcast_ref::<io::Error>() {
-            // What was wrapped into one, once or more often, isn't among its causes.
-            while let Some(inner) = io.get_ref().and_then(|inner| inner.downcast_ref::<io::Error>()) {
-                io = inner;
-            }
-            if let Some(tls) = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-                return Some(of_tls(tls));
-            }
-            if let Some(known) = of_io(io) {
-                return Some(known);
-            }
-        }
-        cause = error.source();
+/// What a cause means, in the words of the kernel, of TLS, or of a library.
+fn known(cause: &str) -> Option<Unheard> {
+    if let Some(number) = system_error(cause) {
+        return of_io(&io::Error::from_raw_os_error(number));
     }
-    None
+    if let Some(fault) = cause.strip_prefix("invalid peer certificate: ") {
+        return Some(of_certificate(fault));
+    }
+    let says = |words: &[&str]| words.iter().any(|word| cause.contains(word));
+    // The first is TLS', the last what hyper says of an end before the request was out.
+    if says(&["handshake eof", "end of file", "closed", "unexpected message from connection"]) {
+        Some(Unheard::Broken)
+    } else if says(&["received ", "peer ", "handshake"]) {
+        Some(Unheard::Tls(cause.to_owned()))
+    } else if says(&["invalid HTTP"]) {
+        Some(Unheard::NotHttp)
+    } else if says(&["dns error", "can't be resolved"]) {
+        Some(Unheard::NoName)
+    } else {
+        None
+    }
+}
+
+/// The kernel's number in the words of the standard library, which end in `(os error 111)`.
+fn system_error(cause: &str) -> Option<i32> {
+    cause.strip_suffix(')')?.rsplit_once("(os error ")?.1.parse().ok()
 }
 
 fn of_io(error: &io::Error) -> Option<Unheard> {
@@ -154,33 +188,19 @@ fn of_io(error: &io::Error) -> Option<Unheard> {
         Some(Unheard::Refused)
     } else if [Kind::HostUnreachable, Kind::NetworkUnreachable, Kind::NetworkDown].contains(&kind) {
         Some(Unheard::NoWay)
-    } else if [Kind::ConnectionReset, Kind::ConnectionAborted, Kind::BrokenPipe, Kind::UnexpectedEof]
-        .contains(&kind)
-    {
+    } else if [Kind::ConnectionReset, Kind::ConnectionAborted, Kind::BrokenPipe].contains(&kind) {
         Some(Unheard::Broken)
-    } else if kind == Kind::TimedOut {
-        Some(Unheard::Silent)
     } else {
         None
     }
 }
 
-fn of_tls(error: &rustls::Error) -> Unheard {
-    let rustls::Error::InvalidCertificate(fault) = error else {
-        return Unheard::Tls(error.to_string());
-    };
-    if matches!(
-        fault,
-        CertificateError::Expired
-            | CertificateError::ExpiredContext { .. }
-            | CertificateError::NotValidYet
-            | CertificateError::NotValidYetContext { .. }
-    ) {
+/// What rustls finds fault with.
+fn of_certificate(fault: &str) -> Unheard {
+    let says = |words: &[&str]| words.iter().any(|word| fault.contains(word));
+    if says(&["expired", "Expired", "not valid yet", "NotValidYet"]) {
         Unheard::WrongTime
-    } else if matches!(
-        fault,
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }
-    ) {
+    } else if says(&["not valid for name", "NotValidForName"]) {
         Unheard::WrongName
     } else {
         // A self-signed one counts among them, whatever the library calls it.
@@ -200,20 +220,31 @@ fn causes(error: &reqwest::Error) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::{SocketAddr, TcpListener, TcpStream};
+    use std::sync::Mutex;
+    use std::thread::JoinHandle;
+
+    use egress::{Graph, GraphEndpoint, GraphSettings};
+    use model::Outcome;
+    use rustls::CertificateError;
+
+    use super::super::certificate;
+    use super::super::world::ask;
     use super::*;
+
+    const WITHIN: Duration = Duration::from_millis(200);
 
     #[test]
     fn kernel_and_tls_are_put_into_words() {
-        use io::ErrorKind as Kind;
-        for (kind, why) in [
-            (Kind::ConnectionRefused, Some(Unheard::Refused)),
-            (Kind::HostUnreachable, Some(Unheard::NoWay)),
-            (Kind::NetworkUnreachable, Some(Unheard::NoWay)),
-            (Kind::ConnectionReset, Some(Unheard::Broken)),
-            (Kind::TimedOut, Some(Unheard::Silent)),
-            (Kind::Other, None),
+        for (number, why) in [
+            (rustix::io::Errno::CONNREFUSED, Some(Unheard::Refused)),
+            (rustix::io::Errno::HOSTUNREACH, Some(Unheard::NoWay)),
+            (rustix::io::Errno::NETUNREACH, Some(Unheard::NoWay)),
+            (rustix::io::Errno::CONNRESET, Some(Unheard::Broken)),
+            (rustix::io::Errno::NOENT, None),
         ] {
-            assert_eq!(of_io(&io::Error::from(kind)), why, "{kind:?}");
+            assert_eq!(known(&io::Error::from(number).to_string()), why, "{number:?}");
         }
         for (fault, why) in [
             (CertificateError::Expired, Unheard::WrongTime),
@@ -221,59 +252,92 @@ mod tests {
             (CertificateError::NotValidForName, Unheard::WrongName),
             (CertificateError::UnknownIssuer, Unheard::Untrusted),
         ] {
-            assert_eq!(of_tls(&rustls::Error::InvalidCertificate(fault.clone())), why, "{fault:?}");
+            let words = rustls::Error::InvalidCertificate(fault.clone()).to_string();
+            assert_eq!(known(&words), Some(why), "{fault:?}");
         }
-        assert!(matches!(of_tls(&rustls::Error::HandshakeNotComplete), Unheard::Tls(_)));
+        assert!(matches!(known(&rustls::Error::HandshakeNotComplete.to_string()), Some(Unheard::Tls(_))));
     }
 
     /// What listens on loopback for one connection and does `then` with it.
-    async fn called(then: fn(std::net::TcpStream)) -> Unheard {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    fn listening(then: fn(TcpStream)) -> (SocketAddr, JoinHandle<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let thread = std::thread::spawn(move || {
-            use io::Read as _;
             let stream = listener.accept().unwrap().0;
             // What is closed with something unread in it is reset.
             let _ = (&stream).read(&mut [0; 4096]).unwrap();
             then(stream);
         });
-        let mut settings = egress::ClientSettings::new("wagate/0".to_owned(), 1);
-        settings.request_timeout = std::time::Duration::from_millis(200);
-        let http = egress::Clients::new(settings).unwrap().client().unwrap();
-        let url = format!("http://{address}/debug_token?input_token=s3cret");
-        let why = super::super::world::ask(http.get(url)).await.unwrap_err();
-        // The client's end of a connection is closed by a task of the runtime, which must not be kept.
-        tokio::task::spawn_blocking(move || thread.join().unwrap()).await.unwrap();
-        why
+        (address, thread)
+    }
+
+    /// Why the CRM's way and WhatsApp's way have no answer from there.
+    async fn asked(url: impl Fn() -> String) -> [Unheard; 2] {
+        let http = egress::Clients::new(egress::ClientSettings::new("wagate/0".to_owned(), 1)).unwrap();
+        let http = http.client().unwrap();
+        let why = ask(http.get(format!("{}/?input_token=s3cret", url())), WITHIN).await.unwrap_err();
+        let endpoint =
+            GraphEndpoint::new("meta", &url(), None, Some("s3cret"), "/{phone_number_id}/messages");
+        let graph =
+            Graph::new(endpoint.unwrap().with_timeout(WITHIN), GraphSettings::new("wagate/0".to_owned(), 1));
+        let outcome = graph.token_info().await.outcome.unwrap_err();
+        let (Outcome::NotSent { reason } | Outcome::Unknown { reason }) = outcome else {
+            panic!("an answer: {outcome:?}")
+        };
+        [why, Unheard::read(&reason, WITHIN)]
     }
 
     #[tokio::test]
     async fn real_failures_are_told_apart_and_hold_no_address() {
-        assert_eq!(called(drop).await, Unheard::Broken);
-        let in_mid_answer = |stream: std::net::TcpStream| {
-            use io::Write as _;
+        let in_mid_answer: fn(TcpStream) = |stream| {
             let _ = (&stream).write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{");
         };
-        assert_eq!(called(in_mid_answer).await, Unheard::Broken);
-        let silent = |stream: std::net::TcpStream| {
-            use io::Read as _;
+        let silent: fn(TcpStream) = |stream| {
             // Until the other side has had enough.
             let _ = (&stream).read_to_end(&mut Vec::new());
         };
-        assert_eq!(called(silent).await, Unheard::Silent);
-        let rubbish = |stream: std::net::TcpStream| {
-            use io::Write as _;
+        let rubbish: fn(TcpStream) = |stream| {
             let _ = (&stream).write_all(b"SSH-2.0-OpenSSH_9.6\r\n\r\n");
         };
-        assert_eq!(called(rubbish).await, Unheard::NotHttp);
+        for (then, why) in [
+            (drop::<TcpStream> as fn(TcpStream), Unheard::Broken),
+            (in_mid_answer, Unheard::Broken),
+            (silent, Unheard::Silent(WITHIN)),
+            (rubbish, Unheard::NotHttp),
+        ] {
+            let threads = Mutex::new(Vec::new());
+            let url = || {
+                let (address, thread) = listening(then);
+                threads.lock().unwrap().push(thread);
+                format!("http://{address}")
+            };
+            assert_eq!(asked(url).await, [why.clone(), why]);
+            // The client's end of a connection is closed by a task of the runtime, which must not be kept.
+            let join = || threads.into_inner().unwrap().into_iter().for_each(|thread| thread.join().unwrap());
+            tokio::task::spawn_blocking(join).await.unwrap();
+        }
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        assert_eq!(asked(|| format!("http://{free}")).await, [Unheard::Refused, Unheard::Refused]);
+        let stranger = || format!("https://{}", certificate::showing().1);
+        assert_eq!(asked(stranger).await, [Unheard::Untrusted, Unheard::Untrusted]);
+        let no_tls: fn(TcpStream) = |stream| {
+            let _ = (&stream).write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        };
+        let [crm, whatsapp] = asked(|| format!("https://{}", listening(no_tls).0)).await;
+        assert!(matches!((&crm, &whatsapp), (Unheard::Tls(_), Unheard::Tls(_))), "{crm:?} {whatsapp:?}");
+        let nobody = || "http://nobody.invalid".to_owned();
+        assert_eq!(asked(nobody).await.map(|why| why.words().contains("s3cret")), [false, false]);
+    }
 
-        let http = egress::Clients::new(egress::ClientSettings::new("wagate/0".to_owned(), 1)).unwrap();
-        let http = http.client().unwrap();
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let refused = super::super::world::ask(http.get(format!("http://{free}/?t=s3cret"))).await;
-        assert_eq!(refused, Err(Unheard::Refused));
-        let (_, address) = super::super::certificate::showing();
-        let untrusted = super::super::world::ask(http.get(format!("https://{address}/"))).await;
-        assert_eq!(untrusted, Err(Unheard::Untrusted));
+    #[test]
+    fn the_words_of_egress_are_known() {
+        let read = |reason: &str| Unheard::read(reason, WITHIN);
+        assert_eq!(read("no connection in time"), Unheard::Unconnected(WITHIN / 2));
+        assert_eq!(read("no connection: the name can't be resolved: it has no address"), Unheard::NoName);
+        assert_eq!(read("a 200 that isn't Graph's answer"), Unheard::NotGraph);
+        assert_eq!(read("200: isn't Graph's answer"), Unheard::NotGraph);
+        assert_eq!(read("302: the answer points elsewhere"), Unheard::NotGraph);
+        assert!(matches!(read("url and path of the endpoint make no URL"), Unheard::Unsendable(_)));
+        assert!(matches!(read("no connection: something new"), Unheard::Other(_)));
     }
 }

@@ -1,5 +1,9 @@
 //! Figures as people say them.
 
+use std::time::Duration;
+
+use crate::demo::text::time;
+
 /// `less than a day`, `1 day`, `12 days`.
 pub(super) fn days(number: u64) -> String {
     match number {
@@ -20,12 +24,21 @@ pub(super) fn size(bytes: u64) -> String {
     }
 }
 
+/// A time that was set: `5 s` where that is all, else as [`time`] has it.
+pub(super) fn limit(within: Duration) -> String {
+    if within.subsec_nanos() == 0 { format!("{} s", within.as_secs()) } else { time(within) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn figures_have_their_units() {
+        assert_eq!(
+            [5_000, 2_500, 300].map(|ms| limit(Duration::from_millis(ms))),
+            ["5 s", "2.5 s", "300 ms"]
+        );
         assert_eq!([days(0), days(1), days(2)], ["less than a day", "1 day", "2 days"]);
         for (bytes, text) in [
             (0, "0.0 KiB"),

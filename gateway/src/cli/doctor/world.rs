@@ -3,15 +3,18 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use egress::{ClientSettings, Clients, EgressError, Graph};
 use serde_json::Value;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
+use super::graph;
 use super::unheard::Unheard;
+use crate::app::product;
 use crate::cli::target;
-use crate::config::Config;
+use crate::config::{Config, Roots, WhatsAppEndpoint};
 
-/// How long a name, a connection or an answer is waited for.
+/// How long a name, a connection or an answer is waited for, at most.
 pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// How long a whole check may take: three answers, one after the other, and what the box itself needs.
 pub(super) const CHECK_WITHIN: Duration = Duration::from_secs(16);
@@ -21,7 +24,12 @@ const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// The configuration, the way out, and what several checks want to know.
 pub(super) struct World {
     pub(super) config: Config,
+    /// Trusts whom the system trusts.
     pub(super) http: reqwest::Client,
+    /// What the box itself makes its clients with.
+    pub(super) clients: Clients,
+    /// The clients of the box for WhatsApp's endpoints, in the order of the configuration.
+    graphs: Vec<Graph>,
     /// Above `/proc`, `/sys` and `/run`: a slash, but for tests.
     pub(super) root: PathBuf,
     gateway: OnceCell<Gateway>,
@@ -54,13 +62,27 @@ pub(super) struct Heard {
 
 impl World {
     /// # Errors
-    /// When no HTTP client can be made.
+    /// When no HTTP client can be made, or an endpoint can't be used.
     pub(super) fn new(config: Config, root: PathBuf) -> anyhow::Result<Self> {
-        let mut settings = egress::ClientSettings::new(crate::app::product(), 1);
-        settings.connect_timeout = ANSWER_WITHIN;
-        settings.request_timeout = ANSWER_WITHIN;
-        let http = egress::Clients::new(settings)?.client()?;
-        Ok(Self { config, http, root, gateway: OnceCell::new() })
+        let graphs = config.whatsapp.endpoints.iter().map(graph::client).collect::<Result<_, _>>()?;
+        let clients = clients(Vec::new())?;
+        Ok(Self { http: clients.client()?, clients, graphs, config, root, gateway: OnceCell::new() })
+    }
+
+    /// The endpoints of WhatsApp, each with the client that the box itself would have.
+    pub(super) fn whatsapp(&self) -> impl Iterator<Item = (&WhatsAppEndpoint, &Graph)> {
+        self.config.whatsapp.endpoints.iter().zip(&self.graphs)
+    }
+
+    /// A client that trusts an endpoint's own authorities besides.
+    ///
+    /// # Errors
+    /// When there is none to be had; the configuration was accepted, so that there is.
+    pub(super) fn trusting(&self, ca: Option<&Roots>) -> Result<reqwest::Client, Unheard> {
+        let Some(roots) = ca else { return Ok(self.http.clone()) };
+        clients(roots.pem.clone())
+            .and_then(|clients| clients.client())
+            .map_err(|error| Unheard::Unsendable(error.to_string()))
     }
 
     /// Whether the gateway runs, and what it says; asked once.
@@ -83,19 +105,28 @@ impl World {
     pub(super) async fn of_gateway(&self, path: &str) -> Option<Result<Heard, Unheard>> {
         let url = target::reachable(self.config.api.listen).ok()?.join(path).ok()?;
         let token = self.config.api.token.expose();
-        Some(ask(self.http.get(url).bearer_auth(token)).await)
+        Some(ask(self.http.get(url).bearer_auth(token), ANSWER_WITHIN).await)
     }
 }
 
-/// Sends a request and reads the answer.
-pub(super) async fn ask(request: reqwest::RequestBuilder) -> Result<Heard, Unheard> {
+fn clients(extra_roots: Vec<u8>) -> Result<Clients, EgressError> {
+    let mut settings = ClientSettings::new(product(), 1);
+    settings.connect_timeout = ANSWER_WITHIN;
+    settings.request_timeout = ANSWER_WITHIN;
+    settings.extra_roots = extra_roots;
+    Clients::new(settings)
+}
+
+/// Sends a request and reads the answer, all of it `within` a time.
+pub(super) async fn ask(request: reqwest::RequestBuilder, within: Duration) -> Result<Heard, Unheard> {
     let begun = Instant::now();
-    let mut response = request.send().await.map_err(Unheard::of)?;
+    let failed = |error| Unheard::of(error, within);
+    let mut response = request.timeout(within).send().await.map_err(failed)?;
     let status = response.status().as_u16();
     let date = response.headers().get(reqwest::header::DATE);
     let date = date.and_then(|date| date.to_str().ok()).map(str::to_owned);
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(Unheard::of)? {
+    while let Some(chunk) = response.chunk().await.map_err(failed)? {
         if body.len() + chunk.len() > ANSWER_BYTES_MAX {
             body.clear();
             break;

@@ -66,8 +66,8 @@ impl World {
                     turn.resume()?;
                     true
                 }
-                Ask::WayIsClear(number, another) => {
-                    turn.way_is_clear(number, *another)?;
+                Ask::WayIsClear(number, clear) => {
+                    turn.way_is_clear(number, *clear)?;
                     true
                 }
                 Ask::TakeCall(number, other) => turn.take_call(number, *other)?.is_ok(),

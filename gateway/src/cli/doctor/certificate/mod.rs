@@ -21,7 +21,6 @@ use judge::{Seen, Shown, judge};
 pub(super) use look::tests::showing;
 
 use super::finding::{Check, Finding};
-use super::public::public_url;
 use super::world::{ANSWER_WITHIN, Gateway, World};
 use crate::cli::target;
 use crate::clock;
@@ -31,8 +30,8 @@ type Chain = Vec<CertificateDer<'static>>;
 
 pub(super) async fn check(world: &World) -> Finding {
     let webhook = &world.config.webhook;
-    let url = public_url(&world.config);
-    let host = url.as_ref().and_then(Url::host_str);
+    let url = world.config.public_url();
+    let host = url.and_then(Url::host_str);
     if webhook.tls == Tls::Off && url.is_none() {
         return Finding::skip(Check::Certificate, "`webhook.tls` is off: a relay does TLS, with a certificate of its own")
             .next("write the box's public address into the configuration to have it looked at: `public_url` in [webhook]");
@@ -40,7 +39,7 @@ pub(super) async fn check(world: &World) -> Finding {
     let listener = if webhook.tls == Tls::Off { None } else { target::from_here(webhook.listen) };
     let (public, local) = futures_util::future::join(
         async {
-            match &url {
+            match url {
                 Some(url) => Some(of_public(url).await),
                 None => None,
             }

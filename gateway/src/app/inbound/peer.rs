@@ -1,0 +1,47 @@
+//! The other box, as it is asked for a sign of life.
+
+use egress::{ClientSettings, Clients};
+use reqwest::Url;
+
+use crate::app::product;
+use crate::config::Standby;
+
+/// Asks the peer.
+pub(crate) struct Peer {
+    clients: Clients,
+    url: Url,
+}
+
+impl Peer {
+    /// # Errors
+    /// When TLS can't be set up.
+    pub(super) fn new(standby: &Standby) -> anyhow::Result<Self> {
+        let settings = ClientSettings {
+            connect_timeout: standby.timeout,
+            request_timeout: standby.timeout,
+            ..ClientSettings::new(product(), 0)
+        };
+        Ok(Self { clients: Clients::new(settings)?, url: standby.peer.clone() })
+    }
+
+    /// Whether it gives a sign of life, over a connection and names of its own: any answer under 500. `None` where it
+    /// can't even be asked, which says nothing of the peer.
+    pub(super) async fn answers(&self) -> Option<bool> {
+        let client = self
+            .clients
+            .client()
+            .inspect_err(|error| tracing::error!(%error, "the peer box can't be asked"))
+            .ok()?;
+        // The client has an end to its patience, from the name to the answer.
+        let answer = client.get(self.url.clone()).send().await;
+        match &answer {
+            Ok(answer) => tracing::debug!(status = answer.status().as_u16(), "the peer has answered"),
+            Err(error) => tracing::debug!(%error, "the peer hasn't answered"),
+        }
+        Some(answer.is_ok_and(|answer| answer.status().as_u16() < 500))
+    }
+
+    pub(super) const fn url(&self) -> &Url {
+        &self.url
+    }
+}
