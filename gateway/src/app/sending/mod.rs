@@ -27,6 +27,7 @@ use outbox::{Other, TableError, Turn};
 use store::Refused;
 use tokio::sync::{mpsc, oneshot};
 
+pub(crate) use self::calls::{ended, seen};
 pub(crate) use self::routes::{Routes, Ways};
 pub(crate) use self::status::{Shown, Status, blocked};
 pub(super) use self::thread::SendingThread;
