@@ -5,7 +5,7 @@ use crate::settings::{CALLS_MAX, MOVING_DAY_MS, Number, TURN_MAX};
 use crate::table::TableError;
 use crate::turn::Turn;
 use crate::values::{Kind, Message, Person, Push, State, Units};
-use crate::way::Other;
+use crate::way::{Charge, Other};
 use crate::why::Why;
 
 /// Days that used units are kept for, to be looked at.
@@ -20,8 +20,9 @@ impl Turn<'_> {
     /// by when it has them.
     pub(crate) fn taken(&self, number: &str, day: i32) -> Result<Units, TableError> {
         let Units { messages, calls } = self.units(number, day)?;
-        let late = self.memory.ways.get(number).map_or(0, |way| u64::from(way.late(day)));
-        Ok(Units { messages: messages + late, calls: calls + late })
+        let Some(way) = self.memory.ways.get(number) else { return Ok(Units { messages, calls }) };
+        let (late, others) = (u64::from(way.late(day)), u64::from(way.late_others(day)));
+        Ok(Units { messages: messages + late, calls: calls + late + others })
     }
 
     /// A call has arrived by `day`, so if that isn't the day which it was taken from, WhatsApp may count it for either;
@@ -282,21 +283,21 @@ impl Turn<'_> {
         Ok(Ok(()))
     }
 
-    /// Ends a call of [`Turn::take_call`]; `unsent` if it surely never left.
+    /// Ends a call of [`Turn::take_call`]; `unsent` if it surely never left. One that left and began on another day
+    /// takes a call of this one, too: WhatsApp may count it for either.
     ///
     /// # Errors
     /// When the table can't be read.
     pub fn end_call(&mut self, number: &str, other: Other, unsent: bool) -> Result<(), TableError> {
         self.stir();
-        let began = self.way(number).end_other(other, unsent);
-        if unsent && let Some(settings) = self.settings.numbers.get(number) {
-            let day = self.day(settings);
-            // One that may be of yesterday gives today nothing.
-            if day == began {
-                self.urgent = true;
-                self.give_back_call(number, day)?;
-            }
+        let Some(settings) = self.settings.numbers.get(number) else { return Ok(()) };
+        let day = self.day(settings);
+        let charge = self.way(number).end_other(other, unsent, day);
+        self.urgent |= charge != Charge::Stays;
+        match charge {
+            Charge::Stays => Ok(()),
+            Charge::GivenBack => self.give_back_call(number, day),
+            Charge::Again => self.change_units(number, day, |units| units.calls += 1),
         }
-        Ok(())
     }
 }

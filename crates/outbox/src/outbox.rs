@@ -90,9 +90,10 @@ impl Outbox {
         }
         turn.look_at_uncertain()?;
         turn.mend()?;
+        turn.memory.ways = turn.ways_of_the_last_run()?;
         let memory = turn.memory.clone();
         let done = turn.finish()?;
-        outbox.memory = Memory { ways: BTreeMap::new(), ..memory };
+        outbox.memory = memory;
         Ok((outbox, done))
     }
 
@@ -159,6 +160,17 @@ impl Outbox {
 }
 
 impl Turn<'_> {
+    /// What is known of the numbers at a start. Why one waits isn't stored: WhatsApp may have asked for it, so no other
+    /// endpoint ends it.
+    fn ways_of_the_last_run(&self) -> Result<BTreeMap<String, Way>, TableError> {
+        let mut ways = BTreeMap::new();
+        for name in self.settings.numbers.keys() {
+            let throttled_until = self.channel(name)?.slow_until_ms;
+            ways.insert(name.clone(), Way::of_the_last_run(throttled_until));
+        }
+        Ok(ways)
+    }
+
     /// A call that the last run made and never saw answered.
     fn interrupted(&mut self, place: u64) -> Result<(), TableError> {
         let Some((message, mut state)) = self.load(place)? else {

@@ -120,7 +120,9 @@ impl Turn<'_> {
             return Ok(Some((Why::Stopped, until)));
         }
         if channel.slow_until_ms > self.now {
-            return Ok(Some((Why::Throttled, Some(channel.slow_until_ms))));
+            let asked = self.memory.ways.get(name).is_some_and(|way| way.throttled_until > self.now);
+            let why = if asked { Why::Throttled } else { Why::EndpointDown };
+            return Ok(Some((why, Some(channel.slow_until_ms))));
         }
         let units = self.taken(name, self.day(number))?;
         if units.calls >= number.calls_for_messages() {

@@ -12,18 +12,26 @@ pub enum Other {
     Errand,
 }
 
+/// What the end of a call that posts no message means for the day of its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Charge {
+    /// Nothing: it was charged when it began, or on another day, and never left.
+    Stays,
+    /// It surely never left.
+    GivenBack,
+    /// It began on another day, and WhatsApp may count it on this one.
+    Again,
+}
+
 /// Of one number.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Way {
     pub(crate) in_flight: u32,
     /// The messages that are being posted, and whether another endpoint is used since they went.
     posts: Vec<(u64, bool)>,
-    /// Those of them that post no message, and the day that the first of these began on.
-    others: u32,
-    others_day: i32,
-    /// Those of the others that are probes.
-    probes: u32,
-    /// Probes of a day that have left.
+    /// Those that post no message, and the local day that each began on, the oldest first.
+    others: Vec<(Other, i32)>,
+    /// Probes that a day was charged for.
     probed: (i32, u64),
     /// The local day of the newest call of a message, and how many are still in flight that began before it.
     day: i32,
@@ -38,15 +46,19 @@ pub(crate) struct Way {
 }
 
 impl Way {
+    /// At a start: nothing is in flight.
+    pub(crate) fn of_the_last_run(throttled_until: i64) -> Self {
+        Self { throttled_until, ..Self::default() }
+    }
+
     /// Messages that are being posted.
-    pub(crate) const fn posting(&self) -> u32 {
-        self.in_flight.saturating_sub(self.others)
+    pub(crate) fn posting(&self) -> u32 {
+        self.in_flight.saturating_sub(count(self.others.iter()))
     }
 
     /// Of these, those that went to the endpoint in use.
     pub(crate) fn posting_there(&self) -> u32 {
-        let count = self.posts.iter().filter(|(_, left)| !left).count();
-        u32::try_from(count).unwrap_or(u32::MAX)
+        count(self.posts.iter().filter(|(_, left)| !left))
     }
 
     /// Another endpoint is used from now on.
@@ -55,13 +67,18 @@ impl Way {
     }
 
     /// All calls but probes.
-    pub(crate) const fn busy(&self) -> u32 {
-        self.in_flight.saturating_sub(self.probes)
+    pub(crate) fn busy(&self) -> u32 {
+        self.in_flight.saturating_sub(count(self.others.iter().filter(|(other, _)| *other == Other::Probe)))
     }
 
     /// Of the messages, those that began on another day.
-    pub(crate) const fn late(&self, day: i32) -> u32 {
+    pub(crate) fn late(&self, day: i32) -> u32 {
         if self.day == day { self.late } else { self.posting() }
+    }
+
+    /// Of the calls that post no message, those that began on another day.
+    pub(crate) fn late_others(&self, day: i32) -> u32 {
+        count(self.others.iter().filter(|(_, began)| *began != day))
     }
 
     pub(crate) fn begin(&mut self, place: u64, day: i32) {
@@ -82,25 +99,33 @@ impl Way {
 
     pub(crate) fn begin_other(&mut self, other: Other, day: i32) {
         self.in_flight += 1;
-        if self.others == 0 {
-            self.others_day = day;
-        }
-        self.others += 1;
+        self.others.push((other, day));
         if other == Other::Probe {
-            self.probes += 1;
             self.probed = (day, self.probed_on(day) + 1);
         }
     }
 
-    /// Says the day on which the oldest of those in flight began.
-    pub(crate) fn end_other(&mut self, other: Other, unsent: bool) -> i32 {
+    /// Ends the oldest of its kind, whichever it was: a day is charged no less for it, for those that go on are newer.
+    pub(crate) fn end_other(&mut self, other: Other, unsent: bool, day: i32) -> Charge {
+        let Some(place) = self.others.iter().position(|(kind, _)| *kind == other) else {
+            return Charge::Stays;
+        };
+        let (_, began) = self.others.remove(place);
         self.in_flight = self.in_flight.saturating_sub(1);
-        self.others = self.others.saturating_sub(1);
+        let charge = match (began == day, unsent) {
+            (true, true) => Charge::GivenBack,
+            (false, false) => Charge::Again,
+            (true, false) | (false, true) => Charge::Stays,
+        };
         if other == Other::Probe {
-            self.probes = self.probes.saturating_sub(1);
-            self.probed.1 = self.probed.1.saturating_sub(u64::from(unsent));
+            let probed = self.probed_on(day);
+            match charge {
+                Charge::GivenBack => self.probed = (day, probed.saturating_sub(1)),
+                Charge::Again => self.probed = (day, probed + 1),
+                Charge::Stays => {}
+            }
         }
-        self.others_day
+        charge
     }
 
     const fn probed_on(&self, day: i32) -> u64 {
@@ -117,4 +142,8 @@ impl Way {
                 || self.probed_on(day) < kept
                 || units.calls.saturating_add(messages) < number.calls_for_messages())
     }
+}
+
+fn count(calls: impl Iterator) -> u32 {
+    u32::try_from(calls.count()).unwrap_or(u32::MAX)
 }

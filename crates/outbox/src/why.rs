@@ -47,6 +47,8 @@ pub enum Why {
     FellBack,
     /// Sent again after a long wait, as the configuration says.
     SentAgain,
+    /// The endpoint doesn't answer, or not as it should.
+    EndpointDown,
 }
 
 impl Why {
@@ -75,6 +77,7 @@ impl Why {
             Self::Person => "person",
             Self::FellBack => "fallback",
             Self::SentAgain => "sent_again",
+            Self::EndpointDown => "endpoint_down",
         }
     }
 
@@ -111,6 +114,9 @@ impl Why {
             Self::Person => "a person said so",
             Self::FellBack => "the window had closed, so the template went in its place",
             Self::SentAgain => "nothing was heard of it for long, so it is sent again",
+            Self::EndpointDown => {
+                "WhatsApp doesn't answer as it should: one message at a time is tried, and the others wait"
+            }
         }
     }
 }

@@ -23,7 +23,7 @@ use super::message_view::{error, time};
 use super::messages::which_number;
 use super::problem::Problem;
 use super::query::Parameters;
-use crate::app::sending::{Sending, Ways};
+use crate::app::sending::{Sending, Ways, ended};
 
 /// Uploads at once: each holds a connection and some portions of its file.
 const UPLOADS_MAX: usize = 2;
@@ -73,7 +73,8 @@ const KINDS: [(&str, u64, &[&str]); 5] = [
 /// What is said of a file before it comes.
 #[derive(Debug)]
 struct Said {
-    mime: String,
+    /// Without parameters: Meta knows none.
+    mime: &'static str,
     kind: &'static str,
     length: u64,
 }
@@ -81,10 +82,13 @@ struct Said {
 impl Said {
     fn read(headers: &HeaderMap) -> Result<Self, Problem> {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-        let mime = text(header::CONTENT_TYPE).unwrap_or_default().to_owned();
-        let plain = mime.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        let kind = KINDS.iter().find(|(_, _, types)| types.contains(&plain.as_str()));
-        let Some((kind, most, _)) = kind else {
+        let said = text(header::CONTENT_TYPE).unwrap_or_default();
+        let plain = said.split(';').next().unwrap_or_default().trim();
+        let known = KINDS.iter().find_map(|(kind, most, types)| {
+            let mime = types.iter().find(|mime| mime.eq_ignore_ascii_case(plain))?;
+            Some((*kind, *most, *mime))
+        });
+        let Some((kind, most, mime)) = known else {
             let known: Vec<&str> = KINDS.iter().flat_map(|(_, _, types)| *types).copied().collect();
             let detail =
                 format!("WhatsApp takes no file of this Content-Type; it takes: {}", known.join(", "));
@@ -98,7 +102,7 @@ impl Said {
         if length == 0 {
             return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "the file is empty"));
         }
-        if length > *most {
+        if length > most {
             let detail = format!("the file has {length} bytes; of {kind} WhatsApp takes {most} at most");
             return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
         }
@@ -190,17 +194,17 @@ impl Call {
             Err(error) => Err(io::Error::other(error)),
         });
         let upload =
-            Upload { mime: &self.said.mime, filename: self.filename.as_deref(), length: self.said.length };
+            Upload { mime: self.said.mime, filename: self.filename.as_deref(), length: self.said.length };
         let outcome = match self.ways.begin(&self.number, true) {
             Some((graph, live)) => {
-                let outcome = graph.upload(&self.number, &upload, file).await.outcome;
+                let called = graph.upload(&self.number, &upload, file).await;
                 // A file that isn't taken whole may be the fault of whoever gives it.
-                match &outcome {
+                match &called.outcome {
                     Ok(_) => _ = live.ended(Answer::Good),
-                    Err(Outcome::NotSent { .. }) => _ = live.ended(Answer::Failed),
+                    Err(Outcome::NotSent { .. }) => _ = ended(live, called.dialled, Answer::Failed),
                     Err(_) => {}
                 }
-                outcome
+                called.outcome
             }
             None => Err(Outcome::NotSent { reason: "the number has no endpoint".to_owned() }),
         };

@@ -28,7 +28,7 @@ use super::message_view::{error, time};
 use super::messages::which_number;
 use super::problem::Problem;
 use super::query::Parameters;
-use crate::app::sending::{Sending, Ways};
+use crate::app::sending::{Sending, Ways, ended, seen};
 
 /// Downloads at once: each holds a connection and some portions of its file.
 const DOWNLOADS_MAX: usize = 4;
@@ -123,9 +123,10 @@ impl Fetch {
         self.unit().await?;
         let (outcome, graph) = match self.ways.begin(&self.number, false) {
             Some((graph, live)) => {
-                let outcome = graph.media(&self.id, &self.number).await.outcome;
-                live.ended(seen(&outcome));
-                (outcome, Some(graph))
+                let called = graph.media(&self.id, &self.number).await;
+                let answer = called.outcome.as_ref().map_or_else(seen, |_| Answer::Good);
+                ended(live, called.dialled, answer);
+                (called.outcome, Some(graph))
             }
             None => (Err(Outcome::NotSent { reason: "the number has no endpoint".to_owned() }), None),
         };
@@ -151,15 +152,6 @@ impl Fetch {
         let unsent = matches!(outcome, Err(Outcome::NotSent { .. }));
         self.sending.end_call(self.number.clone(), Other::Errand, unsent).await;
         outcome.map_err(|outcome| failed(&outcome))
-    }
-}
-
-/// What the outcome of a look-up says of the endpoint.
-fn seen<T>(outcome: &Result<T, Outcome>) -> Answer {
-    match outcome {
-        Ok(_) => Answer::Good,
-        Err(Outcome::Refused(refusal)) if refusal.http.is_none_or(|status| status < 500) => Answer::Neutral,
-        Err(_) => Answer::Failed,
     }
 }
 

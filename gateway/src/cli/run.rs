@@ -25,7 +25,7 @@ pub(super) fn run(args: &ConfigArgs) -> anyhow::Result<Exit> {
     if let Some(problems) = &start.loaded.rate_card {
         tracing::error!("the rate card can't be used, so nobody knows what messages cost: {problems}");
     }
-    // Of the API, alarms and signals; webhooks and deliveries have threads of their own.
+    // Of the API, calls of WhatsApp, alarms and signals; webhooks and deliveries have threads of their own.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS)

@@ -218,7 +218,7 @@ pub(super) fn json(request: RequestBuilder, body: Vec<u8>) -> RequestBuilder {
 
 /// A call that wasn't made.
 pub(super) fn not_sent<T>(reason: &str) -> Called<Result<T, Outcome>> {
-    Called::unanswered(Err(Outcome::NotSent { reason: reason.to_owned() }), Duration::ZERO)
+    Called::undialled(Err(Outcome::NotSent { reason: reason.to_owned() }))
 }
 
 fn either(outcome: Result<Outcome, Outcome>) -> Outcome {

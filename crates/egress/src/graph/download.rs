@@ -16,7 +16,7 @@ use super::heard::{Called, Head};
 use super::media::{MediaPlace, way};
 use super::refusal::clean;
 use super::upload::UPLOAD_BYTES_MAX;
-use super::wire::{Heard, unknown};
+use super::wire::{Heard, Unanswered, unknown};
 
 /// A file that comes in, after the head of its answer.
 pub struct Download {
@@ -64,7 +64,10 @@ impl Graph {
         let request = endpoint.sign(wire.client.get(url)).timeout(time);
         let answer = match wire.begin(request).await {
             Ok(answer) => answer,
-            Err(outcome) => return Called::unanswered(Err(outcome), begun.elapsed()),
+            Err(Unanswered { outcome, dialled }) => {
+                let latency = begun.elapsed();
+                return Called { latency, dialled, ..Called::undialled(Err(outcome)) };
+            }
         };
         if answer.status() != 200 {
             let heard = Heard::out(endpoint, answer, begun).await;
@@ -80,6 +83,7 @@ impl Graph {
             date_ms: head.date_ms,
             throttle: head.throttle,
             status: Some(head.status),
+            dialled: true,
         }
     }
 }

@@ -26,12 +26,15 @@ pub struct Called<T = Outcome> {
     pub throttle: Option<Throttle>,
     /// The answer's status; `None` without an answer.
     pub status: Option<u16>,
+    /// A connection was tried, or one that was kept was used. Without that the call failed for the box's own
+    /// reasons, and says nothing of the endpoint.
+    pub dialled: bool,
 }
 
 impl<T> Called<T> {
-    /// A call that had no answer.
-    pub(super) const fn unanswered(outcome: T, latency: Duration) -> Self {
-        Self { outcome, latency, date_ms: None, throttle: None, status: None }
+    /// A call that was never dialled.
+    pub(super) const fn undialled(outcome: T) -> Self {
+        Self { outcome, latency: Duration::ZERO, date_ms: None, throttle: None, status: None, dialled: false }
     }
 
     pub(super) fn map<U>(self, change: impl FnOnce(T) -> U) -> Called<U> {
@@ -41,6 +44,7 @@ impl<T> Called<T> {
             date_ms: self.date_ms,
             throttle: self.throttle,
             status: self.status,
+            dialled: self.dialled,
         }
     }
 }

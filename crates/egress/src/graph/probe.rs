@@ -84,7 +84,7 @@ impl Graph {
 }
 
 const fn unasked(probe: Probe) -> Called<Probe> {
-    Called::unanswered(probe, Duration::ZERO)
+    Called::undialled(probe)
 }
 
 fn silence(outcome: Outcome) -> String {

@@ -43,6 +43,15 @@ pub(super) struct Heard {
     /// The body of the answer, or its beginning where it is too large; else why there is none.
     body: Result<Vec<u8>, Outcome>,
     latency: Duration,
+    /// See [`Called::dialled`].
+    dialled: bool,
+}
+
+/// Why there is no answer.
+pub(super) struct Unanswered {
+    pub(super) outcome: Outcome,
+    /// See [`Called::dialled`].
+    pub(super) dialled: bool,
 }
 
 impl Wire {
@@ -74,7 +83,7 @@ impl Wire {
     }
 
     /// Sends a request and waits for the head of its answer; else what came of it.
-    pub(super) async fn begin(&self, request: RequestBuilder) -> Result<Response, Outcome> {
+    pub(super) async fn begin(&self, request: RequestBuilder) -> Result<Response, Unanswered> {
         request.send().await.map_err(|error| self.without_answer(&error))
     }
 
@@ -87,12 +96,12 @@ impl Wire {
     ) -> Heard {
         match self.begin(request).await {
             Ok(answer) => Heard::out(endpoint, answer, begun).await,
-            Err(outcome) => Heard { head: None, body: Err(outcome), latency: begun.elapsed() },
+            Err(unanswered) => Heard::nothing(unanswered, begun),
         }
     }
 
     /// Only what failed before there was a connection was surely not sent.
-    fn without_answer(&self, error: &Error) -> Outcome {
+    fn without_answer(&self, error: &Error) -> Unanswered {
         if error.is_connect() {
             self.names.forget();
             let reason = if error.is_timeout() {
@@ -100,16 +109,22 @@ impl Wire {
             } else {
                 format!("no connection: {}", innermost(error))
             };
-            return Outcome::NotSent { reason };
+            return Unanswered { outcome: Outcome::NotSent { reason }, dialled: true };
         }
         if error.is_builder() {
-            return Outcome::NotSent { reason: "there is no such request".to_owned() };
+            let reason = "there is no such request".to_owned();
+            return Unanswered { outcome: Outcome::NotSent { reason }, dialled: false };
         }
-        Outcome::Unknown { reason: unknown(error) }
+        Unanswered { outcome: Outcome::Unknown { reason: unknown(error) }, dialled: true }
     }
 }
 
 impl Heard {
+    /// No answer came.
+    pub(super) fn nothing(why: Unanswered, begun: Instant) -> Self {
+        Self { head: None, body: Err(why.outcome), latency: begun.elapsed(), dialled: why.dialled }
+    }
+
     /// Hears an answer out.
     pub(super) async fn out(endpoint: &GraphEndpoint, answer: Response, begun: Instant) -> Self {
         let head = Head::of(&answer);
@@ -120,12 +135,12 @@ impl Heard {
             // Without its whole body an answer has no code, by which everything is decided.
             Err(error) => Err(Outcome::Unknown { reason: unknown(&error) }),
         };
-        Self { head: Some(head), body, latency: begun.elapsed() }
+        Self { head: Some(head), body, latency: begun.elapsed(), dialled: true }
     }
 
     /// What came of the call, by `judge`, which is given what was heard, or why nothing was.
     pub(super) fn judged<T>(self, judge: impl FnOnce(Result<(Head, &[u8]), Outcome>) -> T) -> Called<T> {
-        let Self { head, body, latency } = self;
+        let Self { head, body, latency, dialled } = self;
         let outcome = match (head, body) {
             (Some(head), Ok(body)) => judge(Ok((head, &body))),
             (_, Err(outcome)) => judge(Err(outcome)),
@@ -137,6 +152,7 @@ impl Heard {
             date_ms: head.and_then(|head| head.date_ms),
             throttle: head.and_then(|head| head.throttle),
             status: head.map(|head| head.status),
+            dialled,
         }
     }
 }

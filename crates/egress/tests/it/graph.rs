@@ -207,10 +207,10 @@ async fn without_a_connection_nothing_was_sent() {
         for secret in [TOKEN, NUMBER, "127.0.0.1", "graph.store"] {
             assert!(!reason.contains(secret), "{reason}");
         }
-        assert_eq!((called.status, called.date_ms), (None, None));
+        assert_eq!((called.status, called.date_ms, called.dialled), (None, None, true));
     }
     let called = at(&plain).send("1/2", b"{}".to_vec()).await;
-    assert!(matches!(called.outcome, Outcome::NotSent { .. }));
+    assert!(matches!(called.outcome, Outcome::NotSent { .. }) && !called.dialled);
     assert!(stranger.saw().heads.is_empty() && plain.saw().heads.is_empty());
 }
 
@@ -225,8 +225,10 @@ async fn meta_is_asked_about_its_token_with_that_token() {
     let graph = at(&raw);
     let info = graph.token_info().await.outcome.unwrap();
     assert!(info.is_valid && info.expires_at.is_none() && info.scopes == ["a"], "{info:?}");
-    let refused = graph.token_info().await.outcome;
+    let called = graph.token_info().await;
+    let refused = called.outcome;
     assert!(matches!(refused, Err(Outcome::Refused(Refusal { code: Some(190), .. }))), "{refused:?}");
+    assert!(called.dialled);
     let head = raw.saw().heads[0].clone();
     assert!(head.starts_with(&format!("GET /v24.0/debug_token?input_token={TOKEN} HTTP/1.1")), "{head}");
     assert!(head.contains(&format!("authorization: Bearer {TOKEN}")), "{head}");

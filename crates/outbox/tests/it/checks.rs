@@ -53,9 +53,14 @@ pub(crate) fn post(
     if second > usize::try_from(most).unwrap() {
         return Err(format!("{who}: {second} calls in a second, and {most} are allowed"));
     }
-    let today: Vec<&&Post> = of_number.iter().filter(|other| other.day == post.day).collect();
+    // What was on its way at midnight may be of either day.
+    let is_open = |other: &Post| open.iter().any(|open| std::ptr::eq(*open, other));
+    let ended = |other: &Post| if is_open(other) { now } else { other.ended.unwrap_or(other.at + 60_000) };
+    let of_today = |other: &&&Post| other.day == post.day || number.zone.day(ended(other)).0 == post.day;
+    let today: Vec<&&Post> = of_number.iter().filter(of_today).collect();
     let calls = today.iter().filter(|other| other.settled != Settled::NotSent).count() as u64 + 1;
-    let probes = world.probes.get(&(post.number.clone(), post.day)).copied().unwrap_or(0);
+    let probes = world.probes.get(&(post.number.clone(), post.day)).copied().unwrap_or(0)
+        + world.late_probes(&post.number, post.day);
     if calls + probes > number.calls_per_day {
         return Err(format!("{who}: {calls} calls and {probes} probes a day of {}", number.calls_per_day));
     }

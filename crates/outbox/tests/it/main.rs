@@ -11,6 +11,7 @@ mod graph;
 mod history;
 mod journal;
 mod limits;
+mod midnight;
 mod random;
 mod refusals;
 mod regressions;

@@ -78,6 +78,46 @@ fn what_whatsapp_itself_asked_for_outlives_a_switch() {
 }
 
 #[test]
+fn and_it_outlives_a_crash_before_the_switch() {
+    let mut script = script();
+    let first = script.queue(template(1));
+    let asked = u64::try_from(3 * HOUR).unwrap();
+    script
+        .answer(first, Outcome::Refused(model::Refusal { retry_after_ms: Some(asked), ..refusal(130_429) }));
+    script.crash();
+    script.turn(|turn| turn.way_is_clear("1", Clear::Another).unwrap());
+    script.pass(2 * HOUR);
+    assert!(script.calls.is_empty());
+    script.pass(2 * HOUR);
+    assert_eq!(script.calls.len(), 1);
+}
+
+#[test]
+fn trouble_of_an_endpoint_has_its_own_word() {
+    let waits_for = |script: &mut Script| {
+        let behind = script.queue(template(9));
+        let (shown, ways) = (script.shown(behind).why, script.turn(|turn| turn.ways().unwrap()));
+        assert_eq!(shown, ways[0].blocked.map(|(why, _)| why));
+        shown
+    };
+    for trouble in [not_sent(), unknown(), Outcome::Refused(refusal(131_000))] {
+        let mut script = script();
+        let first = script.queue(template(1));
+        script.answer(first, trouble);
+        assert_eq!(waits_for(&mut script), Some(Why::EndpointDown));
+    }
+    let mut script = script();
+    let first = script.queue(template(1));
+    script.refuse(first, 130_429);
+    assert_eq!(waits_for(&mut script), Some(Why::Throttled));
+    // The wait is over, and the trial goes nowhere.
+    script.pass(MINUTE);
+    let trial = script.calls[0].id;
+    script.answer(trial, not_sent());
+    assert_eq!(waits_for(&mut script), Some(Why::EndpointDown));
+}
+
+#[test]
 fn a_stop_has_its_trial_at_once_over_another_endpoint_and_not_when_the_same_works_again() {
     let mut script = script();
     let first = script.queue(template(1));

@@ -111,7 +111,7 @@ async fn an_uncertain_message_waits_for_a_persons_word() {
     let resent = world.post(&path, json!({ "as": "resend" })).await;
     assert_eq!(resent.status, StatusCode::OK);
     // It waits with the whole number, which had no answer a moment ago; that a person said so is in its history.
-    assert_eq!(resent.json["reason"]["code"], "throttled");
+    assert_eq!(resent.json["reason"]["code"], "endpoint_down");
     let steps = resent.json["history"].as_array().unwrap();
     assert!(steps.last().unwrap().to_string().contains("person"), "{steps:?}");
     let other = OutboxId { place: 7, chance: 7 };

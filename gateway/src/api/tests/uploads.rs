@@ -58,6 +58,19 @@ async fn a_file_goes_through_and_takes_a_call() {
     assert_eq!(used(&world).await, 1);
 }
 
+/// The form has no room for all that a caller may say of a type.
+#[tokio::test]
+async fn of_a_type_its_parameters_stay_here() {
+    let (url, come) = graph(OK).await;
+    let world = world(&url);
+    let long = format!("Image/PNG; name={}", "x".repeat(300));
+    let headers = [("content-type", long.as_str()), ("content-length", "8")];
+    let answer = world.ask(Method::POST, "/v1/media", &headers, "01234567").await;
+    assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.json);
+    let come = come.await.unwrap();
+    assert!(come.contains("image/png") && !come.contains("xxx"), "{come}");
+}
+
 #[tokio::test]
 async fn what_whatsapp_says_of_a_file_is_told() {
     let (url, _come) = graph(BAD).await;

@@ -118,11 +118,6 @@ impl Teller {
     /// What waited for the endpoint goes now.
     fn way_is_clear(&self, number: &str, clear: Clear) {
         let (sending, number) = (self.sending.clone(), number.to_owned());
-        tokio::spawn(async move {
-            // A disk that takes nothing now keeps messages waiting anyhow, and the wait ends by itself.
-            if let Err(error) = sending.ask(move |turn| turn.way_is_clear(&number, clear)).await {
-                tracing::debug!(%error, "what waits for an endpoint goes on waiting");
-            }
-        });
+        tokio::spawn(async move { sending.way_is_clear(number, clear).await });
     }
 }

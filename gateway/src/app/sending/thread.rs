@@ -1,6 +1,7 @@
 //! The thread that the outbox lives on.
 //!
-//! A thread and a runtime of its own: reading what may go next takes no time from who answers Meta.
+//! A thread and a runtime of its own: reading what may go next takes no time from who answers Meta. Calls are made on
+//! the program's own runtime: a disk that stalls isn't to look like a slow endpoint.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,9 +33,6 @@ use crate::app::failover::Groups;
 use crate::clock;
 use crate::config::Config;
 
-/// Name look-ups, one at a time.
-const BLOCKING_THREADS: usize = 2;
-
 pub(in crate::app) struct SendingThread {
     stop: oneshot::Sender<()>,
     thread: JoinHandle<()>,
@@ -44,7 +42,8 @@ pub(in crate::app) struct SendingThread {
 }
 
 impl SendingThread {
-    /// Opens the outbox and starts its thread. Blocks on the disk.
+    /// Opens the outbox and starts its thread. Blocks on the disk. Calls are made on the runtime of whoever starts it,
+    /// which has to run until [`SendingThread::stop`] has returned.
     pub(in crate::app) fn start(
         config: &Config,
         store: Arc<Store>,
@@ -88,9 +87,10 @@ impl SendingThread {
             status,
             metrics,
             random: ring::rand::SystemRandom::new(),
-            tokens: Tokens::new(sending.clone()),
+            tokens: Tokens::new(sending.clone(), tokio::runtime::Handle::current()),
             answered: Vec::new(),
             in_flight: JoinSet::new(),
+            calls_on: tokio::runtime::Handle::current(),
             carried_since: None,
             shown_at: None,
             unshown: true,
@@ -101,7 +101,6 @@ impl SendingThread {
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
-            .max_blocking_threads(BLOCKING_THREADS)
             .build()
             .context("no runtime for sending")?;
         let (stop, stopped) = oneshot::channel::<()>();
@@ -139,5 +138,136 @@ impl SendingThread {
     pub(in crate::app) fn stop(self) -> std::thread::Result<()> {
         drop(self.stop);
         self.thread.join()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use egress::Journal as _;
+    use model::{Address, OutboxId, Priority, Standing};
+    use outbox::{Draft, Enqueue, Kind};
+    use store::FolderDisk;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::app::journal::{self, StoreJournal};
+    use crate::config::{self, Source};
+
+    fn config(url: &str) -> Config {
+        let text = format!(
+            r#"
+            [webhook]
+            verify_token = "v"
+            app_secret = "s"
+            tls = {{ self_signed = true }}
+            [api]
+            token = "0123456789abcdef0123456789abcdef"
+            [[numbers]]
+            phone_number_id = "1"
+            [[whatsapp.endpoints]]
+            name = "meta"
+            url = "{url}/v24.0"
+            token = "t"
+            "#
+        );
+        let source = Source::new(Path::new("/nowhere/wagate.toml"), text);
+        config::parse(source, &|_| None).unwrap().config
+    }
+
+    async fn queue(sending: &Sending, contact: u8) -> OutboxId {
+        let draft = Draft {
+            number: "1".to_owned(),
+            to: Some(Address::Phone(format!("+8526123000{contact}"))),
+            contact: u128::from(contact),
+            priority: Priority::Service,
+            kind: Kind::Template,
+            template: Some("hello".to_owned()),
+            payload: r#"{"type":"template","template":{"name":"hello","language":{"code":"en"}}}"#.to_owned(),
+            fallback: None,
+            expires_ms: None,
+            chance: u64::from(contact),
+        };
+        let call = Enqueue { key: [contact; 16], body: [1; 16], drafts: vec![draft] };
+        sending.ask(move |turn| turn.enqueue(call)).await.unwrap().unwrap().id
+    }
+
+    /// The next call that posts a message, whole. What asks about the token is hung up on.
+    async fn message(listener: &TcpListener) -> TcpStream {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let (mut come, mut portion) = (Vec::new(), [0; 4_096]);
+            while !(come.ends_with(b"\r\n\r\n") && come.starts_with(b"GET")) && !come.ends_with(b"}") {
+                let count = stream.read(&mut portion).await.unwrap();
+                assert!(count > 0, "the request breaks off");
+                come.extend_from_slice(&portion[..count]);
+            }
+            if come.starts_with(b"POST") {
+                return stream;
+            }
+        }
+    }
+
+    async fn accept(stream: &mut TcpStream, wamid: &str) {
+        let body =
+            format!(r#"{{"messaging_product":"whatsapp","contacts":[],"messages":[{{"id":"{wamid}"}}]}}"#);
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close";
+        let answer = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        stream.write_all(answer.as_bytes()).await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_disk_that_stalls_delays_no_answer_and_a_stop_waits_for_one() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let config = config(&format!("http://{}", listener.local_addr().unwrap()));
+        let folder = tempfile::tempdir().unwrap();
+        let (tail, on_durable) = journal::tail();
+        let disk = Arc::new(FolderDisk::new(folder.path()).unwrap());
+        let options = store::Options { segment_bytes: 8 << 20, segments: 2, ..store::Options::default() };
+        let store = Arc::new(Store::open(disk, options, on_durable).unwrap());
+        let journal = StoreJournal::new(Arc::clone(&store), tail);
+        let (thread, sending) = SendingThread::start(
+            &config,
+            Arc::clone(&store),
+            journal.watch(),
+            Arc::default(),
+            Events::default(),
+            Groups::open(&config, &store),
+            &mut Registry::default(),
+        )
+        .unwrap();
+
+        queue(&sending, 1).await;
+        let mut stream = message(&listener).await;
+        let (stalls, stalled) = oneshot::channel();
+        let (taken, is_taken) = std::sync::mpsc::channel();
+        let stall = sending.ask(move |_| {
+            _ = stalls.send(());
+            Ok(is_taken.recv_timeout(Duration::from_secs(10)).is_ok())
+        });
+        let answering = async {
+            stalled.await.unwrap();
+            accept(&mut stream, "wamid.1").await;
+            // Whoever has the answer hangs up.
+            assert_eq!(stream.read(&mut [0; 8]).await.unwrap(), 0);
+            taken.send(()).unwrap();
+        };
+        let (stall, ()) = tokio::join!(stall, answering);
+        assert!(stall.unwrap(), "the answer waited for the disk");
+
+        let last = queue(&sending, 2).await;
+        let mut stream = message(&listener).await;
+        let stopping = tokio::task::spawn_blocking(move || thread.stop());
+        sending.questions.closed().await;
+        assert!(!stopping.is_finished(), "a call is under way");
+        accept(&mut stream, "wamid.2").await;
+        stopping.await.unwrap().unwrap();
+        let (table, now) = (StoreTable::new(&store), clock::now().0);
+        let (outbox, _) = Outbox::open(&table, config.sending().unwrap(), now).unwrap();
+        let shown = outbox.turn(&table, now).message(last).unwrap().unwrap();
+        assert_eq!((shown.standing, shown.wamid.as_deref()), (Standing::Accepted, Some("wamid.2")));
     }
 }

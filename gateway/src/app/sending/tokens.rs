@@ -23,11 +23,13 @@ pub(super) struct Tokens {
     known: Arc<Mutex<BTreeMap<String, TokenInfo>>>,
     next: Option<Instant>,
     sending: Sending,
+    /// Connections live where they were made, and messages go over the same ones.
+    calls_on: tokio::runtime::Handle,
 }
 
 impl Tokens {
-    pub(super) fn new(sending: Sending) -> Self {
-        Self { known: Arc::default(), next: None, sending }
+    pub(super) fn new(sending: Sending, calls_on: tokio::runtime::Handle) -> Self {
+        Self { known: Arc::default(), next: None, sending, calls_on }
     }
 
     /// Asks again soon: the tokens were replaced.
@@ -47,7 +49,7 @@ impl Tokens {
         let known = self.lock().len();
         self.next = Instant::now().checked_add(if known >= asked.len() { ASK_EVERY } else { ASK_AGAIN });
         let (known, sending) = (Arc::clone(&self.known), self.sending.clone());
-        let runtime = tokio::runtime::Handle::current();
+        let runtime = self.calls_on.clone();
         Some(Box::new(move |turn| {
             let mut taken = Vec::new();
             for (number, graph) in asked {

@@ -67,6 +67,8 @@ pub(super) struct Work {
     /// Answered, and not yet in a durable turn.
     pub(super) answered: Vec<Called>,
     pub(super) in_flight: JoinSet<(Called, Option<i64>)>,
+    /// Where calls are made: not on this thread, which waits for the disk.
+    pub(super) calls_on: tokio::runtime::Handle,
     pub(super) carried_since: Option<Instant>,
     pub(super) shown_at: Option<Instant>,
     /// Something has changed since then.
@@ -333,7 +335,8 @@ impl Work {
             });
             return;
         };
-        self.in_flight.spawn(calls::post(graph, live, call, u64::from_ne_bytes(chance)));
+        let post = calls::post(graph, live, call, u64::from_ne_bytes(chance));
+        self.in_flight.spawn_on(post, &self.calls_on);
     }
 
     /// Shows how things stand, now and then.

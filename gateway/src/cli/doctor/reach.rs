@@ -256,7 +256,8 @@ pub(super) mod tests {
     }
 
     pub(in super::super) fn probed(outcome: Probe, status: Option<u16>, ms: u64) -> Called<Probe> {
-        Called { outcome, latency: Duration::from_millis(ms), date_ms: None, throttle: None, status }
+        let latency = Duration::from_millis(ms);
+        Called { outcome, latency, date_ms: None, throttle: None, status, dialled: true }
     }
 
     pub(in super::super) fn failed(status: Option<u16>, reason: &str) -> Called<Probe> {

@@ -79,6 +79,12 @@ impl World {
     pub(crate) fn open_probes(&self, number: &str) -> usize {
         usize::from(self.open_probes.contains_key(number))
     }
+
+    /// Of these, those that began on another day.
+    pub(crate) fn late_probes(&self, number: &str, day: i32) -> u64 {
+        let late = self.open_probes.get(number).filter(|(began, _)| i32::try_from(*began) != Ok(day));
+        u64::from(late.is_some())
+    }
 }
 
 fn told_contact(told: &HashMap<u64, Told>, call: &Call) -> u128 {

@@ -226,6 +226,10 @@ impl World {
                 if *unsent && began == today {
                     *self.probes.get_mut(&(number.clone(), began)).unwrap() -= 1;
                 }
+                if !*unsent && began != today {
+                    // Graph may have had it today.
+                    *self.probes.entry((number.clone(), today)).or_default() += 1;
+                }
             }
             _ => {}
         }
