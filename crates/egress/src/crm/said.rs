@@ -3,14 +3,14 @@
 use policy::delivery::{Failure, Verdict};
 use policy::failover::Answer;
 
-/// What the answer to a record says. `shut` is whether nothing but trials gets through, now that the answer was
-/// judged: a 5xx may be about what a record holds, unless no other gets through either. What an endpoint
-/// says of us (too fast, not let in, a bad request) is no fault of its own.
-pub(crate) const fn by_record(verdict: &Verdict, shut: bool) -> Answer {
+/// What the answer to a record says. `held` is whether a 5xx is held against the endpoint
+/// ([`Passing`](policy::delivery::Passing)): it may be about what a record holds, unless no other gets through
+/// either. What an endpoint says of us (too fast, not let in, a bad request) is no fault of its own.
+pub(crate) const fn by_record(verdict: &Verdict, held: bool) -> Answer {
     match verdict {
         Verdict::Accepted => Answer::Good,
         Verdict::Retry { failure: Failure::NotSent | Failure::Unknown, .. } => Answer::Failed,
-        Verdict::Retry { failure: Failure::Server, .. } if shut => Answer::Failed,
+        Verdict::Retry { failure: Failure::Server, .. } if held => Answer::Failed,
         Verdict::Retry { .. } | Verdict::Unauthorized | Verdict::Refused => Answer::Neutral,
     }
 }
@@ -28,7 +28,7 @@ mod tests {
     #[test]
     fn a_record_is_no_proof_against_an_endpoint_that_takes_others() {
         let retry = |failure| Verdict::Retry { failure, retry_after: None };
-        for (verdict, open, shut) in [
+        for (verdict, not_held, held) in [
             (Verdict::Accepted, Answer::Good, Answer::Good),
             (retry(Failure::NotSent), Answer::Failed, Answer::Failed),
             (retry(Failure::Unknown), Answer::Failed, Answer::Failed),
@@ -37,7 +37,11 @@ mod tests {
             (Verdict::Unauthorized, Answer::Neutral, Answer::Neutral),
             (Verdict::Refused, Answer::Neutral, Answer::Neutral),
         ] {
-            assert_eq!((by_record(&verdict, false), by_record(&verdict, true)), (open, shut), "{verdict:?}");
+            assert_eq!(
+                (by_record(&verdict, false), by_record(&verdict, true)),
+                (not_held, held),
+                "{verdict:?}"
+            );
         }
     }
 
