@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use policy::failover::{Answer, CallId};
 
@@ -31,6 +32,14 @@ impl Live {
     #[must_use]
     pub fn is_left(&self) -> bool {
         self.inner.active() != self.endpoint
+    }
+
+    /// The call has ended, and the endpoint says that it is away for so long; says what [`Live::is_left`] says then.
+    pub fn ended_away(mut self, asked: Duration) -> bool {
+        if let Some(id) = self.id.take() {
+            self.inner.ended_away(id, asked);
+        }
+        self.is_left()
     }
 
     /// The call has ended; says what [`Live::is_left`] says then.

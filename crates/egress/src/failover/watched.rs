@@ -269,6 +269,13 @@ impl Inner {
         }
     }
 
+    pub(super) fn ended_away(&self, id: CallId, asked: Duration) {
+        let mut locked = self.lock();
+        locked.group.ended_away(self.now(), id, asked);
+        self.after(&locked.group);
+        self.wake.notify_one();
+    }
+
     pub(super) fn forgotten(&self, id: CallId) {
         self.lock().group.forgotten(id);
     }

@@ -103,8 +103,8 @@ fn judge(question: Question, status: u16, body: &[u8]) -> Probe {
         (Question::Anything, 200..=499) => Probe::Good,
         // Graph doesn't redirect: this is a captive portal, or a wrong address.
         (Question::Health, 300..=399) => failed(status, "the answer points elsewhere"),
-        (Question::Health, 400..=499) => refused(status, body),
-        (_, 500..=599) => failed(status, &refusal(body).details),
+        (Question::Health, 400..=599) => refused(status, body),
+        (Question::Anything, 500..=599) => failed(status, &refusal(body).details),
         _ => failed(status, "is no status of an answer"),
     }
 }
@@ -122,7 +122,8 @@ fn healthy(status: u16, body: &[u8]) -> Probe {
     }
 }
 
-/// Refusals are answers: only what a token or a rate is refused for says nothing.
+/// Refusals are answers: only what a token or a rate is refused for says nothing. Meta gives some of these with 5xx, so
+/// the code is asked before the status.
 fn refused(status: u16, body: &[u8]) -> Probe {
     let said = refusal(body);
     let class = said.code.map(|code| class(&Refusal { code: Some(code), ..Refusal::default() }));
@@ -133,6 +134,8 @@ fn refused(status: u16, body: &[u8]) -> Probe {
         || matches!(status, 401 | 403 | 407)
     {
         "the token can't send"
+    } else if status >= 500 {
+        return failed(status, &said.details);
     } else {
         return Probe::Good;
     };
@@ -221,7 +224,9 @@ mod tests {
             (404, error(100), GOOD),
             (404, "<html>Not Found</html>".to_owned(), GOOD),
             (400, "nonsense".to_owned(), GOOD),
-            (500, error(190), FAILED),
+            (500, error(190), NEUTRAL),
+            (500, error(131_045), NEUTRAL),
+            (503, error(80_007), NEUTRAL),
             (500, error(1), FAILED),
             (502, "<html>Bad Gateway</html>".to_owned(), FAILED),
             (503, error(2), FAILED),

@@ -32,8 +32,6 @@ pub struct Group {
     health: Vec<Health>,
     active: usize,
     since: Moment,
-    /// The active endpoint was changed to because it seemed to be well again.
-    returned: bool,
     calls: Vec<Live>,
     called: u64,
     events: Vec<Event>,
@@ -49,7 +47,6 @@ impl Group {
             health: (0..endpoints.max(1)).map(|_| Health::new(now)).collect(),
             active: 0,
             since: now,
-            returned: false,
             calls: Vec::new(),
             called: 0,
             events: Vec::new(),
@@ -138,6 +135,16 @@ impl Group {
         }
     }
 
+    /// A live call has ended with the endpoint's own word that it is away for so long: a strike like any other
+    /// failure, and one more every `recheck` until then, or until a call is answered in time.
+    pub fn ended_away(&mut self, now: Moment, id: CallId, asked: Duration) {
+        let endpoint = self.calls.iter().find(|call| call.id == id).map(|call| call.endpoint);
+        if let Some(health) = endpoint.and_then(|endpoint| self.health.get_mut(endpoint)) {
+            health.away(now + asked);
+        }
+        self.ended(now, id, Answer::Failed);
+    }
+
     /// A live call has ended, and says nothing of the endpoint.
     pub fn forgotten(&mut self, id: CallId) {
         self.call_over(id);
@@ -206,7 +213,8 @@ impl Group {
             Some(_) => None,
             None => Some(health.next_probe),
         });
-        calls.chain(health).min().unwrap_or(now + self.settings.every)
+        let away = self.health.iter().filter_map(|health| health.away_strike(now, &self.settings));
+        calls.chain(health).chain(away).min().unwrap_or(now + self.settings.every)
     }
 
     /// What is unanswered for longer than `slow` is a strike now, whatever comes of it. Of several together one counts
@@ -225,6 +233,12 @@ impl Group {
             if let Some(probing) = probing.filter(late) {
                 probing.struck = true;
                 self.take(now, place, Source::Probe, seen);
+            }
+        }
+        for place in 0..self.health.len() {
+            let due = self.health.get(place).and_then(|health| health.away_strike(now, &self.settings));
+            if due.is_some_and(|due| due <= now) {
+                self.take(now, place, Source::Live, Seen::Strike(Strike::Failed));
             }
         }
         for place in 0..self.calls.len() {
@@ -298,7 +312,6 @@ impl Group {
             in_use.min_by_key(|(place, health)| (health.strikes() > 0, *place)).map(|(place, _)| place);
         if let Some(next) = next {
             let why = Why::OutOfUse(active.last_strike());
-            self.leave(now);
             self.switch(now, next, why);
             return;
         }
@@ -312,28 +325,13 @@ impl Group {
                 && now.since(self.since) >= dwell(health)
         });
         if let Some((better, _)) = better {
-            self.leave(now);
             self.switch(now, better, Why::LeastBad);
-        }
-    }
-
-    /// The active endpoint is left because it fails. Soon after it was gone back to, that costs it patience; for
-    /// each long time that it stayed, some is given back.
-    fn leave(&mut self, now: Moment) {
-        let (settings, stayed, returned) = (self.settings, now.since(self.since), self.returned);
-        if let Some(health) = self.health.get_mut(self.active) {
-            let forgiven = settings.forgiven(health.level, stayed);
-            if forgiven == 0 && returned {
-                health.level = (health.level + 1).min(HYSTERESIS_MAX);
-            }
-            health.level = health.level.saturating_sub(forgiven);
         }
     }
 
     fn switch(&mut self, now: Moment, to: usize, why: Why) {
         let from = std::mem::replace(&mut self.active, to);
         self.since = now;
-        self.returned = matches!(why, Why::Recovered | Why::LeastBad);
         self.note(Event::Switched { from, to, why });
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::row::Row;
 use super::seen::{Seen, Strike};
-use super::settings::{CONFIRM_AFTER, STRIKES_APART, Settings};
+use super::settings::{CONFIRM_AFTER, HYSTERESIS_MAX, STRIKES_APART, Settings};
 use crate::Moment;
 
 /// How an endpoint stands.
@@ -56,6 +56,12 @@ pub(super) struct Health {
     live: Row,
     probe: Row,
     last_strike: Option<(Moment, Strike)>,
+    /// When a call last ended, or was struck.
+    last_call: Option<Moment>,
+    /// When the breaker last closed again; `None` where it never opened.
+    closed_at: Option<Moment>,
+    /// The endpoint itself has said that it is away until then.
+    away_until: Option<Moment>,
     /// Strikes were seen, and not yet `recover` probes in time since.
     unsettled: bool,
     /// The last probe was answered with a word about us.
@@ -64,7 +70,7 @@ pub(super) struct Health {
     pub(super) last_probe: Option<Moment>,
     pub(super) probing: Option<Probing>,
     pub(super) next_probe: Moment,
-    /// How often it was left soon after it was gone back to.
+    /// How often the breaker opened soon after it had closed: closing it takes twice as many good probes each time.
     pub(super) level: u32,
 }
 
@@ -75,6 +81,9 @@ impl Health {
             live: Row::default(),
             probe: Row::default(),
             last_strike: None,
+            last_call: None,
+            closed_at: None,
+            away_until: None,
             unsettled: false,
             neutral: false,
             latency: None,
@@ -122,10 +131,15 @@ impl Health {
     /// Takes in what was seen; true if it was a strike, counted or not.
     pub(super) fn take(&mut self, now: Moment, source: Source, seen: Seen, settings: &Settings) -> bool {
         let strike = if let Seen::Strike(strike) = seen { Some(strike) } else { None };
-        let counts = strike.is_some_and(|strike| self.counts(now, strike));
+        // What is out of use has no more to lose.
+        let counts = strike.is_some_and(|strike| self.counts(now, strike)) && !self.open;
         match source {
             Source::Live => {
+                self.last_call = Some(now);
                 self.live.take(seen, counts);
+                if self.live.calm > 0 {
+                    self.away_until = None;
+                }
                 if self.live.calm >= settings.recover {
                     // Calls get through: what probes saw was no outage either.
                     (self.live.strikes, self.probe.strikes) = (0, 0);
@@ -145,16 +159,54 @@ impl Health {
         }
         self.unsettled |= strike.is_some();
         if !self.open && self.strikes() >= settings.strikes {
-            self.open = true;
-            // What was good before speaks for it no more.
-            (self.live.good, self.live.calm) = (0, 0);
-            (self.probe.good, self.probe.calm) = (0, 0);
+            self.opens(now, settings);
         }
-        if self.open && self.live.good.max(self.probe.good) >= settings.recover {
+        if self.open && self.is_well(now, settings) {
             self.open = false;
+            self.closed_at = Some(now);
             (self.live.strikes, self.probe.strikes) = (0, 0);
         }
         strike.is_some()
+    }
+
+    /// The breaker opens. Soon after it had closed that costs patience; for each long time in between, some is given
+    /// back. It is the opening that counts, whatever was seen: an endpoint whose probes are good while its calls
+    /// fail is closed by probes and opened by calls, and would otherwise go on so for ever.
+    fn opens(&mut self, now: Moment, settings: &Settings) {
+        self.open = true;
+        if let Some(closed_at) = self.closed_at {
+            let forgiven = settings.forgiven(self.level, now.since(closed_at));
+            self.level = match forgiven {
+                0 => (self.level + 1).min(HYSTERESIS_MAX),
+                forgiven => self.level.saturating_sub(forgiven),
+            };
+        }
+        // What was good before speaks for it no more.
+        (self.live.good, self.live.calm) = (0, 0);
+        (self.probe.good, self.probe.calm) = (0, 0);
+    }
+
+    /// Calls that are answered in time are proof, whatever their number was before; probes are as much of one as the
+    /// endpoint deserves, unless it has said itself that it is away.
+    fn is_well(&self, now: Moment, settings: &Settings) -> bool {
+        self.live.calm >= settings.recover
+            || (self.probe.good >= settings.patience(self.level) && !self.is_away(now))
+    }
+
+    /// The endpoint says that it is away for so long.
+    pub(super) fn away(&mut self, until: Moment) {
+        self.away_until = Some(until);
+    }
+
+    fn is_away(&self, now: Moment) -> bool {
+        self.away_until.is_some_and(|until| now < until)
+    }
+
+    /// When the next strike is due of an endpoint in use that is away by its own word: nobody asks it meanwhile, so
+    /// nobody else would find out how long that lasts.
+    pub(super) fn away_strike(&self, now: Moment, settings: &Settings) -> Option<Moment> {
+        let (last, _) = self.last_strike.filter(|_| !self.open && self.is_away(now))?;
+        Some(last + settings.recheck.max(STRIKES_APART))
     }
 
     /// From when on a further strike counts; at once where there was none.
@@ -172,7 +224,7 @@ impl Health {
 
     /// Strikes of calls are taken back by calls. Where there are none for long, time does it.
     fn forget_old(&mut self, now: Moment, settings: &Settings) {
-        if self.last_strike.is_some_and(|(at, _)| now.since(at) >= settings.every) {
+        if self.last_call.is_some_and(|at| now.since(at) >= settings.long()) {
             self.live.strikes = 0;
         }
     }
@@ -194,6 +246,9 @@ impl Health {
 
     /// A call has seen trouble: whether it is the endpoint is to be known soon.
     pub(super) fn confirm(&mut self, now: Moment, settings: &Settings) {
-        self.probe_by(now + CONFIRM_AFTER.min(settings.recheck));
+        // Of one that is out of use it is known.
+        if !self.open {
+            self.probe_by(now + CONFIRM_AFTER.min(settings.recheck));
+        }
     }
 }

@@ -82,6 +82,6 @@ pub struct View {
 pub struct Kept {
     /// The active endpoint.
     pub active: usize,
-    /// Of each endpoint, how often it was left soon after it was gone back to.
+    /// Of each endpoint, how often its breaker opened soon after it had closed.
     pub levels: Vec<u32>,
 }

@@ -102,8 +102,8 @@ pub(super) fn refusal(refusal: &Refusal) -> (String, &'static str) {
             "give its system user the app and the WhatsApp account, and the token both whatsapp_business_ permissions",
         ),
         (_, Some(33 | 100)) | (404, _) => (
-            with_code("WhatsApp knows no such number, or this token may not see it"),
-            "compare `phone_number_id` with App Dashboard, WhatsApp, API Setup; it isn't the phone number itself",
+            with_code("WhatsApp knows nothing of what was asked for, or this token may not see it"),
+            "compare `url` with Meta's, and `phone_number_id` with App Dashboard, WhatsApp, API Setup; it isn't the phone number itself",
         ),
         _ => (with_code("WhatsApp refuses the question"), "look the code up in Meta's list of error codes"),
     }

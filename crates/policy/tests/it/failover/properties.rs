@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use wagate_policy::failover::{Settings, Why};
+use wagate_policy::failover::{LONG_RECHECKS, Settings, Why};
 
 use super::sim::{Forecast, Sim, Weather};
 
@@ -39,13 +39,25 @@ fn traffic() -> impl Strategy<Value = Option<u64>> {
 }
 
 fn settings() -> impl Strategy<Value = Settings> {
-    (1..5_u32, 1..5_u32, 1..30_u64, 1..120_u64).prop_map(|(strikes, recover, recheck_s, every_m)| Settings {
-        strikes,
-        recover,
-        recheck: Duration::from_secs(recheck_s),
-        every: Duration::from_secs(every_m * 60),
-        ..Settings::default()
+    let every = prop_oneof![1..60_u64, 60..7_200_u64];
+    (1..5_u32, 1..5_u32, 200..30_000_u64, every).prop_map(|(strikes, recover, recheck_ms, every_s)| {
+        Settings {
+            strikes,
+            recover,
+            recheck: Duration::from_millis(recheck_ms),
+            every: Duration::from_secs(every_s),
+            ..Settings::default()
+        }
     })
+}
+
+/// How often a breaker may open in so long: one that opens soon after it had closed is asked for twice as much the next
+/// time, seven times, and once more for each long time that it stayed closed. From then on each takes the
+/// longest patience.
+fn openings(settings: &Settings, ms_in_all: u64) -> u64 {
+    let patience = settings.recheck * settings.recover * 128;
+    let long = settings.every.max(settings.recheck * LONG_RECHECKS);
+    9 + 2 * (ms_in_all / ms(long)) + ms_in_all / ms(patience)
 }
 
 fn ms(time: Duration) -> u64 {
@@ -104,11 +116,25 @@ proptest! {
         let mut sim = Sim::new(settings, vec![primary, Vec::new()]);
         sim.run(24 * HOUR, Some(traffic));
         let returns = sim.switches.iter().filter(|switch| switch.why == Why::Recovered).count();
-        // An endpoint that is left soon after a return is asked for twice as much the next time: seven times, and
-        // once more for each `every` that it stayed. From then on a return takes the longest patience.
-        let patience = settings.recheck * settings.recover * 128;
-        let bound = 8 + 2 * (24 * HOUR / ms(settings.every)) + 24 * HOUR / ms(patience);
-        prop_assert!(u64::try_from(returns).unwrap() <= bound, "{returns} returns, at most {bound}");
+        prop_assert!(u64::try_from(returns).unwrap() <= openings(&settings, 24 * HOUR), "{returns} returns");
+    }
+
+    /// The same whoever finds it out: probes that are good lead to endpoints whose calls fail, and chance to all.
+    #[test]
+    fn it_cannot_flap_whoever_finds_it_out(
+        weathers in proptest::collection::vec(
+            prop_oneof![Just(Weather::OnlyProbes), (1..60_u64).prop_map(Weather::Lossy), Just(Weather::FINE)],
+            1..4,
+        ),
+        traffic in 300..5_000_u64,
+        settings in settings(),
+    ) {
+        let endpoints = u64::try_from(weathers.len()).unwrap();
+        let mut sim = Sim::new(settings, weathers.iter().map(|weather| vec![(0, *weather)]).collect());
+        sim.run(12 * HOUR, Some(traffic));
+        let most = openings(&settings, 12 * HOUR);
+        // Away from each when it opens, back to each when it closes, and to the least bad now and then.
+        prop_assert!(u64::try_from(sim.switches.len()).unwrap() <= 3 * endpoints * most);
     }
 
     /// A sick endpoint isn't hammered: probes keep their distance.

@@ -24,6 +24,10 @@ pub(crate) enum Weather {
     Turns,
     /// Says that nothing can be sent.
     Blocked,
+    /// Answers probes as if all were well, and calls with errors.
+    OnlyProbes,
+    /// Loses so many of 100, of both.
+    Lossy(u64),
 }
 
 impl Weather {
@@ -37,6 +41,7 @@ impl Weather {
             Self::Refuses => (1, Answer::Failed),
             Self::Turns => (50, Answer::Neutral),
             Self::Blocked => (100, Answer::Blocked),
+            Self::OnlyProbes | Self::Lossy(_) => (100, Answer::Good),
         }
     }
 }
@@ -59,6 +64,7 @@ pub(crate) struct Sim {
     probes: Vec<(u64, usize, Answer)>,
     calls: Vec<(u64, CallId, Answer)>,
     next_call: u64,
+    chance: u64,
     pub(crate) switches: Vec<Switch>,
     pub(crate) opened: Vec<(u64, usize)>,
     /// Probes begun, by endpoint.
@@ -89,6 +95,7 @@ impl Sim {
             probes: Vec::new(),
             calls: Vec::new(),
             next_call: 0,
+            chance: 1,
             switches: Vec::new(),
             opened: Vec::new(),
             probed,
@@ -132,7 +139,10 @@ impl Sim {
                 Action::Probe(endpoint) => {
                     assert!(self.probes.iter().all(|(_, busy, _)| *busy != endpoint), "probed twice at once");
                     self.group.probe_begins(moment(self.now), endpoint);
-                    let (after, answer) = self.weather(endpoint).answer(PROBE_TIMEOUT_MS);
+                    let (after, mut answer) = self.weather(endpoint).answer(PROBE_TIMEOUT_MS);
+                    if let Weather::Lossy(percent) = self.weather(endpoint) {
+                        answer = self.lossy(percent);
+                    }
                     self.probes.push((self.now + after, endpoint, answer));
                     self.probed[endpoint].push(self.now);
                 }
@@ -152,8 +162,20 @@ impl Sim {
         let endpoint = self.group.active();
         let id = self.group.begin(moment(self.now), endpoint, false);
         let (after, answer) = self.weather(endpoint).answer(CALL_TIMEOUT_MS);
-        let answer = if answer == Answer::Blocked { Answer::Good } else { answer };
+        let answer = match self.weather(endpoint) {
+            Weather::Blocked => Answer::Good,
+            Weather::OnlyProbes => Answer::Failed,
+            Weather::Lossy(percent) => self.lossy(percent),
+            Weather::Answers(_) | Weather::Refuses | Weather::Hole | Weather::Turns => answer,
+        };
         self.calls.push((self.now + after, id, answer));
+    }
+
+    fn lossy(&mut self, percent: u64) -> Answer {
+        // Of Numerical Recipes; the same in every run.
+        self.chance =
+            self.chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        if (self.chance >> 33) % 100 < percent { Answer::Failed } else { Answer::Good }
     }
 
     /// What has ended by now.

@@ -1,5 +1,7 @@
 //! Traces that a person can follow.
 
+use std::time::Duration;
+
 use wagate_policy::failover::{Action, Answer, Group, HYSTERESIS_MAX, Kept, Settings, State, Strike, Why};
 
 use super::sim::{Forecast, Sim, Weather, moment};
@@ -102,6 +104,96 @@ fn one_that_comes_and_goes_is_left_alone_for_longer_and_longer() {
     let why: Vec<Why> = sim.switches.iter().map(|switch| switch.why).collect();
     let failed = Why::OutOfUse(Strike::Failed);
     assert_eq!(why, [failed, Why::Recovered, failed], "{:?}", sim.switches);
+}
+
+#[test]
+fn good_probes_lead_ever_more_rarely_to_endpoints_whose_calls_fail() {
+    for endpoints in 1..=3 {
+        let mut sim = Sim::new(settings(), vec![vec![(MINUTE, Weather::OnlyProbes)]; endpoints]);
+        sim.run(DAY, Some(1_000));
+        // Some 8 times each in the first hours, and then once an hour.
+        assert!(sim.opened.len() <= endpoints * 32, "{endpoints}: opened {} times", sim.opened.len());
+        assert!(sim.switches.len() <= endpoints * 64, "{endpoints}: {} switches", sim.switches.len());
+        assert!(endpoints == 1 || sim.switches.len() > 4, "tried again now and then");
+    }
+}
+
+#[test]
+fn short_times_forget_no_faster() {
+    let fast = Settings {
+        every: Duration::from_secs(1),
+        recheck: Duration::from_millis(200),
+        slow: Duration::from_millis(300),
+        ..settings()
+    };
+    // Calls fail seconds apart, as the outbox spaces them, and probes are good.
+    let mut sim = Sim::new(fast, vec![vec![(0, Weather::OnlyProbes)], Vec::new()]);
+    sim.run(20_000, Some(4_000));
+    assert!(!sim.switches.is_empty(), "three calls that failed are three strikes");
+    // Two seconds good and two bad: once there, once back, and then longer and longer.
+    let weather =
+        (0..600).map(|turn| (turn * 2_000, if turn % 2 == 0 { Weather::FINE } else { Weather::Refuses }));
+    let mut sim = Sim::new(fast, vec![weather.collect(), Vec::new()]);
+    sim.run(120_000, Some(100));
+    assert!(sim.switches.len() <= 9, "{:?}", sim.switches);
+}
+
+#[test]
+fn an_endpoint_that_says_it_is_away_is_left_though_nobody_asks_it() {
+    let mut group = Group::new(settings(), 2, moment(0));
+    for endpoint in 0..2 {
+        group.poll(moment(0));
+        group.probed(moment(10), endpoint, Answer::Good);
+    }
+    let call = group.begin(moment(1_000), 0, false);
+    group.ended_away(moment(1_100), call, Duration::from_secs(3_600));
+    let mut now = 1_100;
+    while group.active() == 0 && now < 60_000 {
+        now += 100;
+        if let Action::Probe(endpoint) = group.poll(moment(now)) {
+            group.probed(moment(now), endpoint, Answer::Good);
+        }
+    }
+    assert_eq!(now, 21_100, "the answer itself, and two rechecks");
+    // Good probes don't lead back before its time.
+    let mut back = None;
+    while now < 2 * HOUR && back.is_none() {
+        now += 5_000;
+        while let Action::Probe(endpoint) = group.poll(moment(now)) {
+            group.probed(moment(now), endpoint, Answer::Good);
+        }
+        back = (group.active() == 0).then_some(now);
+    }
+    assert!((HOUR..HOUR + MINUTE).contains(&back.unwrap()), "{back:?}");
+}
+
+#[test]
+fn an_endpoint_away_for_a_moment_is_not_left_for_it() {
+    let mut group = Group::new(settings(), 2, moment(0));
+    for endpoint in 0..2 {
+        group.poll(moment(0));
+        group.probed(moment(10), endpoint, Answer::Good);
+    }
+    let call = group.begin(moment(1_000), 0, false);
+    group.ended_away(moment(1_100), call, Duration::from_secs(600));
+    let call = group.begin(moment(2_000), 0, false);
+    group.ended(moment(2_100), call, Answer::Good);
+    for now in (2_100..HOUR).step_by(1_000) {
+        while let Action::Probe(endpoint) = group.poll(moment(now)) {
+            group.probed(moment(now), endpoint, Answer::Good);
+        }
+    }
+    assert_eq!(group.active(), 0);
+}
+
+#[test]
+fn answers_between_good_and_slow_close_a_breaker_by_calls() {
+    let mut sim =
+        Sim::new(settings(), vec![vec![(MINUTE, Weather::Refuses), (2 * MINUTE, Weather::Answers(1_000))]]);
+    sim.run(2 * MINUTE, Some(1_000));
+    assert!(sim.group.all_open());
+    sim.run(3 * MINUTE, Some(2_000));
+    assert!(!sim.group.all_open());
 }
 
 #[test]
