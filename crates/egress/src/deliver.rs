@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use model::{Record, Sequence};
 use policy::Moment;
-use policy::delivery::{Action, JobId, Lanes, Mode, Outcome, Passing};
+use policy::delivery::{Access, Action, JobId, Lanes, Mode, Outcome, Passing};
 use policy::failover::State;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
@@ -269,9 +269,16 @@ impl Delivery {
                 Outcome::DeadLetter { record, attempts } => self.dead(endpoint, &record, attempts, &report),
                 Outcome::Kept => {}
             }
-            self.health.ended(endpoint, &report, records, self.lanes.access());
-            let held = endpoint == self.active && self.passing.answered(&report.verdict);
-            live.ended(said::by_record(&report.verdict, held));
+            let access = self.lanes.access();
+            self.health.ended(Instant::now(), endpoint, &report, records, access);
+            let in_use = endpoint == self.active;
+            let held = in_use && self.passing.answered(&report.verdict);
+            // Nothing goes while the time is kept that it asked for: no further answer would tell how it is.
+            let shut = in_use && access != Access::Open;
+            match said::away(&report.verdict).filter(|_| held || shut) {
+                Some(asked) => live.ended_away(asked.min(self.settings.lanes.backoff.retry_after_max)),
+                None => live.ended(said::by_record(&report.verdict, held)),
+            };
             // That may have been the last straw; what else has come is then from an endpoint that was left.
             self.follow();
         }

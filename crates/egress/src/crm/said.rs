@@ -1,5 +1,7 @@
 //! What answers of the CRM say of the endpoint that gave them. Pure.
 
+use std::time::Duration;
+
 use policy::delivery::{Failure, Verdict};
 use policy::failover::Answer;
 
@@ -12,6 +14,20 @@ pub(crate) const fn by_record(verdict: &Verdict, held: bool) -> Answer {
         Verdict::Retry { failure: Failure::NotSent | Failure::Unknown, .. } => Answer::Failed,
         Verdict::Retry { failure: Failure::Server, .. } if held => Answer::Failed,
         Verdict::Retry { .. } | Verdict::Unauthorized | Verdict::Refused => Answer::Neutral,
+    }
+}
+
+/// Waits up to this one are no word of being away: the usual backoff is no shorter.
+const SHORT_WAIT: Duration = Duration::from_secs(1);
+
+/// For how long the endpoint says that it is away itself: a 5xx with a time to wait. Who asks for a pause because
+/// we are too fast (408, 425, 429) is there.
+pub(crate) fn away(verdict: &Verdict) -> Option<Duration> {
+    match verdict {
+        Verdict::Retry { failure: Failure::Server, retry_after } => {
+            retry_after.filter(|asked| *asked > SHORT_WAIT)
+        }
+        Verdict::Retry { .. } | Verdict::Accepted | Verdict::Unauthorized | Verdict::Refused => None,
     }
 }
 
@@ -42,6 +58,21 @@ mod tests {
                 (not_held, held),
                 "{verdict:?}"
             );
+        }
+    }
+
+    #[test]
+    fn only_errors_with_a_time_say_that_an_endpoint_is_away() {
+        let minute = Duration::from_secs(60);
+        let verdict = |failure, retry_after| Verdict::Retry { failure, retry_after };
+        assert_eq!(away(&verdict(Failure::Server, Some(minute))), Some(minute));
+        assert_eq!(away(&verdict(Failure::Server, Some(SHORT_WAIT))), None);
+        assert_eq!(away(&verdict(Failure::Server, None)), None);
+        for failure in [Failure::Busy, Failure::NotSent, Failure::Unknown] {
+            assert_eq!(away(&verdict(failure, Some(minute))), None, "{failure:?}");
+        }
+        for verdict in [Verdict::Accepted, Verdict::Unauthorized, Verdict::Refused] {
+            assert_eq!(away(&verdict), None, "{verdict:?}");
         }
     }
 

@@ -373,3 +373,34 @@ async fn what_hangs_at_an_endpoint_that_is_not_sick_holds_up_the_one_gone_back_t
     assert_eq!(stage.count("backup", "no_answer"), 10);
     stage.stop().await;
 }
+
+#[tokio::test]
+async fn a_primary_that_says_it_is_away_for_long_is_left_though_nothing_is_sent_meanwhile() {
+    for good_before in [0, 10] {
+        let away = Arc::new(AtomicBool::new(good_before == 0));
+        let gone = Arc::clone(&away);
+        let primary = Crm::start(move |seen: &Seen| {
+            if seen.ids.is_empty() || !gone.load(Ordering::Relaxed) {
+                return Reply::status(200);
+            }
+            Reply { headers: vec![("retry-after", "3600".to_owned())], ..Reply::status(503) }
+        })
+        .await;
+        let backup = healthy().await;
+        let journal = Memory::new();
+        append(&journal, good_before);
+        let mut settings = settings(Mode::Realtime);
+        // It is the only one that is sent before the pause begins.
+        settings.lanes.in_flight = 1;
+        let stage = Stage::new(&journal, pair(&primary.url(), &backup.url()), health(), settings);
+        journal.left(0).await;
+        away.store(true, Ordering::Relaxed);
+        append(&journal, 5);
+        stage.active(1).await;
+        journal.left(0).await;
+        assert_eq!(primary.records().len(), good_before + 1, "the time that it asked for is kept");
+        assert_eq!(stage.count("primary", "server_error"), 1);
+        assert!(all_delivered(&journal, good_before + 5));
+        stage.stop().await;
+    }
+}
