@@ -80,6 +80,10 @@ pub(super) fn judge_whatsapp(
             finding.latency(took).fact("can_send_message", "BLOCKED")
         }
         (Probe::Neutral { reason }, None) => no_key(probe.status, reason, took),
+        // For failover any answer will do; a person wants to know which.
+        (Probe::Good, None) if matches!(probe.status, Some(401 | 403 | 407 | 429)) => {
+            no_key(probe.status, "", took)
+        }
         (Probe::Neutral { .. } | Probe::Good, Some(Ok(status))) => of_number(status, took, health),
         (Probe::Neutral { .. } | Probe::Good, Some(Err(Trouble::Refused(refusal)))) => {
             by_latency(took, health)
