@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use model::{Record, Sequence};
 use policy::Moment;
-use policy::delivery::{Access, Action, JobId, Lanes, Mode, Outcome};
+use policy::delivery::{Access, Action, JobId, Lanes, Mode, Outcome, Passing};
 use policy::failover::State;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
@@ -28,6 +28,10 @@ pub const DRAIN: Duration = Duration::from_secs(10);
 /// How long the answers of an endpoint that was left as sick are still waited for. What is slow may have taken
 /// its records, which then needn't come twice; what hangs would keep them from the next endpoint.
 pub const GRACE: Duration = Duration::from_secs(1);
+
+/// An endpoint that was left without being sick is waited for as much longer than an answer may take at most:
+/// whatever hangs there goes again, with the same id.
+const SLOW_TIMES: u32 = 2;
 
 /// Writes a record as the event that the CRM reads.
 pub type Render = Arc<dyn Fn(&Record) -> Vec<u8> + Send + Sync>;
@@ -69,6 +73,8 @@ pub struct Delivery {
     /// The endpoint in use, and how often what waits was told to go, as the lanes know it.
     active: usize,
     go: u64,
+    /// Whether records get through to the endpoint in use.
+    passing: Passing,
     /// Requests may be under way to this endpoint, which is in use no more.
     left: Option<usize>,
 }
@@ -105,6 +111,7 @@ impl Delivery {
             standing,
             active,
             go,
+            passing: Passing::default(),
             left: None,
         })
     }
@@ -204,6 +211,7 @@ impl Delivery {
         if active != self.active {
             self.sender.reset(self.active);
             self.lanes.switched();
+            self.passing = Passing::default();
             self.left = Some(std::mem::replace(&mut self.active, active));
             self.health.switched(active, self.lanes.access());
         } else if go != self.go {
@@ -219,8 +227,9 @@ impl Delivery {
                 let views = self.watched.views();
                 let sick = views.get(endpoint).map(|shown| shown.view.state);
                 let sick = matches!(sick, Some(State::Open | State::HalfOpen));
-                let until = sick.then(|| Instant::now() + self.settings.grace);
-                requests.leave(endpoint, self.lanes.switches(), until)
+                // They take up places that the next endpoint needs, wherever they went to.
+                let time = if sick { self.settings.grace } else { self.patience() };
+                requests.leave(endpoint, self.lanes.switches(), Instant::now() + time)
             }
             None => requests.overdue(),
         };
@@ -228,6 +237,11 @@ impl Delivery {
             let records = self.lanes.abandon(given_up.switches);
             self.health.abandoned(given_up.endpoint, records);
         }
+    }
+
+    /// How long an endpoint that isn't sick may take for what it still has when it is left.
+    fn patience(&self) -> Duration {
+        self.settings.grace.max(self.watched.slow().saturating_mul(SLOW_TIMES))
     }
 
     fn take(&mut self, page: Page) {
@@ -256,9 +270,15 @@ impl Delivery {
                 Outcome::Kept => {}
             }
             let access = self.lanes.access();
-            self.health.ended(endpoint, &report, records, access);
-            let shut = endpoint == self.active && access != Access::Open;
-            live.ended(said::by_record(&report.verdict, shut));
+            self.health.ended(Instant::now(), endpoint, &report, records, access);
+            let in_use = endpoint == self.active;
+            let held = in_use && self.passing.answered(&report.verdict);
+            // Nothing goes while the time is kept that it asked for: no further answer would tell how it is.
+            let shut = in_use && access != Access::Open;
+            match said::away(&report.verdict).filter(|_| held || shut) {
+                Some(asked) => live.ended_away(asked.min(self.settings.lanes.backoff.retry_after_max)),
+                None => live.ended(said::by_record(&report.verdict, held)),
+            };
             // That may have been the last straw; what else has come is then from an endpoint that was left.
             self.follow();
         }

@@ -1,5 +1,7 @@
 //! What delivery tells of itself: counters, status and log lines.
 
+use std::time::Duration;
+
 use model::Sequence;
 use policy::delivery::{Access, Verdict, Why};
 use tokio::sync::watch;
@@ -10,6 +12,13 @@ use crate::quiet::Quiet;
 use crate::sender::Report;
 use crate::{JournalError, Metrics};
 
+/// With nothing accepted for so long, while failures come, delivery is in trouble, whether the gate is closed or
+/// not: long enough for a restart of the CRM.
+const IN_TROUBLE_AFTER: Duration = Duration::from_secs(60);
+/// Failures come as long as the last one is no older than this: twice the longest wait between two tries, and the
+/// usual time for an answer. After a longer silence nothing waits any more.
+const FAILURES_COME_WITHIN: Duration = Duration::from_secs(120);
+
 /// How delivery stands; changes with every failure and every recovery, not with every record.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Status {
@@ -19,6 +28,8 @@ pub struct Status {
     pub paused: Option<Why>,
     /// Failed requests since the last accepted one.
     pub consecutive_failures: u64,
+    /// When the first and the last of them were.
+    pub failing: Option<(Instant, Instant)>,
     /// The last failure in words, without any content; kept after a recovery.
     pub last_error: Option<String>,
     /// Records given up since the start.
@@ -30,6 +41,14 @@ impl Status {
     #[must_use]
     pub fn paused_by_auth(&self) -> bool {
         self.paused == Some(Why::Unauthorized)
+    }
+
+    /// Nothing was accepted for a minute, and failures come: the last one within two minutes.
+    #[must_use]
+    pub fn in_trouble(&self, now: Instant) -> bool {
+        self.failing.is_some_and(|(first, last)| {
+            now.duration_since(first) >= IN_TROUBLE_AFTER && now.duration_since(last) <= FAILURES_COME_WITHIN
+        })
     }
 }
 
@@ -74,7 +93,14 @@ impl Health {
     }
 
     /// A request to `endpoint` with so many records has ended, and `access` is what the CRM lets us do now.
-    pub(crate) fn ended(&mut self, endpoint: usize, report: &Report, records: usize, access: Access) {
+    pub(crate) fn ended(
+        &mut self,
+        now: Instant,
+        endpoint: usize,
+        report: &Report,
+        records: usize,
+        access: Access,
+    ) {
         if let Some((_, results)) = self.endpoints.get(endpoint) {
             results.of(&report.verdict).inc_by(count(records));
         }
@@ -91,6 +117,8 @@ impl Health {
         self.status.send_modify(|status| {
             status.paused = paused;
             status.consecutive_failures = self.failures;
+            let first = status.failing.map_or(now, |(first, _)| first);
+            status.failing = (!accepted).then_some((first, now));
             if !accepted {
                 status.last_error = Some(report.error.clone());
             }
@@ -115,7 +143,8 @@ impl Health {
         self.told = false;
         self.metrics.paused.set(pause_code(self.paused));
         let name = self.name(endpoint).to_owned();
-        tracing::info!(endpoint = name, "records go to this endpoint of the CRM now");
+        // The switch itself was said by whoever watches the endpoints.
+        tracing::debug!(endpoint = name, "records go to this endpoint of the CRM now");
         self.status.send_modify(|status| {
             status.endpoint = name;
             status.paused = self.paused;
@@ -185,5 +214,43 @@ const fn pause_code(paused: Option<Why>) -> i64 {
         Some(Why::Unreachable) => 1,
         Some(Why::Throttled) => 2,
         Some(Why::Unauthorized) => 3,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use policy::delivery::Failure;
+
+    use super::*;
+
+    const RETRY: Verdict = Verdict::Retry { failure: Failure::Server, retry_after: None };
+
+    fn ended(health: &mut Health, now: Instant, verdict: Verdict) {
+        let report = Report { verdict, status: None, error: "500".to_owned(), body: String::new() };
+        health.ended(now, 0, &report, 1, Access::Open);
+    }
+
+    #[test]
+    fn failures_for_a_minute_with_nothing_accepted_are_trouble_though_the_gate_is_open() {
+        let start = Instant::now();
+        let at = |seconds: u64| start + Duration::from_secs(seconds);
+        let mut health = Health::new(&["only".to_owned()], 0, &Metrics::default());
+        let status = health.status();
+        let in_trouble = |seconds| status.borrow().in_trouble(at(seconds));
+        ended(&mut health, at(0), Verdict::Accepted);
+        assert!(!in_trouble(1_000), "nothing to send is no trouble");
+        for seconds in (1_000..1_600).step_by(30) {
+            ended(&mut health, at(seconds), RETRY);
+            assert_eq!(in_trouble(seconds), seconds >= 1_060, "{seconds}");
+        }
+        assert!(in_trouble(1_570 + 120));
+        assert!(!in_trouble(1_570 + 121), "failures come no more");
+        ended(&mut health, at(1_600), RETRY);
+        assert!(in_trouble(1_600));
+        ended(&mut health, at(1_601), Verdict::Accepted);
+        assert!(!in_trouble(1_601));
+        ended(&mut health, at(1_602), RETRY);
+        assert!(!in_trouble(1_602), "counted anew");
+        assert_eq!(status.borrow().paused, None);
     }
 }

@@ -17,8 +17,8 @@ pub(crate) struct Requests<F> {
 /// Requests to an endpoint that was left.
 pub(crate) struct Left<F> {
     sending: FuturesUnordered<F>,
-    /// Nobody waits for them any longer than until then; `None` where the endpoint isn't held to be sick.
-    until: Option<Instant>,
+    /// Nobody waits for them any longer than until then.
+    until: Instant,
     /// Where they went to.
     pub(crate) endpoint: usize,
     /// They went before the endpoint was changed for this time.
@@ -40,12 +40,7 @@ impl<F: Future> Requests<F> {
 
     /// All that is under way goes to an endpoint that is in use no more. Returns what is still under way to
     /// one that was left before: it has had its time.
-    pub(crate) fn leave(
-        &mut self,
-        endpoint: usize,
-        switches: u64,
-        until: Option<Instant>,
-    ) -> Option<Left<F>> {
+    pub(crate) fn leave(&mut self, endpoint: usize, switches: u64, until: Instant) -> Option<Left<F>> {
         let before = self.left.take();
         if !self.sending.is_empty() {
             let sending = std::mem::take(&mut self.sending);
@@ -56,13 +51,13 @@ impl<F: Future> Requests<F> {
 
     /// When to ask for what has had its time.
     pub(crate) fn due(&self) -> Option<Instant> {
-        self.left.as_ref()?.until
+        Some(self.left.as_ref()?.until)
     }
 
     /// What has had its time.
     pub(crate) fn overdue(&mut self) -> Option<Left<F>> {
-        let due = self.due().filter(|due| *due <= Instant::now())?;
-        self.left.take_if(|left| left.until == Some(due))
+        let now = Instant::now();
+        self.left.take_if(|left| left.until <= now)
     }
 
     /// Collects all requests that have ended, one at least; waits for ever if none is under way.

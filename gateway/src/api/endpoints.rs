@@ -30,7 +30,7 @@ pub(crate) struct EndpointView {
     pub(crate) last_probe_at: Option<String>,
 }
 
-/// Looks at every endpoint, in the order of the configuration; it doesn't block.
+/// Looks at every endpoint, by group, endpoints in order of preference; it doesn't block.
 pub(crate) type Endpoints = Arc<dyn Fn() -> Vec<EndpointView> + Send + Sync>;
 
 /// `GET /v1/endpoints`.

@@ -44,6 +44,8 @@ pub struct EndpointEvent<'a> {
     pub group: &'a str,
     /// The configured name of the endpoint.
     pub name: &'a str,
+    /// The endpoint that the group went by before; only where it changed.
+    pub from: Option<&'a str>,
     /// `closed`, `suspect`, `open` or `half_open`.
     pub state: &'a str,
     /// The group goes by it.
@@ -100,10 +102,16 @@ impl Events {
 
     /// A group has changed its endpoint, or an endpoint its state.
     pub fn endpoint(&self, event: &EndpointEvent<'_>) {
-        let EndpointEvent { group, name, state, active, reason, at } = event;
+        let EndpointEvent { group, name, from, state, active, reason, at } = event;
         let at = at.rfc3339_millis();
         self.say("endpoint", || {
-            json!({ "group": group, "name": name, "state": state, "active": active, "reason": reason, "at": at })
+            let mut data = json!({
+                "group": group, "name": name, "state": state, "active": active, "reason": reason, "at": at
+            });
+            if let (Some(from), Some(data)) = (from, data.as_object_mut()) {
+                data.insert("from".to_owned(), json!(from));
+            }
+            data
         });
     }
 

@@ -9,6 +9,7 @@ use model::WallTime;
 use serde::Serialize;
 use store::{Health, ReadError, Store};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::age_seconds;
 use super::failover::{Group, Groups};
@@ -114,6 +115,8 @@ pub struct Delivery {
     pub mode: &'static str,
     /// Why only one trial at a time goes out; `None` when records flow.
     pub paused: Option<String>,
+    /// Nothing was accepted for a minute, and failures come: `paused` or not.
+    pub failing: bool,
     /// Failures since the last success.
     pub consecutive_failures: u64,
     /// The last failure in words.
@@ -183,6 +186,7 @@ impl Shown {
                 CrmMode::Batch => "batch",
             },
             paused: status.paused.map(|why| why_label(why).to_owned()),
+            failing: status.in_trouble(Instant::now()),
             consecutive_failures: status.consecutive_failures,
             last_error: status.last_error.clone(),
         }
@@ -214,7 +218,8 @@ impl Shown {
         raise(health.counters.dropped_early > 0, "history went before its time for want of room");
         let unauthorized = self.delivery.as_ref().is_some_and(|status| status.borrow().paused_by_auth());
         raise(unauthorized, "the CRM answers 401 or 403: see to its credentials; one trial a minute goes on");
-        let failing = delivery.is_some_and(|delivery| delivery.paused.is_some()) && !unauthorized;
+        let failing = |delivery: &Delivery| delivery.paused.is_some() || delivery.failing;
+        let failing = delivery.is_some_and(failing) && !unauthorized;
         raise(failing, "the CRM can't be reached or answers with errors: records wait on disk");
         if let Some(refused) = &self.refused {
             alarms.push(format!(

@@ -66,6 +66,10 @@ fn describe(status: &Value) -> String {
     if status["delivery"].is_object() {
         let state = match status.pointer("/delivery/paused") {
             Some(Value::String(why)) => format!("paused ({why}), {}", text("/delivery/last_error")),
+            _ if status.pointer("/delivery/failing") == Some(&Value::Bool(true)) => {
+                let (count, error) = (text("/delivery/consecutive_failures"), text("/delivery/last_error"));
+                format!("failing ({count} in a row), {error}")
+            }
             _ => "flowing".to_owned(),
         };
         line("delivery", format!("{} to `{}`, {state}", text("/delivery/mode"), text("/delivery/endpoint")));
@@ -184,6 +188,23 @@ mod tests {
             assert!(page.contains(&format!("\n{line}\n")), "{line:?} isn't in\n{page}");
         }
         assert!(!describe(&json!({ "ready": true, "endpoints": [] })).contains("endpoint"));
+    }
+
+    #[test]
+    fn delivery_flows_only_where_no_trouble_is_told() {
+        let delivery = |failing: bool, paused: Option<&str>| {
+            let page =
+                describe(&json!({ "ready": true, "delivery": { "endpoint": "primary", "mode": "realtime",
+                "paused": paused, "failing": failing, "consecutive_failures": 7, "last_error": "500" } }));
+            page.lines().find(|line| line.starts_with("delivery ")).unwrap().to_owned()
+        };
+        for (shown, expected) in [
+            (delivery(false, None), "realtime to `primary`, flowing"),
+            (delivery(true, None), "realtime to `primary`, failing (7 in a row), 500"),
+            (delivery(true, Some("unreachable")), "realtime to `primary`, paused (unreachable), 500"),
+        ] {
+            assert!(shown.ends_with(expected), "{shown}");
+        }
     }
 
     #[test]

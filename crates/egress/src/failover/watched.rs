@@ -143,6 +143,12 @@ impl Watched {
         &self.0.endpoints
     }
 
+    /// What takes longer than this is a strike.
+    #[must_use]
+    pub fn slow(&self) -> Duration {
+        self.0.slow
+    }
+
     /// The endpoint in use, by its place.
     #[must_use]
     pub fn active(&self) -> usize {

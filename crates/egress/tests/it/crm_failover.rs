@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use model::Record;
-use policy::failover::{Settings as Health, State};
+use policy::failover::Settings as Health;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use tokio::task::JoinHandle;
 use wagate_egress::crm::{GROUP, Probe};
@@ -219,7 +220,28 @@ async fn connections_to_an_endpoint_that_is_left_are_closed() {
 }
 
 #[tokio::test]
-async fn one_record_that_draws_errors_is_no_reason_to_leave() {
+async fn who_answers_errors_to_everything_is_left_however_few_contacts_wait_and_in_batches_too() {
+    let batch = Mode::Batch { every: Duration::from_millis(20), size: 7 };
+    // The gate closes for three contacts that fail: with fewer it stays open, and with one batch too.
+    for (mode, records) in [(Mode::Realtime, 1), (Mode::Realtime, 2), (batch, 1), (batch, 100)] {
+        let primary =
+            Crm::start(|seen: &Seen| Reply::status(if seen.ids.is_empty() { 200 } else { 500 })).await;
+        let backup = healthy().await;
+        let journal = Memory::new();
+        append(&journal, records);
+        let begun = Instant::now();
+        let stage = Stage::new(&journal, pair(&primary.url(), &backup.url()), health(), settings(mode));
+        stage.active(1).await;
+        assert!(begun.elapsed() >= Duration::from_secs(1), "three strikes, half a second apart");
+        journal.left(0).await;
+        assert!(all_delivered(&journal, records), "{mode:?} {records}");
+        assert_order(&backup.records());
+        stage.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_draws_errors_is_a_reason_to_leave_only_where_no_other_gets_through() {
     for others in [true, false] {
         let primary = Crm::start(|seen: &Seen| {
             let poisoned = seen.ids.iter().any(|id| lane(id) == "poison");
@@ -231,15 +253,19 @@ async fn one_record_that_draws_errors_is_no_reason_to_leave() {
         journal.append("poison");
         let stage =
             Stage::new(&journal, pair(&primary.url(), &backup.url()), health(), settings(Mode::Realtime));
+        if !others {
+            // It is all that can tell whether the endpoint works.
+            stage.active(1).await;
+            journal.left(0).await;
+            stage.stop().await;
+            continue;
+        }
         let begun = Instant::now();
         while begun.elapsed() < THREE_STRIKES {
-            if others {
-                append(&journal, 3);
-            }
+            append(&journal, 3);
             primary.saw(primary.seen().len() + 1).await;
         }
-        assert_eq!((stage.watched.active(), backup.records().len()), (0, 0), "others: {others}");
-        assert_eq!(stage.watched.views()[0].view.state, State::Closed);
+        assert_eq!((stage.watched.active(), backup.records().len()), (0, 0));
         assert!(stage.count("primary", "server_error") > 3);
         stage.stop().await;
     }
@@ -309,4 +335,72 @@ async fn the_only_endpoint_is_tried_at_once_when_probes_find_it_again() {
     assert_eq!((crm.records().len(), all_delivered(&journal, 100)), (100, true));
     assert_order(&crm.records());
     stage.stop().await;
+}
+
+#[tokio::test]
+async fn what_hangs_at_an_endpoint_that_is_not_sick_holds_up_the_one_gone_back_to_for_a_moment_only() {
+    let address = healthy().await.address;
+    let hangs = Arc::new(AtomicBool::new(false));
+    let hang = Arc::clone(&hangs);
+    let backup = Crm::start(move |seen: &Seen| Reply {
+        hangs: !seen.ids.is_empty() && hang.load(Ordering::Relaxed),
+        ..Reply::status(200)
+    })
+    .await;
+    let journal = Memory::new();
+    append(&journal, 10);
+    // Of a batch it is no strike that it takes its time: the backup counts as well until the end.
+    let mode = Mode::Batch { every: Duration::from_millis(10), size: 5 };
+    let patience = Health { normal: Duration::from_secs(1), slow: Duration::from_secs(1), ..health() };
+    let list = pair(&format!("http://{address}/wagate"), &backup.url());
+    let client = ClientSettings { request_timeout: Duration::from_secs(600), ..patient() };
+    let stage = Stage::with(&journal, list, patience, settings(mode), client);
+    journal.left(0).await;
+    hangs.store(true, Ordering::Relaxed);
+    let before = backup.records().len();
+    append(&journal, 20);
+    while backup.records().len() < before + 10 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    let primary = Crm::start_at(address, |_: &Seen| Reply::status(200)).await;
+    stage.active(0).await;
+    let back = Instant::now();
+    assert_eq!(stage.watched.views()[1].view.strikes, 0, "nothing is held against the backup");
+    journal.left(0).await;
+    assert!(back.elapsed() < Duration::from_secs(20), "{:?}", back.elapsed());
+    assert!(all_delivered(&journal, 30));
+    assert_order(&primary.records());
+    assert_eq!(stage.count("backup", "no_answer"), 10);
+    stage.stop().await;
+}
+
+#[tokio::test]
+async fn a_primary_that_says_it_is_away_for_long_is_left_though_nothing_is_sent_meanwhile() {
+    for good_before in [0, 10] {
+        let away = Arc::new(AtomicBool::new(good_before == 0));
+        let gone = Arc::clone(&away);
+        let primary = Crm::start(move |seen: &Seen| {
+            if seen.ids.is_empty() || !gone.load(Ordering::Relaxed) {
+                return Reply::status(200);
+            }
+            Reply { headers: vec![("retry-after", "3600".to_owned())], ..Reply::status(503) }
+        })
+        .await;
+        let backup = healthy().await;
+        let journal = Memory::new();
+        append(&journal, good_before);
+        let mut settings = settings(Mode::Realtime);
+        // It is the only one that is sent before the pause begins.
+        settings.lanes.in_flight = 1;
+        let stage = Stage::new(&journal, pair(&primary.url(), &backup.url()), health(), settings);
+        journal.left(0).await;
+        away.store(true, Ordering::Relaxed);
+        append(&journal, 5);
+        stage.active(1).await;
+        journal.left(0).await;
+        assert_eq!(primary.records().len(), good_before + 1, "the time that it asked for is kept");
+        assert_eq!(stage.count("primary", "server_error"), 1);
+        assert!(all_delivered(&journal, good_before + 5));
+        stage.stop().await;
+    }
 }

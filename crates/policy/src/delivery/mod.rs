@@ -22,6 +22,7 @@ mod gate;
 mod index;
 mod lane;
 mod lanes;
+mod passing;
 mod settings;
 mod switching;
 mod verdict;
@@ -30,6 +31,7 @@ mod window;
 pub use gate::{Access, Why};
 pub use lane::{Entry, LaneKey};
 pub use lanes::{Action, JobId, Lanes, Outcome};
+pub use passing::Passing;
 pub use settings::{
     ALONE_FOR, BATCH_BYTES_MAX, BATCH_SIZE_MAX, BATCHES_IN_FLIGHT, DELIVERIES_IN_FLIGHT, LANE_SHARE, Mode,
     PAGE_BYTES, PAGE_RECORDS, Settings, TRIAL_EVERY, TRIES, WINDOW_BYTES, WINDOW_RECORDS,

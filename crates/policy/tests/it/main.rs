@@ -5,6 +5,7 @@
 mod cases;
 mod failover;
 mod histories;
+mod passing;
 mod sim;
 mod standby;
 mod switching;

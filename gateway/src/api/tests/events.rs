@@ -102,7 +102,8 @@ impl Reader {
 fn switched(events: &Events, name: &str) {
     let group = "crm";
     let at = WallTime(NOW);
-    events.endpoint(&EndpointEvent { group, name, state: "closed", active: true, reason: "slow", at });
+    let (from, state, reason) = (Some("primary"), "closed", "slow");
+    events.endpoint(&EndpointEvent { group, name, from, state, active: true, reason, at });
 }
 
 #[tokio::test]
@@ -123,14 +124,27 @@ async fn a_reader_is_greeted_and_hears_what_changes_in_order() {
     open.events().alarm("the disk is full", true);
     let id = model::OutboxId { place: 7, chance: 8 };
     open.events().messages(&[(id, model::Standing::Sending), (id, model::Standing::Accepted)]);
-    let expected = json!({ "group": "crm", "name": "backup", "state": "closed", "active": true, "reason": "slow",
-        "at": "2026-11-20T12:00:00.000Z" });
+    let expected = json!({ "group": "crm", "name": "backup", "from": "primary", "state": "closed", "active": true,
+        "reason": "slow", "at": "2026-11-20T12:00:00.000Z" });
     let before = reader.until("event: endpoint\ndata: ").await;
     assert!(before.ends_with("id: 1\n"), "{before:?}");
     assert_eq!(serde_json::from_str::<Value>(&reader.until("\n\n").await).unwrap(), expected);
     assert_eq!(reader.data("alarm").await, json!({ "text": "the disk is full", "raised": true }));
     assert_eq!(reader.data("message").await, json!({ "id": id.to_string(), "status": "sending" }));
     assert_eq!(reader.data("message").await, json!({ "id": id.to_string(), "status": "accepted" }));
+    let (name, at) = ("primary", WallTime(NOW));
+    open.events().endpoint(&EndpointEvent {
+        group: "crm",
+        name,
+        from: None,
+        state: "open",
+        active: false,
+        reason: "strikes",
+        at,
+    });
+    let expected = json!({ "group": "crm", "name": name, "state": "open", "active": false, "reason": "strikes",
+        "at": "2026-11-20T12:00:00.000Z" });
+    assert_eq!(reader.data("endpoint").await, expected, "another endpoint isn't used, so it came from none");
 }
 
 #[tokio::test]

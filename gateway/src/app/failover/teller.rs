@@ -67,7 +67,7 @@ impl Teller {
         let changed = EndpointChanged { account, group, from: Some(from), to, reason, at };
         let kept = kept::change(group, watched.endpoints(), &watched.kept());
         self.keeper.keep(kept, endpoint_changed_item(&changed));
-        self.say(to, reason);
+        self.say(to, None, Some(from), reason);
         let Some(number) = &self.group.number else { return };
         let place = watched.endpoints().iter().position(|name| name == from);
         if let Some(graph) = place.and_then(|place| self.routes.borrow().at(number, place).cloned()) {
@@ -97,10 +97,11 @@ impl Teller {
         if let (Some(clear), Some(number), true) = (clear, &self.group.number, active) {
             self.way_is_clear(number, clear);
         }
-        self.say(endpoint, now.as_str());
+        self.say(endpoint, Some(now), None, why(now));
     }
 
-    fn say(&self, endpoint: &str, reason: &str) {
+    /// `state` is the one that it has come to; else the one that it is in.
+    fn say(&self, endpoint: &str, state: Option<State>, from: Option<&str>, reason: &str) {
         let views = self.group.watched.views();
         let Some(view) = views.iter().find(|view| view.name == endpoint).map(|view| view.view) else {
             return;
@@ -108,7 +109,8 @@ impl Teller {
         self.events.endpoint(&EndpointEvent {
             group: self.group.watched.name(),
             name: endpoint,
-            state: view.state.as_str(),
+            from,
+            state: state.unwrap_or(view.state).as_str(),
             active: view.active,
             reason,
             at: clock::now(),
@@ -119,5 +121,27 @@ impl Teller {
     fn way_is_clear(&self, number: &str, clear: Clear) {
         let (sending, number) = (self.sending.clone(), number.to_owned());
         tokio::spawn(async move { sending.way_is_clear(number, clear).await });
+    }
+}
+
+/// What has brought an endpoint to this state.
+const fn why(state: State) -> &'static str {
+    match state {
+        State::Suspect | State::Open => "strikes",
+        State::HalfOpen => "answers",
+        State::Closed => "recovered",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_says_more_than_the_state() {
+        for state in [State::Closed, State::Suspect, State::Open, State::HalfOpen] {
+            assert_ne!(why(state), state.as_str());
+        }
+        assert_eq!((why(State::Open), why(State::Closed)), ("strikes", "recovered"));
     }
 }
