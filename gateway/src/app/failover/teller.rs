@@ -68,13 +68,21 @@ impl Teller {
         let kept = kept::change(group, watched.endpoints(), &watched.kept());
         self.keeper.keep(kept, endpoint_changed_item(&changed));
         self.say(to, None, Some(from), reason);
-        let Some(number) = &self.group.number else { return };
-        let place = watched.endpoints().iter().position(|name| name == from);
-        if let Some(graph) = place.and_then(|place| self.routes.borrow().at(number, place).cloned()) {
-            // Connections that hang, and addresses that lead nowhere, are no good for the way back.
+        self.reset(from);
+        if let Some(number) = &self.group.number {
+            self.way_is_clear(number, Clear::Another);
+        }
+    }
+
+    /// Lets go of what is kept of an endpoint: connections that hang, and addresses that lead nowhere, are no good for
+    /// the way back. Delivery does so by itself for those of the CRM.
+    fn reset(&self, endpoint: &str) {
+        let place = self.group.watched.endpoints().iter().position(|name| name == endpoint);
+        if let (Some(number), Some(place)) = (&self.group.number, place)
+            && let Some(graph) = self.routes.borrow().at(number, place)
+        {
             graph.reset();
         }
-        self.way_is_clear(number, Clear::Another);
     }
 
     fn stands(&self, endpoint: &str, before: State, now: State) {
@@ -83,7 +91,10 @@ impl Teller {
         let in_use = |state: State| matches!(state, State::Closed | State::Suspect);
         let mut clear = None;
         match (in_use(before), in_use(now)) {
-            (true, false) => tracing::warn!(group, endpoint, "an endpoint is out of use"),
+            (true, false) => {
+                tracing::warn!(group, endpoint, "an endpoint is out of use");
+                self.reset(endpoint);
+            }
             (false, true) => {
                 tracing::info!(group, endpoint, "an endpoint works again");
                 clear = Some(Clear::Again);

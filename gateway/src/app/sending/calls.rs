@@ -1,5 +1,7 @@
 //! Calls of Graph that the outbox wants made.
 
+use std::time::Duration;
+
 use egress::{Graph, Live, Throttle};
 use model::{Outcome, Refusal};
 use outbox::{Call, Called};
@@ -21,7 +23,10 @@ pub(super) async fn post(graph: Graph, live: Live, call: Call, chance: u64) -> (
         }
         None => graph.mark(&call.number, outgoing::read_mark_envelope(&call.payload)).await,
     };
-    let left = ended(live, called.dialled, seen(&called.outcome));
+    let left = match away(&called.outcome) {
+        Some(asked) => live.ended_away(asked),
+        None => ended(live, called.dialled, seen(&called.outcome)),
+    };
     let taken = Called {
         id: call.id,
         number: call.number,
@@ -32,6 +37,13 @@ pub(super) async fn post(graph: Graph, live: Live, call: Call, chance: u64) -> (
         chance,
     };
     (taken, called.date_ms)
+}
+
+/// For how long the endpoint itself says that it is away: a failure of its own, with `Retry-After`.
+fn away(outcome: &Outcome) -> Option<Duration> {
+    let Outcome::Refused(refusal) = outcome else { return None };
+    let asked = refusal.retry_after_ms.filter(|_| seen(outcome) == Answer::Failed)?;
+    Some(Duration::from_millis(asked))
 }
 
 /// Says of its endpoint how a call ended; one that was never dialled says nothing. Tells whether another endpoint has
