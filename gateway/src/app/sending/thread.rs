@@ -200,7 +200,8 @@ mod tests {
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
             let (mut come, mut portion) = (Vec::new(), [0; 4_096]);
-            while !(come.ends_with(b"\r\n\r\n") && come.starts_with(b"GET")) && !come.ends_with(b"}") {
+            let end = |come: &[u8]| if come.starts_with(b"GET") { &b"\r\n\r\n"[..] } else { b"}" };
+            while !come.ends_with(end(&come)) {
                 let count = stream.read(&mut portion).await.unwrap();
                 assert!(count > 0, "the request breaks off");
                 come.extend_from_slice(&portion[..count]);
@@ -243,7 +244,7 @@ mod tests {
         queue(&sending, 1).await;
         let mut stream = message(&listener).await;
         let (stalls, stalled) = oneshot::channel();
-        let (taken, is_taken) = std::sync::mpsc::channel();
+        let (taken, is_taken) = std::sync::mpsc::sync_channel(1);
         let stall = sending.ask(move |_| {
             _ = stalls.send(());
             Ok(is_taken.recv_timeout(Duration::from_secs(10)).is_ok())
