@@ -260,7 +260,8 @@ impl Delivery {
         if ended.is_empty() {
             return;
         }
-        let (now, clock) = (self.moment(Instant::now()), SystemTime::now());
+        let (instant, clock) = (Instant::now(), SystemTime::now());
+        let now = self.moment(instant);
         self.follow();
         for Ended { job, records, report, live } in ended.drain(..) {
             let endpoint = live.endpoint();
@@ -270,7 +271,7 @@ impl Delivery {
                 Outcome::Kept => {}
             }
             let access = self.lanes.access();
-            self.health.ended(Instant::now(), endpoint, &report, records, access);
+            self.health.ended(instant, endpoint, &report, records, access);
             let in_use = endpoint == self.active;
             let held = in_use && self.passing.answered(&report.verdict);
             // Nothing goes while the time is kept that it asked for: no further answer would tell how it is.

@@ -56,8 +56,7 @@ impl<F: Future> Requests<F> {
 
     /// What has had its time.
     pub(crate) fn overdue(&mut self) -> Option<Left<F>> {
-        let now = Instant::now();
-        self.left.take_if(|left| left.until <= now)
+        self.left.take_if(|left| left.until <= Instant::now())
     }
 
     /// Collects all requests that have ended, one at least; waits for ever if none is under way.

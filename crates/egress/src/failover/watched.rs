@@ -1,7 +1,7 @@
 //! A group that is shared by whoever sends, and its loop of probes.
 
 use std::future::{pending, ready};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -96,6 +96,7 @@ pub(super) struct Inner {
     locked: Mutex<Locked>,
     /// As the group has it, without its lock.
     active: AtomicUsize,
+    all_open: AtomicBool,
     standing: watch::Sender<Standing>,
     /// The loop has something to look at before it would by itself.
     wake: Notify,
@@ -126,6 +127,7 @@ impl Watched {
             start: Instant::now(),
             locked: Mutex::new(Locked { group, asleep_until: now }),
             active: AtomicUsize::new(active),
+            all_open: AtomicBool::new(standing.all_open),
             standing: watch::Sender::new(standing),
             wake: Notify::new(),
         }))
@@ -311,6 +313,10 @@ impl Inner {
     /// Shows what the group says now. Under its lock, so that what is shown is in order.
     fn after(&self, group: &Group) {
         let (active, all_open) = (group.active(), group.all_open());
+        // With every answer: nothing is touched while nothing has changed.
+        if active == self.active() && all_open == self.all_open.load(Ordering::Acquire) {
+            return;
+        }
         self.standing.send_if_modified(|standing| {
             let switched = standing.active != active;
             let works = standing.all_open && !all_open;
@@ -321,6 +327,7 @@ impl Inner {
             changed
         });
         self.active.store(active, Ordering::Release);
+        self.all_open.store(all_open, Ordering::Release);
     }
 
     fn named(&self, event: Event) -> Change {
