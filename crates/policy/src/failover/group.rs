@@ -136,8 +136,10 @@ impl Group {
     }
 
     /// A live call has ended with the endpoint's own word that it is away for so long: a strike like any other
-    /// failure, and one more every `recheck` until then, or until a call is answered in time.
+    /// failure, and one more every `recheck` until then, or until a call is answered in time. Its word holds for a
+    /// long time at most ([`super::LONG_RECHECKS`]): whoever asks for a year isn't waited for that long.
     pub fn ended_away(&mut self, now: Moment, id: CallId, asked: Duration) {
+        let asked = asked.min(self.settings.long());
         let endpoint = self.calls.iter().find(|call| call.id == id).map(|call| call.endpoint);
         if let Some(health) = endpoint.and_then(|endpoint| self.health.get_mut(endpoint)) {
             health.away(now + asked);

@@ -28,7 +28,7 @@ use store::Refused;
 use tokio::sync::{mpsc, oneshot};
 
 pub(crate) use self::calls::{ended, seen};
-pub(crate) use self::routes::{Routes, Ways};
+pub(crate) use self::routes::{Routes, Ways, endpoint};
 pub(crate) use self::status::{Shown, Status, blocked};
 pub(super) use self::thread::SendingThread;
 

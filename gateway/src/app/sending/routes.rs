@@ -100,7 +100,8 @@ impl Ways {
     }
 }
 
-fn endpoint(entry: &WhatsAppEndpoint) -> anyhow::Result<GraphEndpoint> {
+/// An entry of `[[whatsapp.endpoints]]`, with all that it has of its own.
+pub(crate) fn endpoint(entry: &WhatsAppEndpoint) -> anyhow::Result<GraphEndpoint> {
     let header = entry.header.as_ref().map(reqwest::header::HeaderName::as_str);
     let token = entry.token.as_ref().map(crate::config::Secret::expose);
     let roots = entry.ca.as_ref().map_or(&[][..], |roots| &roots.pem);

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use anyhow::Context as _;
-use egress::{Called, Graph, GraphEndpoint, GraphSettings};
+use egress::{Called, Graph, GraphSettings};
 use model::{Outcome, Refusal};
 
 use super::unheard::Unheard;
 use super::world::{ANSWER_WITHIN, World};
 use crate::app::product;
-use crate::config::{Config, Secret, WhatsAppEndpoint};
+use crate::app::sending::endpoint;
+use crate::config::{Config, WhatsAppEndpoint};
 
 /// Calls at once, at one endpoint: two for each line of a number and one for the token.
 const CALLS: usize = 8;
@@ -30,13 +30,7 @@ pub(super) enum Trouble {
 /// # Errors
 /// When the endpoint can't be used; the configuration was accepted, so that it can.
 pub(super) fn client(entry: &WhatsAppEndpoint) -> anyhow::Result<Graph> {
-    let header = entry.header.as_ref().map(reqwest::header::HeaderName::as_str);
-    let token = entry.token.as_ref().map(Secret::expose);
-    let roots = entry.ca.as_ref().map_or(&[][..], |roots| &roots.pem);
-    let endpoint = GraphEndpoint::new(&entry.name, entry.url.as_str(), header, token, &entry.path)
-        .map_err(anyhow::Error::from)
-        .and_then(|endpoint| Ok(endpoint.with_roots(roots)?))
-        .with_context(|| format!("`whatsapp.endpoints`: {}", entry.name))?;
+    let endpoint = endpoint(entry)?;
     Ok(Graph::new(endpoint.with_timeout(patience(entry)), GraphSettings::new(product(), CALLS)))
 }
 

@@ -146,7 +146,8 @@ fn an_endpoint_that_says_it_is_away_is_left_though_nobody_asks_it() {
         group.probed(moment(10), endpoint, Answer::Good);
     }
     let call = group.begin(moment(1_000), 0, false);
-    group.ended_away(moment(1_100), call, Duration::from_secs(3_600));
+    // A year, and an hour of it is believed.
+    group.ended_away(moment(1_100), call, Duration::from_secs(365 * 24 * 3_600));
     let mut now = 1_100;
     while group.active() == 0 && now < 60_000 {
         now += 100;
