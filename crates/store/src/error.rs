@@ -27,6 +27,16 @@ pub enum OpenError {
         /// The newest format that this version reads.
         known: u32,
     },
+    /// The store is of an earlier format, is to stay of it, and this version can't write it.
+    #[error(
+        "the store has format {found}, and this version, which is on trial and may raise nothing, writes {oldest} or later: start the version before it once more, then update to one between the two"
+    )]
+    CannotKeep {
+        /// The format on disk.
+        found: u32,
+        /// The oldest format that this version can go on writing.
+        oldest: u32,
+    },
     /// The index's bytes aren't what was written.
     #[error("the index is damaged: {0}")]
     Damaged(crate::format::Unreadable),

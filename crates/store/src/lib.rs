@@ -18,6 +18,7 @@
 //! reading at [`Store`], then `writer/`, `log/` and `index/fold.rs`; the formats are described in
 //! `docs/formats/`.
 
+mod aside;
 mod contacts;
 mod dead;
 pub mod disk;
@@ -59,6 +60,7 @@ pub use dead::DeadLetter;
 pub use disk::{FolderDisk, note_index_panic};
 pub use error::{OpenError, ReadError, Refused};
 pub use health::Health;
+pub use index::schema::DATA_FORMAT;
 pub use lookup::{Reader, Row};
 pub use options::{Options, SEGMENT_BYTES_MIN};
 pub use reading::{Backlog, Page, Query};

@@ -54,6 +54,9 @@ pub struct Options {
     pub sync_marks: Duration,
     /// redb's page cache in bytes.
     pub cache_bytes: usize,
+    /// Writes no later data format than it finds, so that the version before can still read all: for a version
+    /// that is on trial. Without, an earlier format is raised to [`crate::DATA_FORMAT`] by opening it.
+    pub keep_format: bool,
 }
 
 impl Default for Options {
@@ -73,6 +76,7 @@ impl Default for Options {
             fold_wait: Duration::from_secs(2),
             sync_marks: Duration::from_secs(10),
             cache_bytes: CACHE_BYTES,
+            keep_format: false,
         }
     }
 }

@@ -135,6 +135,7 @@ impl Store {
         let mut records = Vec::new();
         let mut taken = 0;
         let mut lost = Vec::new();
+        let mut known = 0;
         let wanted = |first, last| {
             let state = self.shared.lock();
             (first..=last).any(|sequence| !state.settled.contains(sequence))
@@ -153,12 +154,13 @@ impl Store {
                 }
                 Seen::Damaged { first, last, bytes } => {
                     let state = self.shared.lock();
+                    let before = lost.len();
                     lost.extend(
                         (first..=last).filter(|sequence| !state.settled.contains(*sequence)).map(Sequence),
                     );
                     drop(state);
-                    if let Err(error) = self.shared.disk.set_aside(&format!("record-{first}"), bytes) {
-                        tracing::warn!(%error, "damaged bytes can't be set aside");
+                    if self.shared.set_aside(&format!("record-{first}"), bytes) {
+                        known += (lost.len() - before) as u64;
                     }
                 }
             }
@@ -166,7 +168,10 @@ impl Store {
         });
         if !lost.is_empty() {
             tracing::error!(records = lost.len(), "records can't be read any more; see the folder `damaged`");
-            self.shared.lock().counters.damaged += lost.len() as u64;
+            let mut state = self.shared.lock();
+            state.counters.damaged += lost.len() as u64;
+            state.counters.known += known;
+            drop(state);
             self.settle(&lost);
         }
         // What stands before the error is delivered meanwhile; the next reading begins with the error.

@@ -33,6 +33,8 @@ pub(crate) struct Shared {
     pub(crate) index: Index,
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) max_bytes: u64,
+    /// The version that runs may be gone again: [`crate::Options::keep_format`].
+    pub(crate) on_trial: bool,
     pub(crate) on_durable: OnDurable,
     /// `None` where they can't be written.
     pub(crate) receipts: Option<Receipts>,
@@ -202,6 +204,17 @@ impl Store {
     /// As for an append.
     pub fn flush(&self) -> Result<(), Refused> {
         self.ask(Job::Flush)
+    }
+
+    /// Asks the writer for a sign of life, which writes nothing by itself. `answer` is called once:
+    /// - `Ok` when the writer has come by, whatever became of the group that it wrote then: a disk that is full, or
+    ///   refuses, is no reason to doubt the writer. One that hangs in a write or a sync doesn't come by.
+    /// - [`Refused::Busy`] at once when the queue is full, which says nothing: to be asked again.
+    /// - [`Refused::Closed`] when there is no writer any more.
+    ///
+    /// Never blocks.
+    pub fn ping(&self, answer: Answer) {
+        self.send(Job::Ping(answer));
     }
 
     /// Returns when everything handed over before is in redb.

@@ -261,6 +261,12 @@ impl Disk for FolderDisk {
         write_file(&folder.join(name), bytes)?;
         sync_folder(&folder)
     }
+
+    fn is_aside(&self, name: &str) -> bool {
+        let folder = self.root.join("damaged");
+        let full = || fs::read_dir(&folder).is_ok_and(|entries| entries.count() >= ASIDE_MAX);
+        folder.join(name).exists() || full()
+    }
 }
 
 fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {

@@ -134,6 +134,9 @@ pub trait Disk: Debug + Send + Sync + 'static {
     /// # Errors
     /// What the system says; the store goes on without.
     fn set_aside(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
+
+    /// Whether bytes were set aside under this name; also when there are so many already that nobody can say.
+    fn is_aside(&self, name: &str) -> bool;
 }
 
 /// One zero-filled segment of the log.

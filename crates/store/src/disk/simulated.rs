@@ -8,7 +8,7 @@
 mod file;
 mod handles;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -71,6 +71,7 @@ struct Inner {
     /// What a sync of the log takes.
     slow: Mutex<Duration>,
     pub(crate) aside: AtomicU64,
+    names_aside: Mutex<BTreeSet<String>>,
 }
 
 impl Inner {
@@ -149,6 +150,7 @@ impl SimulatedDisk {
             held: Mutex::new(()),
             slow: Mutex::default(),
             aside: AtomicU64::new(0),
+            names_aside: Mutex::default(),
         }))
     }
 
@@ -374,8 +376,13 @@ impl Disk for SimulatedDisk {
         Ok(())
     }
 
-    fn set_aside(&self, _name: &str, _bytes: &[u8]) -> io::Result<()> {
+    fn set_aside(&self, name: &str, _bytes: &[u8]) -> io::Result<()> {
         self.0.aside.fetch_add(1, Ordering::SeqCst);
+        self.0.names_aside.lock().unwrap().insert(name.to_owned());
         Ok(())
+    }
+
+    fn is_aside(&self, name: &str) -> bool {
+        self.0.names_aside.lock().unwrap().contains(name)
     }
 }

@@ -8,14 +8,24 @@ use crate::format::group::Salt;
 use crate::keyed::Hash;
 use crate::log::{Geometry, Position};
 
-/// The format that this version writes, and the newest that it reads.
+/// The data format that this version writes, and the newest that it reads.
 ///
 /// - 1: the first.
-/// - 2: the log may hold packed records ([`crate::format::entry::EntryKind::Block`]), which a
-///   program that knows only the first would take for damage; a day may have several trees of events.
-/// - 3: the log may hold transactions ([`crate::format::entry::EntryKind::Values`]), and there is the
-///   table of values.
-pub(crate) const FORMAT: u32 = 3;
+/// - 2: the log may hold packed records, which a program that knows only the first would take for damage; a day
+///   may have several trees of events.
+/// - 3: the log may hold transactions, and there is the table of values.
+///
+/// The rule for the next one is in `docs/formats/README.md`: it can be written in the way of the one before until
+/// the version that brings it is committed, or is raised only then.
+pub const DATA_FORMAT: u32 = 3;
+
+/// The oldest format that this version can go on writing where it finds it, as [`crate::Options::keep_format`]
+/// wants it. Not 1 and 2: packed records and transactions are written from the first webhook on, no version on a
+/// box with two slots has ever written less than 3, and so nobody waits there for a way back.
+pub(crate) const OLDEST_WRITTEN: u32 = 3;
+
+// While the two are the same, nothing that writes has to ask which format it is to be.
+const _: () = assert!(OLDEST_WRITTEN == DATA_FORMAT);
 
 /// Single values by name: `format`, `identity`, `checkpoint`.
 pub(crate) const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");

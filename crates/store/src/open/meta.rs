@@ -15,9 +15,10 @@ pub(super) fn fill(
     transaction: &redb::WriteTransaction,
     identity: &Identity,
     checkpoint: &Checkpoint,
+    format: u32,
 ) -> Result<(), redb::Error> {
     let mut meta = transaction.open_table(schema::META)?;
-    meta.insert("format", schema::FORMAT.to_le_bytes().as_slice())?;
+    meta.insert("format", format.to_le_bytes().as_slice())?;
     meta.insert("identity", schema::to_bytes(identity).as_slice())?;
     meta.insert("checkpoint", schema::to_bytes(checkpoint).as_slice())?;
     transaction.open_table(schema::BLOCKS)?;
@@ -64,7 +65,7 @@ pub(super) fn read_checkpoint(index: &Index) -> Result<Checkpoint, OpenError> {
             meta.get("format")?.and_then(|bytes| bytes.value().try_into().ok().map(u32::from_le_bytes));
         let format = format.ok_or(missing)?;
         // The rest may look otherwise in a later format.
-        if format > schema::FORMAT {
+        if format > schema::DATA_FORMAT {
             return Ok((format, None));
         }
         let checkpoint = meta.get("checkpoint")?.ok_or(missing)?;
@@ -72,14 +73,37 @@ pub(super) fn read_checkpoint(index: &Index) -> Result<Checkpoint, OpenError> {
     };
     match read().map_err(read_error)? {
         (_, Some(checkpoint)) => Ok(checkpoint),
-        (found, None) => Err(OpenError::TooNew { found, known: schema::FORMAT }),
+        (found, None) => Err(OpenError::TooNew { found, known: schema::DATA_FORMAT }),
+    }
+}
+
+/// What a new index begins with: nothing was found in it that would have to be kept, so a version on trial makes
+/// what the most others can read.
+pub(super) const fn format_of_new(keep: bool) -> u32 {
+    if keep { schema::OLDEST_WRITTEN } else { schema::DATA_FORMAT }
+}
+
+/// Raises the format to the one that is written from now on, or keeps the one that is there.
+pub(super) fn settle_format(index: &Index, keep: bool) -> Result<(), OpenError> {
+    if !keep {
+        return raise_format(index);
+    }
+    let read = || -> Result<Option<u32>, ReadError> {
+        let format = index.begin_read()?.open_table(schema::META)?.get("format")?;
+        Ok(format.and_then(|bytes| bytes.value().try_into().ok().map(u32::from_le_bytes)))
+    };
+    match read().map_err(read_error)? {
+        Some(found) if found < schema::OLDEST_WRITTEN => {
+            Err(OpenError::CannotKeep { found, oldest: schema::OLDEST_WRITTEN })
+        }
+        _ => Ok(()),
     }
 }
 
 /// Notes that a later format is written from now on: an earlier program is to leave the store alone.
-pub(super) fn raise_format(index: &Index) -> Result<(), OpenError> {
+fn raise_format(index: &Index) -> Result<(), OpenError> {
     let raise = || -> Result<(), ReadError> {
-        let now = schema::FORMAT.to_le_bytes();
+        let now = schema::DATA_FORMAT.to_le_bytes();
         let transaction = index.begin_read()?;
         if transaction.open_table(schema::META)?.get("format")?.is_some_and(|format| format.value() == now) {
             return Ok(());
@@ -104,7 +128,11 @@ pub(super) fn is_damage(error: &OpenError) -> bool {
             matches!(**error, Corrupted(_) | TableDoesNotExist(_) | TableTypeMismatch { .. })
         }
         OpenError::Damaged(_) => true,
-        OpenError::Io { .. } | OpenError::InUse | OpenError::TooNew { .. } | OpenError::Options(_) => false,
+        OpenError::Io { .. }
+        | OpenError::InUse
+        | OpenError::TooNew { .. }
+        | OpenError::CannotKeep { .. }
+        | OpenError::Options(_) => false,
     }
 }
 

@@ -48,7 +48,8 @@ pub(crate) fn open(disk: Arc<dyn Disk>, options: Options, on_durable: OnDurable)
         if !disk.has_index().map_err(io_error("the folder can't be read"))? {
             let (cut, position) = log::find(&*disk, &identity.salt, geometry)?;
             let checkpoint = Checkpoint { position, ..Checkpoint::new(cut) };
-            Index::make(&*disk, |transaction| meta::fill(transaction, &identity, &checkpoint))
+            let format = meta::format_of_new(options.keep_format);
+            Index::make(&*disk, |transaction| meta::fill(transaction, &identity, &checkpoint, format))
                 .map_err(index_error)?;
         }
         index.reopen(&*disk).map_err(index_error)
@@ -76,7 +77,7 @@ pub(crate) fn open(disk: Arc<dyn Disk>, options: Options, on_durable: OnDurable)
         Err(error) => return Err(error),
     };
     let mut checkpoint = meta::read_checkpoint(&index)?;
-    meta::raise_format(&index)?;
+    meta::settle_format(&index, options.keep_format)?;
     let mut memory = Loaded::read(&index, &checkpoint)?;
     let old = log::open(&*disk, checkpoint.geometry)?;
     let replayed = memory.replay(&old, &checkpoint, &identity, &*disk)?;
@@ -170,6 +171,7 @@ impl Start {
             index,
             disk: Arc::clone(&disk),
             max_bytes: options.max_bytes,
+            on_trial: options.keep_format,
             on_durable,
             receipts,
         });

@@ -177,7 +177,7 @@ fn a_log_that_nobody_can_read_any_more_is_set_aside_and_not_written_over() {
 }
 
 /// Changes a closed store's index behind its back.
-fn change(disk: &SimulatedDisk, name: &str, value: impl Fn(&Checkpoint) -> Vec<u8>) {
+pub(super) fn change(disk: &SimulatedDisk, name: &str, value: impl Fn(&Checkpoint) -> Vec<u8>) {
     let index = Index::new(1 << 20);
     index.reopen(disk).unwrap();
     let now = schema::checkpoint(&index.begin_read().unwrap()).unwrap();
@@ -192,8 +192,11 @@ fn a_store_of_a_later_format_is_left_alone() {
     let disk = SimulatedDisk::new();
     drop(open(&disk, small()));
     change(&disk, "format", |_| 4_u32.to_le_bytes().to_vec());
-    let opened = Store::open(Arc::new(disk), small(), Box::new(|_| {}));
-    assert!(matches!(opened.err(), Some(OpenError::TooNew { found: 4, known: 3 })));
+    for keep_format in [false, true] {
+        let options = Options { keep_format, ..small() };
+        let opened = Store::open(Arc::new(disk.clone()), options, Box::new(|_| {}));
+        assert!(matches!(opened.err(), Some(OpenError::TooNew { found: 4, known: 3 })));
+    }
 }
 
 #[test]

@@ -105,7 +105,11 @@ fn check_prefix(store: &Store, told: &mut Told, when: &str) {
     let taken = newest.map_or(0, |number| u64::from_be_bytes(number.try_into().unwrap()) + 1);
     let acknowledged = told.answers.iter().take_while(|answer| answer.is_ok()).count() as u64;
     assert!(taken >= acknowledged, "{when}: {acknowledged} acknowledged, {taken} there");
-    told.answers = vec![Ok(()); taken as usize];
+    // On a busy machine a fold may take longer than a transaction waits for it: such a one was never written, though
+    // those behind it were.
+    let was_busy = |number: usize| told.answers.get(number) == Some(&Err(Refused::Busy));
+    let kept = |number| if was_busy(number) { Err(Refused::Busy) } else { Ok(()) };
+    told.answers = (0..taken as usize).map(kept).collect();
     told.check(store, when);
 }
 
@@ -136,9 +140,9 @@ fn a_power_cut_at_every_operation_leaves_a_prefix_of_whole_transactions() {
             let disk = disk.after_power_cut(seed);
             let store = open(&disk, small());
             told.check(&store, &when);
-            let to = told.answers.len() as u64 + 3;
-            live(&store, &mut told, to);
-            assert!(told.answers.iter().all(Result::is_ok), "{when}");
+            let known = told.answers.len();
+            live(&store, &mut told, known as u64 + 3);
+            assert!(told.answers[known..].iter().all(Result::is_ok), "{when}");
             drop(store);
             told.check(&open(&disk.after_kill(), small()), &when);
         }

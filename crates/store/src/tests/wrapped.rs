@@ -139,6 +139,10 @@ impl Disk for WrappedDisk {
     fn set_aside(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         self.disk.set_aside(name, bytes)
     }
+
+    fn is_aside(&self, name: &str) -> bool {
+        self.disk.is_aside(name)
+    }
 }
 
 struct WrappedSegment {

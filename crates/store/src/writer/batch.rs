@@ -17,6 +17,8 @@ pub(super) struct Batch {
     pub(super) work: Vec<Work>,
     /// Answers that wait for a sync and have nothing of their own to write.
     pub(super) flushes: Vec<Answer>,
+    /// Answers that wait for a sign of life, and for nothing on the disk.
+    pub(super) pings: Vec<Answer>,
     pub(super) bytes: usize,
     pub(super) close: bool,
 }
@@ -79,6 +81,7 @@ impl Writer {
             }
             Job::Flush(answer) => batch.flushes.push(answer),
             Job::Fold(answer) => self.fold_waiters.push(answer),
+            Job::Ping(answer) => batch.pings.push(answer),
             // A group takes all marks along that are there when it begins.
             Job::Marks | Job::Wake => {}
             Job::Close => batch.close = true,

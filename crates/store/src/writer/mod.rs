@@ -94,7 +94,7 @@ impl Writer {
 
     /// Writes one group and answers everybody in it.
     fn commit(&mut self, batch: Batch) {
-        let Batch { work, flushes, .. } = batch;
+        let Batch { work, flushes, pings, .. } = batch;
         let mut group = Group::default();
         let mut answers = flushes;
         let sync_asked = !answers.is_empty();
@@ -134,6 +134,9 @@ impl Writer {
         }
         for answer in answers {
             answer(result);
+        }
+        for answer in pings {
+            answer(Ok(()));
         }
     }
 

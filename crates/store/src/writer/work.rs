@@ -89,6 +89,8 @@ pub(crate) enum Job {
     Flush(Answer),
     /// Answers when everything before it is in redb.
     Fold(Answer),
+    /// Answers with the next group, whatever becomes of it.
+    Ping(Answer),
     /// Looks whether a fold is done.
     Wake,
     Close,
@@ -99,7 +101,7 @@ impl Job {
     pub(crate) fn refuse(self, refused: Refused) {
         match self {
             Self::Work(work) => work.refuse(refused),
-            Self::Flush(answer) | Self::Fold(answer) => answer(Err(refused)),
+            Self::Flush(answer) | Self::Fold(answer) | Self::Ping(answer) => answer(Err(refused)),
             Self::Marks | Self::Wake | Self::Close => {}
         }
     }
