@@ -20,6 +20,10 @@
 //! 5. A wall clock within [`CONFIRMS_MS`] of such a time is **confirmed**: `now` jumps to it if that is
 //!    forwards. If it is backwards by up to [`LEAD_MS`], `now` waits for it at half speed. Further back
 //!    there is no way: `now` stays ahead, untrusted.
+//! 6. **Time servers** (SNTP) sign nothing, so their word weighs no more than that of a wall clock at a start: one that they
+//!    say is right confirms it as in 5, unless it contradicts rule 4, but `now` gains by it only what is left of what
+//!    the start would have believed, once a run. A box that had no last known time believes them until somebody
+//!    has confirmed its clock: nothing was used up that a jump could free.
 
 /// The largest step of the wall clock that is followed without anybody's word: what NTP corrects after
 /// a start, generously.
@@ -60,6 +64,10 @@ pub struct Clock {
     /// By how much `now` was ahead of the wall clock when that was confirmed; only ever shrinks.
     lead_ms: i64,
     trusted: bool,
+    /// What time servers may still make `now` gain; `None` while all that they say may be believed.
+    gain_left_ms: Option<i64>,
+    /// The newest time that is proved, and the monotonic clock then.
+    proved: Option<(i64, u64)>,
 }
 
 impl Clock {
@@ -74,8 +82,17 @@ impl Clock {
             Some(known) if wall_ms.saturating_sub(known) <= believed_ahead_ms => wall_ms.max(known),
             Some(known) => known,
         };
-        let mut clock =
-            Self { now_ms, mono_ms: reading.mono_ms, credit: CREDIT_MAX, lead_ms: 0, trusted: false };
+        let gain_left_ms = last_known_ms
+            .map(|known| believed_ahead_ms.saturating_sub(now_ms.saturating_sub(known.clamp(0, LATEST_MS))));
+        let mut clock = Self {
+            now_ms,
+            mono_ms: reading.mono_ms,
+            credit: CREDIT_MAX,
+            lead_ms: 0,
+            trusted: false,
+            gain_left_ms,
+            proved: None,
+        };
         clock.now_ms(reading);
         clock
     }
@@ -115,16 +132,53 @@ impl Clock {
             return;
         }
         self.now_ms = known.max(signed_ms);
-        let confirmed = reading.wall_ms >= BEGINNING_MS
-            && reading.wall_ms <= LATEST_MS
-            && signed_ms.saturating_sub(reading.wall_ms).saturating_abs() <= CONFIRMS_MS;
+        if self.proved_ms(reading).is_none_or(|proved| proved < signed_ms) {
+            self.proved = Some((signed_ms, reading.mono_ms));
+        }
+        let confirmed = is_near(signed_ms, reading);
         if confirmed {
+            self.gain_left_ms.get_or_insert(0);
             self.now_ms = self.now_ms.max(reading.wall_ms);
             let lead = self.now_ms.saturating_sub(reading.wall_ms);
             if lead <= LEAD_MS {
                 (self.lead_ms, self.credit) = (lead, CREDIT_MAX);
             }
         }
+        self.judge(reading);
+    }
+
+    /// Takes in that time servers say `told_ms`. Nobody has signed that: see rule 6.
+    pub fn agreed(&mut self, told_ms: i64, reading: Reading) {
+        let known = self.now_ms(reading);
+        let contradicted =
+            self.proved_ms(reading).is_some_and(|proved| told_ms < proved.saturating_sub(CONFIRMS_MS));
+        if contradicted || !is_near(told_ms, reading) {
+            return;
+        }
+        let gain = reading.wall_ms.saturating_sub(known).max(0);
+        if known >= BEGINNING_MS && self.gain_left_ms.is_some_and(|left| gain > left) {
+            return;
+        }
+        self.gain_left_ms = Some(self.gain_left_ms.map_or(0, |left| left.saturating_sub(gain).max(0)));
+        self.now_ms = known.max(reading.wall_ms);
+        let lead = self.now_ms.saturating_sub(reading.wall_ms);
+        if lead <= LEAD_MS {
+            // The credit isn't theirs to give: corrections would add up to more than a start believes.
+            self.lead_ms = lead;
+        }
+        self.judge(reading);
+    }
+
+    /// The newest time since the start that Meta has signed or an endpoint's certificate stands for, gone on by the
+    /// monotonic clock: now is no earlier. `None` where nobody has said anything yet.
+    #[must_use]
+    pub fn proved_ms(&self, reading: Reading) -> Option<i64> {
+        let (proved_ms, mono_ms) = self.proved?;
+        let passed = i64::try_from(reading.mono_ms.saturating_sub(mono_ms)).unwrap_or(i64::MAX);
+        Some(proved_ms.saturating_add(passed))
+    }
+
+    fn judge(&mut self, reading: Reading) {
         self.trusted =
             self.is_plausible(reading.wall_ms.saturating_sub(self.now_ms)) && reading.wall_ms >= BEGINNING_MS;
     }
@@ -141,6 +195,13 @@ impl Clock {
     fn is_plausible(&self, ahead: i64) -> bool {
         ahead >= -(self.lead_ms + STEP_MS) && ahead.saturating_mul(100) <= self.credit
     }
+}
+
+/// Whether the wall clock says about the same as somebody who knows.
+const fn is_near(told_ms: i64, reading: Reading) -> bool {
+    reading.wall_ms >= BEGINNING_MS
+        && reading.wall_ms <= LATEST_MS
+        && told_ms.saturating_sub(reading.wall_ms).saturating_abs() <= CONFIRMS_MS
 }
 
 #[cfg(test)]
@@ -241,6 +302,49 @@ mod tests {
     }
 
     #[test]
+    fn time_servers_give_a_new_box_its_time_and_an_old_one_a_week_once() {
+        let told = |last_known: Option<i64>, wall: i64, ahead: &[i64]| {
+            let mut clock = started(last_known, wall);
+            let mut wall = wall;
+            for ahead in ahead {
+                wall += ahead;
+                clock.agreed(wall, at(wall, 0));
+            }
+            (clock.now_ms(at(wall, 0)) - last_known.unwrap_or(T), clock.is_trusted())
+        };
+        // Flashed a year after it was built, and never set: whatever they say, but only once.
+        assert_eq!(told(None, T, &[365 * DAY]), (365 * DAY, true));
+        assert_eq!(told(None, T, &[365 * DAY, DAY]), (365 * DAY, false));
+        assert_eq!(told(None, 0, &[T]), (0, true));
+        // Off for so long, without a battery: the wall clock is the last known time.
+        assert_eq!(told(Some(T), T, &[7 * DAY]), (7 * DAY, true));
+        assert_eq!(told(Some(T), T, &[7 * DAY + 1]), (0, false));
+        assert_eq!(told(Some(T), T, &[4 * DAY, 4 * DAY]), (4 * DAY, false));
+        // What the start has believed already isn't believed once more.
+        assert_eq!(told(Some(T), T + 5 * DAY, &[2 * DAY]), (7 * DAY, true));
+        assert_eq!(told(Some(T), T + 5 * DAY, &[3 * DAY]), (5 * DAY, false));
+        // Back by less than a day it is waited for.
+        assert_eq!(told(Some(T), T, &[-23 * HOUR]), (0, true));
+        assert_eq!(told(Some(T), T, &[-25 * HOUR]), (0, false));
+    }
+
+    #[test]
+    fn time_servers_do_not_stand_against_what_is_proved() {
+        let mut clock = started(Some(T), T);
+        clock.heard(T + HOUR, at(T, 0));
+        assert_eq!(clock.proved_ms(at(T, 60_000)), Some(T + HOUR + 60_000));
+        clock.agreed(T, at(T, 0));
+        assert!(!clock.is_trusted(), "they are an hour late");
+        clock.agreed(T + HOUR, at(T + HOUR, 0));
+        assert!(clock.is_trusted());
+        assert_eq!(clock.now_ms(at(T + HOUR, 0)), T + HOUR);
+        // A word about another time than the wall clock's is none about the wall clock.
+        let mut clock = started(Some(T), T + 30 * DAY);
+        clock.agreed(T, at(T + 30 * DAY, 0));
+        assert!(!clock.is_trusted());
+    }
+
+    #[test]
     fn an_absurd_signed_time_moves_nothing() {
         for signed in [i64::MAX, LATEST_MS + 1, T + FLOOR_MS + 1, i64::MIN, 0] {
             let mut clock = started(None, T);
@@ -295,6 +399,7 @@ mod tests {
         Jump { ms: i64 },
         Set { wall: i64 },
         Heard { off: i64 },
+        Agreed { off: i64 },
         MonoBack,
     }
 
@@ -304,7 +409,8 @@ mod tests {
             6 => prop_oneof![0..5_i64, 0..100_000_i64, 0..DAY].prop_map(|ms| Step::Pass { ms }),
             3 => span.clone().prop_map(|ms| Step::Jump { ms }),
             1 => prop_oneof![any::<i64>(), Just(0)].prop_map(|wall| Step::Set { wall }),
-            2 => span.prop_map(|off| Step::Heard { off }),
+            2 => span.clone().prop_map(|off| Step::Heard { off }),
+            2 => span.prop_map(|off| Step::Agreed { off }),
             1 => Just(Step::MonoBack),
         ]
     }
@@ -319,6 +425,7 @@ mod tests {
             let (mut wall, mut mono) = (wall, 1_000_000_i64);
             let mut clock = Clock::start(known, at(wall, mono), BELIEVED_AHEAD_MS);
             let mut last = clock.now_ms(at(wall, mono));
+            let mut gained = 0;
             // Where nobody's word has moved it since.
             let (mut from, mut from_mono) = (last, mono);
             for step in steps {
@@ -338,6 +445,15 @@ mod tests {
                         prop_assert!(after <= before.max(signed.saturating_add(CONFIRMS_MS)));
                         prop_assert!(after <= LATEST_MS.max(before));
                         prop_assert!(before < BEGINNING_MS || after - before <= FLOOR_MS + CONFIRMS_MS);
+                        word = true;
+                    }
+                    Step::Agreed { off } => {
+                        let before = clock.now_ms(at(wall, mono));
+                        clock.agreed(wall.saturating_add(off), at(wall, mono));
+                        let after = clock.now_ms(at(wall, mono));
+                        prop_assert!(after <= before.max(wall.min(LATEST_MS)));
+                        gained += if known.is_some() && before >= BEGINNING_MS { after - before } else { 0 };
+                        prop_assert!(gained <= BELIEVED_AHEAD_MS, "{}", gained);
                         word = true;
                     }
                     Step::MonoBack => {
