@@ -106,7 +106,7 @@ impl Clients {
         Ok(tls)
     }
 
-    /// A general client of its own, with its own connections, that reads the system's DNS settings anew.
+    /// A general client of its own, with its own connections, that goes by the system's DNS settings as they are.
     ///
     /// It follows no redirect, heeds no proxy of the environment, and speaks HTTP/1.1: with a
     /// connection per request in flight, one that hangs holds up nothing but itself.
@@ -118,6 +118,7 @@ impl Clients {
         Ok(reqwest::Client::builder()
             .user_agent(&settings.product)
             .tls_backend_preconfigured((*self.tls).clone())
+            .dns_resolver(Arc::new(http::Resolver(Arc::new(http::Names::of_the_system()))))
             .http1_only()
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())

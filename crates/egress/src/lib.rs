@@ -40,6 +40,7 @@ pub use graph::{
     Storage, SubscribedApp, Throttle, TokenInfo, Upload,
 };
 pub use health::Status;
+pub use http::Names;
 pub use journal::{Journal, Settlement};
 pub use metrics::Metrics;
 pub use model::UserIdField;

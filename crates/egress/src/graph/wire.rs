@@ -9,12 +9,10 @@
 //! in flight.
 
 use std::error::Error as _;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use model::Outcome;
-use reqwest::dns::{Name, Resolve, Resolving};
 use reqwest::{Client, Error, RequestBuilder, Response};
 use rustls::ClientConfig;
 use tokio::time::Instant;
@@ -24,7 +22,7 @@ use super::endpoint::GraphEndpoint;
 use super::heard::{Called, Head};
 use crate::EgressError;
 use crate::client::IDLE_TIMEOUT;
-use crate::http::Names;
+use crate::http::{Names, Resolver};
 
 /// Of an answer so much is read; Graph's are below 2 KiB.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
@@ -185,18 +183,4 @@ fn innermost(error: &Error) -> String {
         cause = Some(deeper);
     }
     cause.map_or_else(|| "no cause is known".to_owned(), ToString::to_string)
-}
-
-/// Names as delivery has them: the hosts file first, new settings after a failure.
-struct Resolver(Arc<Names>);
-
-impl Resolve for Resolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let names = Arc::clone(&self.0);
-        Box::pin(async move {
-            let addresses = names.look_up(name.as_str()).await?;
-            // The port is the URL's.
-            Ok(Box::new(addresses.into_iter().map(|address| SocketAddr::new(address, 0))) as _)
-        })
-    }
 }

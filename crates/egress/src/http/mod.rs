@@ -22,5 +22,6 @@ mod stream;
 pub(crate) use address::Address;
 pub(crate) use answer::Answer;
 pub(crate) use client::{Client, Trouble};
-pub(crate) use names::Names;
+pub use names::Names;
+pub(crate) use names::Resolver;
 pub(crate) use status::status;

@@ -1,18 +1,30 @@
 //! Host names to addresses.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::fs::File;
+use std::io::Read as _;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::select;
-use hickory_resolver::config::{GOOGLE, LookupIpStrategy, ResolveHosts, ResolverConfig};
+use hickory_resolver::config::{GOOGLE, LookupIpStrategy, ResolveHosts, ResolverConfig, ResolverOpts};
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::op::Query;
 use hickory_resolver::proto::rr::{Name, RecordType};
+use hickory_resolver::system_conf::parse_resolv_conf;
 use hickory_resolver::{Hosts, TokioResolver};
-use tokio::time::timeout;
+use reqwest::dns::{Name as Host, Resolve, Resolving};
+use tokio::time::{Instant, timeout};
+
+/// Where the system's DNS settings are.
+const SETTINGS: &str = "/etc/resolv.conf";
+/// Of them so much is read; the C library reads three servers.
+const SETTINGS_BYTES_MAX: u64 = 64 * 1024;
+/// They are looked at no more often, and only where a name is looked up.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// A server that hasn't answered by then is asked once more, or the next one is; after both there is
 /// still time to say so before a connection's time is up.
@@ -20,29 +32,45 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// So long the family of addresses that came first waits for the other (RFC 8305, section 3).
 const OTHER_FAMILY_WITHIN: Duration = Duration::from_millis(50);
 
-/// Reads the system's settings as they are then.
-type Make = Box<dyn Fn() -> Result<Directory, NetError> + Send + Sync>;
+/// Makes a directory of the system's settings: those of DNS as they are written in their file, the others as they are
+/// then.
+type Make = Box<dyn Fn(&[u8]) -> Result<Directory, NetError> + Send + Sync>;
 
 /// Looks names up in the hosts file and in DNS, without the C library (a static one can't).
 ///
-/// The system's settings are read at the first look-up, and anew after [`Names::forget`].
-pub(crate) struct Names {
+/// The system's settings are read at the first look-up, and anew after [`Names::forget`] and when the file of DNS
+/// settings has changed: a box may be up before its cable is in, and DHCP names other servers any day.
+pub struct Names {
     make: Make,
-    directory: Mutex<Option<Arc<Directory>>>,
+    /// The file of DNS settings.
+    settings: PathBuf,
+    known: Mutex<Known>,
+}
+
+/// The directory that is in use, and what it was made of.
+#[derive(Default)]
+struct Known {
+    directory: Option<Arc<Directory>>,
+    settings: Vec<u8>,
+    looked_at: Option<Instant>,
 }
 
 impl Names {
     /// Goes by the system's settings.
-    pub(crate) fn of_the_system() -> Self {
-        Self::new(Box::new(Directory::of_the_system))
+    #[must_use]
+    pub fn of_the_system() -> Self {
+        Self::new(PathBuf::from(SETTINGS), Box::new(Directory::of_the_system))
     }
 
-    fn new(make: Make) -> Self {
-        Self { make, directory: Mutex::new(None) }
+    fn new(settings: PathBuf, make: Make) -> Self {
+        Self { make, settings, known: Mutex::default() }
     }
 
     /// The addresses of `name`, one at least; else what is wrong, in words.
-    pub(crate) async fn look_up(&self, name: &str) -> Result<Vec<IpAddr>, String> {
+    ///
+    /// # Errors
+    /// When it has none, or nobody can be asked.
+    pub async fn look_up(&self, name: &str) -> Result<Vec<IpAddr>, String> {
         let found = match self.directory() {
             Ok(directory) => directory.look_up(name).await,
             Err(error) => Err(error),
@@ -61,17 +89,49 @@ impl Names {
     /// whatever reason: a box that was up before its network would ask the wrong servers for ever, and
     /// a hosts file may have been mended.
     pub(crate) fn forget(&self) {
-        *self.directory.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Known::default();
     }
 
     fn directory(&self) -> Result<Arc<Directory>, NetError> {
-        let mut directory = self.directory.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(directory) = &*directory {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.looked_at.is_none_or(|at| at.elapsed() >= LOOK_EVERY) {
+            known.looked_at = Some(Instant::now());
+            let settings = read_settings(&self.settings);
+            if settings != known.settings {
+                // By content: times of files are worth little where the clock is set while they are written.
+                (known.settings, known.directory) = (settings, None);
+            }
+        }
+        if let Some(directory) = &known.directory {
             return Ok(Arc::clone(directory));
         }
-        let new = Arc::new((self.make)()?);
-        *directory = Some(Arc::clone(&new));
+        let new = Arc::new((self.make)(&known.settings)?);
+        known.directory = Some(Arc::clone(&new));
         Ok(new)
+    }
+}
+
+/// What can't be read says nothing, as an empty file does.
+fn read_settings(path: &Path) -> Vec<u8> {
+    let mut settings = Vec::new();
+    let file = File::open(path).map(|file| file.take(SETTINGS_BYTES_MAX));
+    if let Err(error) = file.and_then(|mut file| file.read_to_end(&mut settings)) {
+        tracing::debug!(%error, "the system's DNS settings can't be read");
+    }
+    settings
+}
+
+/// Names for a general client.
+pub(crate) struct Resolver(pub(crate) Arc<Names>);
+
+impl Resolve for Resolver {
+    fn resolve(&self, name: Host) -> Resolving {
+        let names = Arc::clone(&self.0);
+        Box::pin(async move {
+            let found = names.look_up(name.as_str()).await.inspect_err(|_| names.forget());
+            // The port is the URL's.
+            Ok(Box::new(found?.into_iter().map(|address| SocketAddr::new(address, 0))) as _)
+        })
     }
 }
 
@@ -89,15 +149,15 @@ struct Directory {
 }
 
 impl Directory {
-    fn of_the_system() -> Result<Self, NetError> {
+    fn of_the_system(settings: &[u8]) -> Result<Self, NetError> {
         let hosts = Hosts::from_system().unwrap_or_else(|error| {
             tracing::debug!(%error, "the hosts file can't be read");
             Hosts::default()
         });
         Ok(Self {
             hosts,
-            ipv6: resolver(LookupIpStrategy::Ipv6Only)?,
-            ipv4: resolver(LookupIpStrategy::Ipv4Only)?,
+            ipv6: resolver(settings, LookupIpStrategy::Ipv6Only)?,
+            ipv4: resolver(settings, LookupIpStrategy::Ipv4Only)?,
         })
     }
 
@@ -146,13 +206,14 @@ impl Directory {
     }
 }
 
-/// As the client of the other commands has it: without settings public servers are asked.
-fn resolver(family: LookupIpStrategy) -> Result<TokioResolver, NetError> {
-    let mut builder = TokioResolver::builder_tokio().unwrap_or_else(|error| {
-        tracing::debug!(%error, "the system's DNS settings can't be read");
-        let servers = ResolverConfig::udp_and_tcp(&GOOGLE);
-        TokioResolver::builder_with_config(servers, TokioRuntimeProvider::default())
+/// Without settings public servers are asked.
+fn resolver(settings: &[u8], family: LookupIpStrategy) -> Result<TokioResolver, NetError> {
+    let (servers, options) = parse_resolv_conf(settings).unwrap_or_else(|error| {
+        tracing::debug!(%error, "the system's DNS settings name no server");
+        (ResolverConfig::udp_and_tcp(&GOOGLE), ResolverOpts::default())
     });
+    let mut builder =
+        TokioResolver::builder_with_config(servers, TokioRuntimeProvider::default()).with_options(options);
     let options = builder.options_mut();
     options.ip_strategy = family;
     options.use_hosts_file = ResolveHosts::Never;
@@ -204,11 +265,14 @@ pub(super) mod tests {
         let made = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&made);
         let nobody = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let names = Names::new(Box::new(move || {
-            count.fetch_add(1, Ordering::Relaxed);
-            let of = || resolver(Some(&nobody), "");
-            Ok(Directory { hosts: Hosts::default(), ipv6: of(), ipv4: of() })
-        }));
+        let names = Names::new(
+            PathBuf::new(),
+            Box::new(move |_| {
+                count.fetch_add(1, Ordering::Relaxed);
+                let of = || resolver(Some(&nobody), "");
+                Ok(Directory { hosts: Hosts::default(), ipv6: of(), ipv4: of() })
+            }),
+        );
         (names, made)
     }
 
@@ -216,11 +280,14 @@ pub(super) mod tests {
     async fn settings_are_kept_until_they_are_forgotten() {
         let made = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&made);
-        let names = Names::new(Box::new(move || match count.fetch_add(1, Ordering::Relaxed) {
-            0 => Err(NetError::Message("the card is being checked")),
-            1 => Ok(directory("")),
-            _ => Ok(directory("10.0.0.7 crm.store.lan\n::7 crm.store.lan\n")),
-        }));
+        let names = Names::new(
+            PathBuf::new(),
+            Box::new(move |_| match count.fetch_add(1, Ordering::Relaxed) {
+                0 => Err(NetError::Message("the card is being checked")),
+                1 => Ok(directory("")),
+                _ => Ok(directory("10.0.0.7 crm.store.lan\n::7 crm.store.lan\n")),
+            }),
+        );
         let error = names.look_up("crm.store.lan").await.unwrap_err();
         assert_eq!(error, "the name can't be resolved: the card is being checked");
         let error = names.look_up("crm.store.lan").await.unwrap_err();
@@ -231,6 +298,78 @@ pub(super) mod tests {
             assert_eq!(addresses, ["::7".parse().unwrap(), IpAddr::from([10, 0, 0, 7])]);
         }
         assert_eq!(made.load(Ordering::Relaxed), 3, "what works is kept");
+    }
+
+    /// A DNS server on loopback that knows one address of IPv4 for every name.
+    async fn server(address: [u8; 4]) -> SocketAddr {
+        let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let at = socket.local_addr().unwrap();
+        tokio::spawn(async move {
+            let mut question = [0; 512];
+            while let Ok((count, from)) = socket.recv_from(&mut question).await {
+                // RFC 1035, 4.1: the head, the question as it came, and for A an answer that points at its name.
+                let end = 12 + question[12..count].iter().position(|byte| *byte == 0).unwrap() + 5;
+                let asks_for_a = question[end - 4..end - 2] == [0, 1];
+                let mut answer = question[..end].to_vec();
+                answer[2..12].copy_from_slice(&[0x81, 0x80, 0, 1, 0, u8::from(asks_for_a), 0, 0, 0, 0]);
+                if asks_for_a {
+                    answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4]);
+                    answer.extend(address);
+                }
+                socket.send_to(&answer, from).await.unwrap();
+            }
+        });
+        at
+    }
+
+    #[tokio::test]
+    async fn servers_that_dhcp_names_later_are_asked_without_a_restart() {
+        let (first, second) = (server([10, 0, 0, 1]).await, server([10, 0, 0, 2]).await);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("resolv.conf");
+        let made = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&made);
+        // The file is read as it is; what it names is on another port here.
+        let make = move |settings: &[u8]| {
+            count.fetch_add(1, Ordering::Relaxed);
+            let (config, _) = parse_resolv_conf(settings)?;
+            let named = config.name_servers()[0].ip;
+            let port = if named == IpAddr::from([127, 0, 0, 1]) { first.port() } else { second.port() };
+            let mut connection = ConnectionConfig::udp();
+            connection.port = port;
+            let mut server = NameServerConfig::udp([127, 0, 0, 1].into());
+            server.connections = vec![connection];
+            let of = |family| {
+                let config = ResolverConfig::from_parts(None, Vec::new(), vec![server.clone()]);
+                let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+                builder.options_mut().ip_strategy = family;
+                builder.build()
+            };
+            let (ipv6, ipv4) = (of(LookupIpStrategy::Ipv6Only)?, of(LookupIpStrategy::Ipv4Only)?);
+            Ok(Directory { hosts: Hosts::default(), ipv6, ipv4 })
+        };
+        let names = Names::new(path.clone(), Box::new(make));
+        let ask = || async { names.look_up("crm.store.lan.").await };
+        let at = |last| Ok::<_, String>(vec![IpAddr::from([10, 0, 0, last])]);
+        let a_second_later = || {
+            let before = Instant::now().checked_sub(LOOK_EVERY);
+            names.known.lock().unwrap().looked_at = before;
+        };
+
+        std::fs::write(&path, "").unwrap();
+        assert!(ask().await.is_err(), "no cable, no servers");
+        std::fs::write(&path, "nameserver 127.0.0.1\n").unwrap();
+        assert!(ask().await.is_err(), "it was looked at in this second");
+        a_second_later();
+        assert_eq!(ask().await, at(1));
+        // The same once more is no reason to begin anew: what was learned is kept.
+        std::fs::write(&path, "nameserver 127.0.0.1\n").unwrap();
+        a_second_later();
+        let before = made.load(Ordering::Relaxed);
+        assert_eq!((ask().await, made.load(Ordering::Relaxed)), (at(1), before));
+        std::fs::write(&path, "nameserver 127.0.0.2\n").unwrap();
+        a_second_later();
+        assert_eq!((ask().await, made.load(Ordering::Relaxed)), (at(2), before + 1));
     }
 
     #[tokio::test(start_paused = true)]

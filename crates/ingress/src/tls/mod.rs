@@ -164,6 +164,12 @@ impl Tls {
         metrics.fault.set(i64::from(state.fault.is_some()));
     }
 
+    /// The certificate in use, in DER, without the rest of its chain; `None` where it has none.
+    #[must_use]
+    pub fn certificate(&self) -> Option<Vec<u8>> {
+        self.shared.resolver.current().end_entity_cert().ok().map(|der| der.to_vec())
+    }
+
     /// Until when the certificate in use is valid.
     #[must_use]
     pub fn expires(&self) -> WallTime {
