@@ -10,4 +10,6 @@ mod clock;
 pub mod config;
 pub mod demo;
 pub mod out;
+pub mod setup;
+pub mod supervisor;
 pub mod telemetry;

@@ -37,6 +37,19 @@ pub fn install(log: Log) {
     }
 }
 
+/// Sends everything that is logged to `lines`, in lines for people, from INFO on unless the environment says
+/// otherwise. A second call does nothing.
+pub fn install_into<W>(lines: W)
+where
+    W: for<'w> fmt::MakeWriter<'w> + Send + Sync + 'static,
+{
+    let directives = std::env::var(LEVEL_VARIABLE).ok().filter(|text| !text.trim().is_empty());
+    let log = Log { format: LogFormat::Human, level: LogLevel::Info };
+    let (filter, _) = filter(log, directives.as_deref());
+    let lines = fmt::layer().with_writer(lines).with_timer(SystemTime).with_ansi(false);
+    let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
+}
+
 /// What is let through, and whether `directives` had to be ignored.
 fn filter(log: Log, directives: Option<&str>) -> (Targets, bool) {
     let configured = || Targets::new().with_default(level(log.level));

@@ -12,6 +12,7 @@ mod events;
 mod failover;
 mod forecast;
 mod health;
+mod machine;
 mod media;
 mod media_down;
 mod members;
@@ -28,6 +29,7 @@ mod quota;
 mod records;
 #[cfg(test)]
 mod tests;
+mod update;
 
 use std::sync::Arc;
 
@@ -55,6 +57,7 @@ use crate::app::inbound::Inbound;
 use crate::app::secrets::ApiToken;
 use crate::app::sending::Sending;
 use crate::app::snapshot::Shown;
+use crate::app::update::Updates;
 
 /// What the handlers work with.
 #[derive(Clone)]
@@ -74,6 +77,8 @@ pub(crate) struct Side {
     pub(crate) endpoints: Endpoints,
     /// Whose webhooks come here.
     pub(crate) inbound: Inbound,
+    /// The machine below, and its firmware.
+    pub(crate) updates: Updates,
     /// True once the box is to stop: nobody waits any more.
     pub(crate) stopped: watch::Receiver<bool>,
 }
@@ -126,6 +131,12 @@ fn routes() -> Vec<(&'static str, MethodRouter<Side>)> {
         ("/v1/failover", get(failover::show)),
         ("/v1/failover/take", post(failover::take)),
         ("/v1/failover/give-back", post(failover::give_back)),
+        ("/v1/update", get(update::show).post(update::install).delete(update::cancel)),
+        ("/v1/update/roll-back", post(update::roll_back)),
+        ("/v1/box", get(machine::show)),
+        ("/v1/box/log", get(machine::log)),
+        ("/v1/box/reboot", post(machine::reboot)),
+        ("/v1/box/factory-reset", post(machine::factory_reset)),
         ("/v1/records", get(records::list)),
         ("/v1/deadletters", get(dead_letters::list)),
         ("/v1/deadletters/{id}", delete(dead_letters::delete)),

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::answers::{Answers, Asked};
+use super::board::SelfTest;
 use crate::clock;
 
 /// A body larger than this is taken apart on a thread that may take its time: the largest one
@@ -28,12 +29,14 @@ const BUSY_RETRY: Duration = Duration::from_secs(2);
 pub(super) struct StoreAdmit {
     store: Arc<Store>,
     answers: Arc<Answers>,
+    self_test: Arc<SelfTest>,
 }
 
 impl StoreAdmit {
-    /// `answers` are handed out by [`Answers::hand_out`], which has to run.
-    pub(super) const fn new(store: Arc<Store>, answers: Arc<Answers>) -> Self {
-        Self { store, answers }
+    /// `answers` are handed out by [`Answers::hand_out`], which has to run; what `self_test` recognises is no
+    /// webhook of Meta's.
+    pub(super) const fn new(store: Arc<Store>, answers: Arc<Answers>, self_test: Arc<SelfTest>) -> Self {
+        Self { store, answers, self_test }
     }
 }
 
@@ -42,7 +45,11 @@ impl Admit for StoreAdmit {
         let (sender, answer) = oneshot::channel();
         let asked = Asked { sender, place };
         let received_at = clock::now();
-        if body.len() <= INLINE_BYTES {
+        if self.self_test.is(&body) {
+            let answers = Arc::clone(&self.answers);
+            let answer = Box::new(move |result| answers.put(asked, result));
+            self.store.transact(SelfTest::transaction(), received_at, answer);
+        } else if body.len() <= INLINE_BYTES {
             append(&self.store, &self.answers, &body, received_at, asked);
         } else {
             let (store, answers) = (Arc::clone(&self.store), Arc::clone(&self.answers));

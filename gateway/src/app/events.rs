@@ -24,7 +24,7 @@ const READERS_MAX: i64 = 16;
 const RECORDS_EVERY: Duration = Duration::from_secs(1);
 
 /// The names of events, as `?types=` has them.
-pub const NAMES: [&str; 4] = ["endpoint", "alarm", "records", "message"];
+pub const NAMES: [&str; 5] = ["endpoint", "alarm", "records", "message", "update"];
 
 /// Something that has changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,6 +125,11 @@ impl Events {
         for (id, standing) in stood {
             self.say("message", || json!({ "id": id.to_string(), "status": standing.as_str() }));
         }
+    }
+
+    /// An update of the firmware has come further, or has ended.
+    pub(crate) fn update(&self, data: impl FnOnce() -> Value) {
+        self.say("update", data);
     }
 
     fn records(&self, newest: Sequence, backlog: u64) {

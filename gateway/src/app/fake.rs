@@ -1,19 +1,26 @@
 //! Parts of a running gateway, for tests of those who need only them.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use store::{FolderDisk, Store};
 use tokio::sync::watch;
 
+use super::events::Events;
 use super::failover::Groups;
 use super::journal::{self, StoreJournal};
+use super::machine::Machine;
 use super::sending::Status;
 use super::snapshot::Shown;
+use super::update::Updates;
+use super::wear::WearWatch;
 use crate::config::CrmMode;
 
-/// A store in `folder`, with nothing around it.
-pub(crate) fn shown(folder: &Path) -> Arc<Shown> {
+/// Says for as long as the tests run that nothing is to stop.
+static RUNS: LazyLock<watch::Sender<bool>> = LazyLock::new(|| watch::Sender::new(false));
+
+/// A store in `folder`, over a machine, with nothing else around it.
+pub(crate) fn shown(folder: &Path, machine: Machine) -> Arc<Shown> {
     let (tail, on_durable) = journal::tail();
     let disk = Arc::new(FolderDisk::new(folder).unwrap());
     let options = store::Options { segment_bytes: 8 << 20, segments: 2, ..store::Options::default() };
@@ -28,5 +35,8 @@ pub(crate) fn shown(folder: &Path) -> Arc<Shown> {
         refused: None,
         tls: None,
         sending: watch::Sender::new(Status::default()).subscribe(),
+        updates: Updates::new(machine, Events::default(), RUNS.subscribe()),
+        time: watch::Sender::default().subscribe(),
+        wear: WearWatch::new(folder.to_owned(), folder.to_owned()),
     })
 }

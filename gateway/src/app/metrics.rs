@@ -72,6 +72,8 @@ impl Collector for StoreCollector {
             let counter = ConstCounter::new(value);
             counter.encode(encoder.encode_descriptor(name, help, None, ConstCounter::<u64>::TYPE)?)?;
         }
+        let below = self.0.updates.machine().known();
+        let on_medium = below.as_ref().is_some_and(|about| about.configuration_refused.is_some());
         for (name, help, value) in [
             ("wagate_backlog_records", "Records that wait for the CRM", self.0.store.pending()),
             (
@@ -97,12 +99,37 @@ impl Collector for StoreCollector {
             ),
             (
                 "wagate_configuration_refused",
-                "1 when the last configuration that worked is in force instead of the file",
-                u64::from(self.0.refused.is_some()),
+                "1 when the last configuration that worked is in force instead of the file, or of the one on the card",
+                u64::from(self.0.refused.is_some() || on_medium),
             ),
         ] {
             let gauge = ConstGauge::new(value);
             gauge.encode(encoder.encode_descriptor(name, help, None, ConstGauge::<u64>::TYPE)?)?;
+        }
+        // Absent where the drive doesn't tell.
+        if let Some(percent) = self.0.wear.now().and_then(|wear| wear.percent()) {
+            let help = "How much of the drive's life is used, by its own estimate, in steps of a tenth";
+            let gauge = ConstGauge::new(f64::from(percent) / 100.0);
+            let name = "wagate_flash_life_used_ratio";
+            gauge.encode(encoder.encode_descriptor(name, help, None, ConstGauge::<f64>::TYPE)?)?;
+        }
+        if let Some(about) = below {
+            let gauge = ConstGauge::new(u64::from(about.on_trial()));
+            let help = "1 while the version that runs still has to prove itself";
+            gauge.encode(encoder.encode_descriptor(
+                "wagate_update_on_trial",
+                help,
+                None,
+                ConstGauge::<u64>::TYPE,
+            )?)?;
+            let gauge = ConstGauge::new(u64::from(about.boot_alarm().is_some()));
+            let help = "1 when the last start has something to say that nobody asked for, such as that an update was rolled back";
+            gauge.encode(encoder.encode_descriptor(
+                "wagate_boot_note",
+                help,
+                None,
+                ConstGauge::<u64>::TYPE,
+            )?)?;
         }
         let help = "Age of the oldest record that waits for the CRM; 0 without one";
         let gauge = ConstGauge::new(age);

@@ -7,51 +7,63 @@
 mod admit;
 mod alarms;
 mod answers;
+mod board;
 mod delivery;
 pub mod events;
 mod failover;
 #[cfg(test)]
 pub(crate) mod fake;
+#[cfg(test)]
+pub(crate) mod fake_board;
 mod front;
 pub(crate) mod inbound;
 mod journal;
+pub(crate) mod machine;
 mod metrics;
+mod opening;
 mod panics;
 pub(crate) mod secrets;
 pub(crate) mod sending;
 pub mod snapshot;
+pub(crate) mod time;
+pub(crate) mod update;
+pub(crate) mod wear;
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use ::board::{Board, Notify};
 use egress::Journal as _;
-use ingress::{RequestLimits, Tls, Transport, Webhook};
+use ingress::{RequestLimits, Transport, Webhook};
 use model::WallTime;
 use policy::sending::Micros;
 use prometheus_client::registry::Registry;
-use records::Numbers;
-use store::{FolderDisk, Store};
-use tokio::net::TcpListener;
+use store::Store;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+pub(crate) use self::board::{Opening, note_unconfined};
 pub(crate) use self::delivery::product;
 
 use self::admit::StoreAdmit;
 use self::answers::Answers;
+use self::board::{Below, Metrics as HeartMetrics, Probe, Proof, SelfTest};
 use self::delivery::DeliveryThread;
 use self::events::Events;
 use self::failover::{Around, Groups};
 use self::front::Front;
 use self::inbound::Inbound;
-use self::journal::StoreJournal;
+use self::machine::Machine;
+use self::opening::{bind, numbers, open_store, open_tls};
 use self::secrets::Secrets;
-use self::sending::SendingThread;
+use self::sending::{Heard, SendingThread};
 use self::snapshot::Shown;
+use self::time::{TimeKeeper, Told};
+use self::update::Updates;
+use self::wear::WearWatch;
 use crate::config::accepted::{self, Start};
-use crate::config::{self, Config, Loaded, Problems};
+use crate::config::{self, Loaded, Problems};
 use crate::{api, clock};
 
 /// A running gateway.
@@ -64,36 +76,43 @@ pub struct App {
     delivery: Option<DeliveryThread>,
     sending: SendingThread,
     tasks: Vec<JoinHandle<()>>,
+    heart: HeartMetrics,
+    keeper: Notify,
     stop: watch::Sender<bool>,
     broken: watch::Receiver<bool>,
 }
 
 impl App {
-    /// Opens the store, binds both listeners and starts the workers.
+    /// Opens the store, binds both listeners and starts the workers; `board` is the machine below, where there is
+    /// one.
     ///
     /// # Errors
     /// When the store can't be opened, an address can't be bound, or there is no certificate: the
     /// message says what to do. Whether the CRM or Meta can be reached doesn't matter.
-    pub async fn start(start: Start) -> anyhow::Result<Self> {
+    pub async fn start(start: Start, board: Option<Arc<dyn Board>>) -> anyhow::Result<Self> {
         let Start { loaded, refused } = start;
         let config = &loaded.config;
         say_refused(refused.as_ref());
         let (stop, stopped) = watch::channel(false);
-        let (journal, store) = open_store(config).await?;
+        let machine = Machine::new(board.clone());
+        let below = Below::look(board).await;
+        let (journal, store) = open_store(config, &below).await?;
         let numbers = Arc::new(numbers(config));
         let mut registry = Registry::default();
         let events = Events::default();
         events.register(&mut registry);
+        let heart = HeartMetrics::default();
+        heart.register(&mut registry);
 
         let tls = open_tls(config)?;
         let ingress_metrics = ingress::Metrics::default();
         ingress_metrics.register(&mut registry);
-        let answers = Arc::new(Answers::default());
+        let (answers, self_test) = (Arc::new(Answers::default()), Arc::<SelfTest>::default());
         let webhook = Arc::new(Webhook::new(
             config.webhook.path.clone(),
             secrets::credentials(config)?,
             RequestLimits::default(),
-            Arc::new(StoreAdmit::new(Arc::clone(&store), Arc::clone(&answers))),
+            Arc::new(StoreAdmit::new(Arc::clone(&store), Arc::clone(&answers), Arc::clone(&self_test))),
             ingress_metrics.clone(),
         ));
         let secrets = Arc::new(Secrets::new(config, Arc::clone(&webhook), tls.clone())?);
@@ -111,8 +130,8 @@ impl App {
             }
             None => Transport::Plain,
         };
-        let stop_webhooks = when_true(stopped.clone());
-        let front = Front::start(config.webhook.listen, transport, webhook, answers, stop_webhooks)?;
+        let (listen, told) = (config.webhook.listen, stopped.clone());
+        let front = Front::start(listen, transport, webhook, answers, told, below.keep_format())?;
         let groups = Groups::open(config, &store);
         // Not before both sides listen: a box that can't start would deliver a little at each try, and
         // not hear the answers.
@@ -125,15 +144,25 @@ impl App {
             &mut registry,
         )?;
 
+        let updates = Updates::new(machine.clone(), events.clone(), stopped.clone());
+        tasks.push(tokio::spawn(machine::watch(machine.clone(), events.clone(), when_true(stopped.clone()))));
+        let time = Told::default();
         let (sending, questions) = SendingThread::start(
             config,
             Arc::clone(&store),
-            journal.watch(),
+            Heard { journal: journal.watch(), time_servers: time.agreed.subscribe() },
             Arc::clone(&numbers),
             events.clone(),
             groups.clone(),
             &mut registry,
         )?;
+        let time_status = time.status.subscribe();
+        if machine.is_there() {
+            let (status, servers) = (sending.status(), config.clock.servers.clone());
+            let proved = move || status.borrow().proved_ms;
+            let keeper = TimeKeeper::new(machine, servers, time, proved, &mut registry);
+            tasks.push(tokio::spawn(keeper.run(when_true(stopped.clone()))));
+        }
         let around = Around {
             config,
             store: Arc::clone(&store),
@@ -167,6 +196,9 @@ impl App {
             refused: refused.as_ref().map(Problems::summary),
             tls: tls.clone(),
             sending: sending.status(),
+            updates: updates.clone(),
+            time: time_status,
+            wear: WearWatch::new(PathBuf::from("/"), config.store.path.clone()),
         });
         metrics::register(&mut registry, Arc::clone(&shown));
         let (broken_sender, broken) = watch::channel(false);
@@ -185,6 +217,7 @@ impl App {
             events: events.clone(),
             endpoints: Arc::new(move || groups.views()),
             inbound,
+            updates,
             stopped: stopped.clone(),
         };
         tasks.push(tokio::spawn(api::serve(
@@ -195,7 +228,17 @@ impl App {
         )));
         let told = when_true(stopped.clone());
         tasks.push(tokio::spawn(events::watch_records(Arc::clone(&shown), events.clone(), told)));
-        tasks.push(tokio::spawn(alarms::watch(shown, events, broken_sender, when_true(stopped))));
+        tasks.push(tokio::spawn(alarms::watch(shown, events, broken_sender, when_true(stopped.clone()))));
+        let proof = Proof {
+            store: Arc::clone(&store),
+            self_test,
+            address: front.address(),
+            inside: front.inside(),
+            path: config.webhook.path.clone(),
+            tls,
+            app_secret: secrets.app_secret(),
+        };
+        tasks.push(tokio::spawn(below.prove(proof, when_true(stopped))));
 
         if refused.is_none()
             && let Err(error) = accepted::keep(&loaded)
@@ -203,7 +246,31 @@ impl App {
             tracing::warn!(%error, "this configuration couldn't be kept as the last one that works");
         }
         tracing::info!(webhook = %front.address(), api = %api_address, store = store.id(), "the gateway is up");
-        Ok(Self { loaded, store, secrets, front, api_address, delivery, sending, tasks, stop, broken })
+        let keeper = Notify::nobody();
+        Ok(Self {
+            loaded,
+            store,
+            secrets,
+            front,
+            api_address,
+            delivery,
+            sending,
+            tasks,
+            heart,
+            keeper,
+            stop,
+            broken,
+        })
+    }
+
+    /// Tells `keeper` that the gateway is ready, gives it its heartbeat from now on, and the word when the end
+    /// begins. For within the runtime.
+    pub fn keep(&mut self, keeper: Notify) {
+        told(keeper.ready());
+        let (probe, stopped) = (Probe::new(Arc::clone(&self.store)), when_true(self.stop.subscribe()));
+        let beating = board::beat(probe, keeper.watchdog(), self.heart.clone(), stopped);
+        self.tasks.push(tokio::spawn(beating));
+        self.keeper = keeper;
     }
 
     /// Where Meta's webhooks are taken.
@@ -220,6 +287,7 @@ impl App {
 
     /// Reads secrets and certificates again; what can't be read stays as it was, and is said.
     pub fn reload(&self) {
+        told(self.keeper.reloading());
         match self.loaded.reload_secrets(&config::system_env) {
             Ok(config) => {
                 self.secrets.replace(&config);
@@ -230,6 +298,7 @@ impl App {
             }
         }
         self.secrets.reload_certificate();
+        told(self.keeper.ready());
     }
 
     /// Comes to pass when the disk has refused so often that only a restart helps.
@@ -244,6 +313,7 @@ impl App {
     /// When a worker had panicked.
     pub async fn stop(self) -> anyhow::Result<()> {
         tracing::info!("draining");
+        told(self.keeper.stopping());
         self.stop.send_replace(true);
         // All sides drain at the same time, so that one deadline holds for all.
         let (delivery, front, sending) = (self.delivery, self.front, self.sending);
@@ -265,6 +335,13 @@ impl App {
     }
 }
 
+/// A keeper that doesn't listen costs a line.
+fn told(result: Result<(), ::board::BoardError>) {
+    if let Err(error) = result {
+        tracing::warn!("{error}");
+    }
+}
+
 /// Comes to pass when the watched value is true, or its owner is gone.
 pub(crate) async fn when_true(mut watched: watch::Receiver<bool>) {
     // An owner that is gone means the end, too.
@@ -278,55 +355,6 @@ fn say_refused(refused: Option<&Problems>) {
             tracing::error!("{}", problems.line(problem));
         }
     }
-}
-
-async fn open_store(config: &Config) -> anyhow::Result<(Arc<StoreJournal>, Arc<Store>)> {
-    let options = store::Options {
-        segment_bytes: config.store.log_segment,
-        segments: config.store.log_segments,
-        max_bytes: config.store.max_size,
-        // A small log, on a small disk, is folded a segment at a time, too.
-        fold_bytes: config.store.log_segment,
-        history: config.store.history,
-        deliver: !config.crm.endpoints.is_empty(),
-        ..store::Options::default()
-    };
-    panics::note_those_of_the_index(config.store.path.clone());
-    let path = config.store.path.clone();
-    let (tail, on_durable) = journal::tail();
-    let store = tokio::task::spawn_blocking(move || {
-        let disk = FolderDisk::new(&path)?;
-        Store::open(Arc::new(disk), options, on_durable)
-    })
-    .await?
-    .with_context(|| format!("the store in {} can't be opened", config.store.path.display()))?;
-    let store = Arc::new(store);
-    Ok((Arc::new(StoreJournal::new(Arc::clone(&store), tail)), store))
-}
-
-fn open_tls(config: &Config) -> anyhow::Result<Option<Tls>> {
-    let source = match &config.webhook.tls {
-        config::Tls::Off => return Ok(None),
-        config::Tls::SelfSigned => ingress::Source::SelfSigned(tls_folder(&config.store.path)),
-        config::Tls::Files { certificate, key } => {
-            ingress::Source::Files { certificate: certificate.clone(), key: key.clone() }
-        }
-        config::Tls::Acme(_) => anyhow::bail!("this version of wagate can't fetch certificates by ACME yet"),
-    };
-    Ok(Some(Tls::open(&source).context("there is no usable certificate for the public listener")?))
-}
-
-fn tls_folder(store: &Path) -> std::path::PathBuf {
-    store.join("tls")
-}
-
-fn numbers(config: &Config) -> Numbers {
-    let known = config.numbers.iter();
-    known.map(|number| (number.phone_number_id.clone(), number.phone.clone().unwrap_or_default())).collect()
-}
-
-async fn bind(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("`{key}`: can't listen on {address}"))
 }
 
 /// How old a record is: the box's clock may have gone back since, which makes it new.

@@ -17,12 +17,16 @@ pub(crate) type ApiToken = Arc<RwLock<Secret>>;
 /// What Meta shows in its handshake, likewise: it goes to Meta with a callback.
 pub(crate) type VerifyToken = Arc<RwLock<Secret>>;
 
+/// What the box signs a webhook to itself with, likewise: the first app secret.
+pub(super) type OwnAppSecret = Arc<RwLock<Secret>>;
+
 /// The holders of everything secret.
 pub(super) struct Secrets {
     webhook: Arc<Webhook<StoreAdmit>>,
     signing: SigningSecrets,
     api_token: ApiToken,
     verify_token: VerifyToken,
+    app_secret: OwnAppSecret,
     tls: Option<Tls>,
 }
 
@@ -35,7 +39,8 @@ impl Secrets {
         let signing = SigningSecrets::new(signing(config)?);
         let held = |secret: &Secret| Arc::new(RwLock::new(secret.clone()));
         let (api_token, verify_token) = (held(&config.api.token), held(&config.webhook.verify_token));
-        Ok(Self { webhook, signing, api_token, verify_token, tls })
+        let app_secret = config.webhook.app_secret.first().map(held).context("there is no app secret")?;
+        Ok(Self { webhook, signing, api_token, verify_token, app_secret, tls })
     }
 
     pub(super) fn signing(&self) -> SigningSecrets {
@@ -50,15 +55,20 @@ impl Secrets {
         Arc::clone(&self.verify_token)
     }
 
+    pub(super) fn app_secret(&self) -> OwnAppSecret {
+        Arc::clone(&self.app_secret)
+    }
+
     /// Takes over the secrets of `config`, all or none.
     pub(super) fn replace(&self, config: &Config) {
         match credentials(config).and_then(|credentials| Ok((credentials, signing(config)?))) {
             Ok((credentials, signing)) => {
                 self.webhook.replace(credentials);
                 self.signing.replace(signing);
-                for (held, new) in
-                    [(&self.api_token, &config.api.token), (&self.verify_token, &config.webhook.verify_token)]
-                {
+                let (token, webhook) = (&config.api.token, &config.webhook);
+                let held = [(&self.api_token, token), (&self.verify_token, &webhook.verify_token)];
+                let first = webhook.app_secret.first().map(|secret| (&self.app_secret, secret));
+                for (held, new) in held.into_iter().chain(first) {
                     *held.write().unwrap_or_else(PoisonError::into_inner) = new.clone();
                 }
                 tracing::info!("secrets read again");

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use board::About;
+use board::about::{SlotName, SlotState};
 use egress::{Status, Why};
 use ingress::Tls;
 use model::WallTime;
@@ -15,6 +17,8 @@ use super::age_seconds;
 use super::failover::{Group, Groups};
 use super::inbound::Inbound;
 use super::journal::StoreJournal;
+use super::update::{Job, Updates};
+use super::wear::{Wear, WearView, WearWatch};
 use crate::clock;
 use crate::config::CrmMode;
 
@@ -38,6 +42,12 @@ pub struct Shown {
     pub tls: Option<Tls>,
     /// How sending stands.
     pub(crate) sending: watch::Receiver<super::sending::Status>,
+    /// The machine below, and its updates.
+    pub(crate) updates: Updates,
+    /// What time servers say; nothing where none is asked.
+    pub(crate) time: watch::Receiver<super::time::Status>,
+    /// How worn the drive is.
+    pub(crate) wear: WearWatch,
 }
 
 /// One look at everything.
@@ -61,10 +71,49 @@ pub struct Snapshot {
     pub delivery: Option<Delivery>,
     /// How sending is doing.
     pub sending: super::sending::Shown,
+    /// The box below; `None` on a machine without a board.
+    pub(crate) machine: Option<MachineView>,
+    /// The update that is on its way, or the last one since the start.
+    pub(crate) update: Option<Job>,
+    /// What time servers say; `None` on a machine without a board.
+    pub(crate) time: Option<super::time::Status>,
+    /// How worn the drive is, where it can be found.
+    pub(crate) wear: Option<WearView>,
     /// When the public certificate ends, where there is one.
     pub certificate_expires: Option<String>,
     /// What a person should see to; empty when all is well.
     pub alarms: Vec<String>,
+}
+
+/// The box at a glance; `GET /v1/box` has all of it.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct MachineView {
+    id: String,
+    board: String,
+    version: String,
+    /// The slot that runs.
+    slot: Option<SlotName>,
+    /// How far that is trusted.
+    state: Option<SlotState>,
+    /// What of the last start a person has to see to.
+    note: Option<String>,
+    /// What is wrong with a configuration on the card or a stick that wasn't taken.
+    configuration_refused: Option<String>,
+}
+
+impl MachineView {
+    fn of(about: About) -> Self {
+        let (slot, state) = about.running().map(|slot| (slot.name, slot.state)).unzip();
+        Self {
+            note: about.boot_alarm().map(str::to_owned),
+            id: about.box_id,
+            board: about.board,
+            version: about.version,
+            slot,
+            state,
+            configuration_refused: about.configuration_refused,
+        }
+    }
 }
 
 /// What waits for the CRM.
@@ -130,12 +179,20 @@ impl Shown {
         let health = self.store.health();
         let backlog = self.backlog();
         let delivery = self.delivery.as_ref().map(|status| self.delivery(&status.borrow()));
+        let (machine, wear) = (self.updates.machine(), self.wear.now());
+        let below = machine.known().map(MachineView::of);
         Snapshot {
             ready: ready(&health),
             version: env!("CARGO_PKG_VERSION"),
             store: self.store.id().to_owned(),
             now: clock::now().rfc3339_millis(),
-            alarms: self.alarms(&health, delivery.as_ref(), backlog.dead_letters),
+            alarms: self.alarms(
+                &health,
+                delivery.as_ref(),
+                backlog.dead_letters,
+                below.as_ref(),
+                wear.as_ref(),
+            ),
             backlog,
             records: Records {
                 newest: self.store.newest().to_string(),
@@ -151,6 +208,10 @@ impl Shown {
             },
             delivery,
             sending: self.sending.borrow().shown(),
+            machine: below,
+            update: self.updates.job(),
+            time: machine.is_there().then(|| self.time.borrow().clone()),
+            wear: wear.as_ref().map(Wear::view),
             certificate_expires: self.tls.as_ref().map(|tls| tls.expires().rfc3339_seconds()),
         }
     }
@@ -193,7 +254,14 @@ impl Shown {
     }
 
     /// What a person should see to, in words, the gravest first.
-    fn alarms(&self, health: &Health, delivery: Option<&Delivery>, dead_letters: u64) -> Vec<String> {
+    fn alarms(
+        &self,
+        health: &Health,
+        delivery: Option<&Delivery>,
+        dead_letters: u64,
+        machine: Option<&MachineView>,
+        wear: Option<&Wear>,
+    ) -> Vec<String> {
         let mut alarms = Vec::new();
         let mut raise = |when: bool, what: &str| {
             if when {
@@ -226,9 +294,23 @@ impl Shown {
                 "the configuration file is refused ({refused}): the last one that worked is in force"
             ));
         }
+        if let Some(words) = machine.and_then(|machine| machine.configuration_refused.as_deref()) {
+            // All of it is many lines, which `machine` has beside the alarms.
+            let first =
+                words.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("no reason was given");
+            alarms.push(format!(
+                "the configuration on the card or the stick is refused ({first}): the one before it stays in force; \
+                 `wagate-errors.txt` beside it says what to mend"
+            ));
+        }
         if let Some(fault) = self.tls.as_ref().and_then(Tls::fault) {
             alarms.push(format!("the new certificate can't be used, the old one stays: {fault}"));
         }
+        alarms.extend(wear.and_then(Wear::alarm));
+        alarms.extend(
+            machine.and_then(|machine| Some(format!("of the last start: {}", machine.note.as_ref()?))),
+        );
+        alarms.extend_from_slice(super::board::unconfined());
         alarms.extend(self.groups.alarms());
         alarms.extend(self.inbound.iter().flat_map(Inbound::alarms));
         alarms.extend(self.sending.borrow().alarms());
@@ -248,4 +330,52 @@ const fn why_label(why: Why) -> &'static str {
 /// answer that Meta understands.
 pub(crate) const fn ready(health: &Health) -> bool {
     !health.broken
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fake::shown;
+    use super::super::fake_board::FakeBoard;
+    use super::super::machine::Machine;
+    use super::super::metrics;
+    use super::*;
+
+    /// The alarms over a machine that says this of itself, and the value of a metric.
+    async fn seen(change: impl FnOnce(&mut About), metric: &str) -> (Vec<String>, u8) {
+        let (folder, board) = (tempfile::tempdir().unwrap(), FakeBoard::new());
+        change(&mut board.state().about);
+        let machine = Machine::new(Some(Arc::new(board)));
+        machine.about().await.unwrap();
+        let shown = shown(folder.path(), machine);
+        let mut registry = prometheus_client::registry::Registry::default();
+        metrics::register(&mut registry, Arc::clone(&shown));
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        let value = text.lines().find_map(|line| line.strip_prefix(metric)?.trim().parse().ok());
+        (shown.snapshot().alarms, value.unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_configuration_that_the_box_refused_is_said_loudly() {
+        let metric = "wagate_configuration_refused";
+        let (alarms, value) = seen(|_| (), metric).await;
+        assert!(alarms.is_empty() && value == 0, "{alarms:?}");
+        let words = "\nunknown key `verify_tokn`\n  --> wagate.toml:2:1\n";
+        let (alarms, value) =
+            seen(|about| about.configuration_refused = Some(words.to_owned()), metric).await;
+        assert_eq!((alarms.len(), value), (1, 1), "{alarms:?}");
+        assert!(alarms[0].contains("is refused (unknown key `verify_tokn`)") && !alarms[0].contains('\n'));
+    }
+
+    #[tokio::test]
+    async fn what_a_person_asked_for_is_no_alarm() {
+        let metric = "wagate_boot_note";
+        let note = |about: &mut About| about.boot_note = Some("it was given up".to_owned());
+        let (alarms, value) = seen(note, metric).await;
+        assert_eq!((alarms, value), (vec!["of the last start: it was given up".to_owned()], 1));
+        let expected = |about: &mut About| {
+            (about.boot_note_expected, about.boot_note) = (true, Some("asked".to_owned()));
+        };
+        assert_eq!(seen(expected, metric).await, (vec![], 0));
+    }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use reqwest::Url;
 
-use super::{Failover, Queue, Quota, SendMessage};
+use super::{Failover, Machine, Queue, Quota, SendMessage, Update};
 use crate::config::units;
 
 /// Where a configuration is when nobody says otherwise.
@@ -101,6 +101,16 @@ pub enum Command {
         after_help = "Example:\n  wagate failover status\n  wagate failover take\n  wagate failover give-back --number 106540352242922"
     )]
     Failover(Failover),
+    /// Look after the firmware of the box: what runs, a new version, back to the old one
+    ///
+    /// Without an action: what is in both slots, and how far an update is.
+    #[command(
+        after_help = "Example:\n  wagate update\n  wagate update install wagate-generic-arm64-0.2.0.update\n  wagate update roll-back"
+    )]
+    Update(Update),
+    /// What the image of the box itself calls
+    #[command(hide = true, subcommand)]
+    Machine(Machine),
 }
 
 /// The configuration to go by.

@@ -75,7 +75,16 @@ impl Client {
         self.answer(request).await
     }
 
-    async fn answer(&self, request: RequestBuilder) -> anyhow::Result<Value> {
+    /// A request for [`Self::answer`], to be completed.
+    pub(super) fn request(&self, method: Method, path: &str) -> anyhow::Result<RequestBuilder> {
+        Ok(self.http.request(method, self.target.url.join(path)?))
+    }
+
+    /// Sends it, with the token.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub(super) async fn answer(&self, request: RequestBuilder) -> anyhow::Result<Value> {
         let request = request.bearer_auth(self.target.token.expose());
         let unreachable = || format!("no gateway answers at {}: is it running?", self.target.url);
         let response = request.send().await.with_context(unreachable)?;
@@ -89,9 +98,16 @@ impl Client {
     }
 }
 
-/// What a problem document says: its detail, and below it each member of the request that is wrong.
+/// A code as it stands behind what it is about, ` (wrong-board)`; nothing where there is none.
+pub(super) fn code(value: &Value) -> String {
+    value.as_str().map_or(String::new(), |code| format!(" ({code})"))
+}
+
+/// What a problem document says: its detail, the code by which the documents list it, and below it each member of the
+/// request that is wrong.
 fn complaint(problem: &Value) -> String {
     let mut text = problem["detail"].as_str().unwrap_or("no reason was given").to_owned();
+    text += &code(&problem["code"]);
     for error in problem["errors"].as_array().into_iter().flatten() {
         let part = |name: &str| error[name].as_str().unwrap_or_default();
         text += &format!("\n  {} {}", part("pointer"), part("detail"));
@@ -108,6 +124,8 @@ mod tests {
     #[test]
     fn a_complaint_names_each_member_that_is_wrong() {
         assert_eq!(complaint(&Value::Null), "no reason was given");
+        let refused = json!({ "detail": "the update is for another board", "code": "wrong-board" });
+        assert_eq!(complaint(&refused), "the update is for another board (wrong-board)");
         let problem = json!({ "detail": "the message can't be sent", "errors": [
             { "pointer": "/to", "detail": "is no phone number" }, { "pointer": "/text/body", "detail": "is empty" }] });
         assert_eq!(

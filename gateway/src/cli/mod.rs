@@ -3,10 +3,12 @@
 mod args;
 mod check;
 mod client;
+mod confined;
 mod dead_letters;
 mod demo;
 mod doctor;
 mod failover;
+mod machine;
 mod records;
 mod run;
 mod sending;
@@ -14,6 +16,7 @@ mod simulate;
 mod status;
 mod stop;
 mod target;
+mod update;
 
 use std::process::ExitCode;
 
@@ -24,9 +27,11 @@ pub use args::{
     Simulate, SimulateCrm, SimulateGraph, SimulateWhatsapp, Status,
 };
 pub use failover::{Failover, FailoverAction};
+pub use machine::Machine;
 pub use sending::{Queue, QueueAction, Quota, SendMessage};
 pub use stop::Stops;
 pub use target::Target;
+pub use update::{Update, UpdateAction};
 
 use crate::out;
 
@@ -92,6 +97,8 @@ fn dispatch(command: &Command) -> anyhow::Result<Exit> {
         Command::Queue(args) => sending::queue(args),
         Command::Quota(args) => sending::quota(args),
         Command::Failover(args) => failover::run(args),
+        Command::Update(args) => update::run(args),
+        Command::Machine(command) => machine::run(command),
     }
 }
 

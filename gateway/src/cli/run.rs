@@ -1,9 +1,10 @@
 //! `wagate run`
 
+use board::Notify;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{ConfigArgs, Exit};
-use crate::app::App;
+use crate::app::{App, Opening};
 use crate::config::accepted;
 use crate::{config, out, telemetry};
 
@@ -19,6 +20,7 @@ pub(super) fn run(args: &ConfigArgs) -> anyhow::Result<Exit> {
         }
     };
     telemetry::install(start.loaded.config.log);
+    super::confined::confine_if_asked(&start.loaded)?;
     for warning in &start.loaded.warnings.list {
         tracing::warn!("{}", start.loaded.warnings.line(warning));
     }
@@ -40,7 +42,14 @@ async fn serve(start: accepted::Start) -> anyhow::Result<Exit> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
-    let app = App::start(start).await?;
+    let keeper = Notify::from_env().unwrap_or_else(|error| {
+        tracing::error!(%error, "nobody is told how this process is doing");
+        Notify::nobody()
+    });
+    let opening = Opening::begin(keeper.watchdog());
+    let mut app = App::start(start, board::Remote::from_env()).await?;
+    drop(opening);
+    app.keep(keeper);
     let exit = loop {
         tokio::select! {
             _ = terminate.recv() => break Exit::Done,

@@ -114,6 +114,7 @@ fn describe(status: &Value) -> String {
     let bytes =
         |pointer: &str| status.pointer(pointer).and_then(Value::as_u64).map_or_else(|| "-".to_owned(), size);
     line("disk", format!("{} live, {} on disk", bytes("/disk/live_bytes"), bytes("/disk/file_bytes")));
+    describe_machine(status, &mut line);
     line("certificate", format!("until {}", text("/certificate_expires")));
     let alarms = status["alarms"].as_array().map(Vec::as_slice).unwrap_or_default();
     if alarms.is_empty() {
@@ -123,6 +124,35 @@ fn describe(status: &Value) -> String {
         line("ALARM", alarm.as_str().unwrap_or_default().to_owned());
     }
     page
+}
+
+/// The box below, its clock and its drive; nothing where there is none.
+fn describe_machine(status: &Value, line: &mut impl FnMut(&str, String)) {
+    let machine = &status["machine"];
+    if machine.is_object() {
+        let part = |name: &str| machine[name].as_str().unwrap_or("-");
+        let state = if machine["state"] == "trial" { ", on trial" } else { "" };
+        line("box", format!("{}, {} of slot {}{state}", part("id"), part("version"), part("slot")));
+    }
+    let update = &status["update"];
+    if update.is_object() {
+        let part = |name: &str| update[name].as_str();
+        let version = part("version").map_or(String::new(), |version| format!("{version} "));
+        let detail = part("detail").map_or(String::new(), |detail| format!(": {detail}"));
+        line("update", format!("{version}{}{detail}", part("stage").unwrap_or("-")));
+    }
+    // An older gateway doesn't tell.
+    if status.pointer("/sending/clock_trusted") == Some(&Value::Bool(false)) {
+        let why = status.pointer("/time/trouble").and_then(Value::as_str);
+        let why = why.map_or(String::new(), |why| format!(": {why}"));
+        line("clock", format!("not trusted yet{why}"));
+    } else if let Some(offset) = status.pointer("/time/offset_ms").and_then(Value::as_i64) {
+        line("clock", format!("right by the time servers, {offset} ms off when they were asked"));
+    }
+    if let Some(percent) = status.pointer("/wear/life_used_percent").and_then(Value::as_u64) {
+        let device = status.pointer("/wear/device").and_then(Value::as_str).unwrap_or("-");
+        line("drive", format!("{device}: up to {percent} % of its life is used"));
+    }
 }
 
 /// How an endpoint stands; a star in front of the one that its group goes by.
@@ -188,6 +218,29 @@ mod tests {
             assert!(page.contains(&format!("\n{line}\n")), "{line:?} isn't in\n{page}");
         }
         assert!(!describe(&json!({ "ready": true, "endpoints": [] })).contains("endpoint"));
+    }
+
+    #[test]
+    fn the_box_its_clock_and_its_drive_are_shown_where_there_is_one() {
+        let page = describe(&json!({ "ready": true, "sending": { "clock_trusted": false },
+            "machine": { "id": "wagate-7f3a", "version": "0.2.0", "slot": "b", "state": "trial" },
+            "update": { "version": "0.2.0", "stage": "waiting", "detail": "no connection" },
+            "time": { "trouble": "no time server answers", "offset_ms": null },
+            "wear": { "device": "mmcblk0", "life_used_percent": 20 } }));
+        for line in [
+            "box           wagate-7f3a, 0.2.0 of slot b, on trial",
+            "update        0.2.0 waiting: no connection",
+            "clock         not trusted yet: no time server answers",
+            "drive         mmcblk0: up to 20 % of its life is used",
+        ] {
+            assert!(page.contains(&format!("\n{line}\n")), "{line:?} isn't in\n{page}");
+        }
+        let page =
+            describe(&json!({ "ready": true, "machine": null, "update": null, "time": null, "wear": null }));
+        assert!(
+            !["\nbox ", "\nupdate ", "\nclock ", "\ndrive "].iter().any(|line| page.contains(line)),
+            "{page}"
+        );
     }
 
     #[test]

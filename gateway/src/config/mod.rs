@@ -19,6 +19,7 @@ mod render;
 mod secret;
 mod sections;
 mod shown;
+mod strings;
 mod syntax;
 mod types;
 pub mod units;
@@ -28,8 +29,9 @@ mod values;
 pub use load::{Env, Loaded, load, parse, system_env};
 pub use problem::{Problem, Problems, Severity, Source};
 pub use secret::Secret;
+pub(crate) use strings::{Text, strings};
 pub use types::{
-    Acme, Api, ClientAuth, ClientAuthMode, Clock, Config, Costs, Crm, CrmEndpoint, CrmKind, CrmMode, Health,
-    Limits, Log, LogFormat, LogLevel, Number, Roots, Standby, Store, Tls, Uncertain, Webhook, WhatsApp,
-    WhatsAppEndpoint,
+    Acme, Address, Api, ClientAuth, ClientAuthMode, Clock, Config, Costs, Crm, CrmEndpoint, CrmKind, CrmMode,
+    Health, Limits, Log, LogFormat, LogLevel, Network, Number, Roots, Standby, Store, TIME_SERVERS_MAX,
+    TimeServer, Tls, Uncertain, Webhook, WhatsApp, WhatsAppEndpoint,
 };

@@ -116,7 +116,7 @@ impl Stage {
             phone_number_id: &payloads.phone_number_id,
             phone: PHONE,
         })?;
-        let app = App::start(accepted::start(&folder.config(), &config::system_env)?)
+        let app = App::start(accepted::start(&folder.config(), &config::system_env)?, None)
             .await
             .context("the gateway doesn't start")?;
         // Its message holds its causes.

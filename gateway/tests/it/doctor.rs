@@ -12,7 +12,7 @@ use simulate::graph::{App, Setup, Storage};
 use self::world::{Gateway, World, doctor, free, loopback, set_up};
 use crate::shop::Shop;
 
-const CHECKS: [&str; 11] = [
+const CHECKS: [&str; 12] = [
     "gateway",
     "certificate",
     "clock",
@@ -24,6 +24,7 @@ const CHECKS: [&str; 11] = [
     "crm",
     "disk",
     "flash",
+    "board",
 ];
 /// The findings in JSON, by check.
 fn findings<'a>(answer: &'a Value, check: &str) -> Vec<&'a Value> {
@@ -42,7 +43,7 @@ fn says(config: &str, code: i32, lines: &[&str]) -> String {
 
 /// The lines without what differs from run to run: times, and what the machine itself is like.
 fn lasting(said: &str, webhook: SocketAddr) -> String {
-    let of_the_machine = ["clock", "disk", "flash"];
+    let of_the_machine = ["clock", "disk", "flash", "board"];
     let known =
         |line: &&str| !of_the_machine.iter().any(|check| line.split_whitespace().nth(1) == Some(check));
     let lines =

@@ -73,10 +73,11 @@ fn what_is_left_out_is_as_the_contract_shows_it() {
     let loaded = shop.parse(REQUIRED_ONLY).unwrap();
     let defaults = loaded.config.clone();
     let plain = |config: &Config| {
-        let Config { store, webhook, api, numbers, whatsapp, crm, standby, costs, clock, log } = config;
+        let Config { store, webhook, api, numbers, whatsapp, crm, standby, costs, clock, log, network } =
+            config;
         let number = &numbers[0];
         format!(
-            "{store:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {standby:?} {costs:?} {clock:?} {log:?}",
+            "{store:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {standby:?} {costs:?} {clock:?} {log:?} {network:?}",
             (webhook.listen, &webhook.path, &webhook.public_url, &webhook.client_auth),
             api.listen,
             number.timezone.iana_name(),

@@ -12,6 +12,7 @@ mod patience;
 mod program;
 mod rate_card;
 mod secrets;
+mod setup;
 mod shop;
 mod stand_ins;
 mod way_out;

@@ -4,6 +4,7 @@
 mod downloads;
 mod events;
 mod failover;
+mod machine;
 mod people;
 mod queue;
 mod refusals;
@@ -31,7 +32,9 @@ use super::endpoints::EndpointView;
 use super::{Downloads, Side, Uploads};
 use crate::app::events::Events;
 use crate::app::fake;
+use crate::app::fake_board::FakeBoard;
 use crate::app::inbound::{Inbound, Parts};
+use crate::app::machine::Machine;
 use crate::app::sending::fake::{Fake, called};
 use crate::app::sending::{Sending, Ways, fake as outbox_fake};
 use crate::config::Secret;
@@ -130,6 +133,21 @@ impl World {
         ways: Ways,
         public_url: Option<&str>,
     ) -> Self {
+        Self::over(numbers, ways, public_url, Machine::new(None))
+    }
+
+    /// One on a box.
+    fn on(board: &FakeBoard) -> Self {
+        let machine = Machine::new(Some(Arc::new(board.clone())));
+        Self::over([(SHOP, number())], Ways::none(), None, machine)
+    }
+
+    fn over<'n>(
+        numbers: impl IntoIterator<Item = (&'n str, Number)>,
+        ways: Ways,
+        public_url: Option<&str>,
+        machine: Machine,
+    ) -> Self {
         let numbers: Vec<(&str, Number)> = numbers.into_iter().collect();
         let ids = numbers.iter().map(|(id, _)| (*id).to_owned()).collect();
         let phones: Vec<_> =
@@ -142,7 +160,7 @@ impl World {
             rates: Some(card()),
         };
         let (sending, outbox) = outbox_fake::start(settings, NOW);
-        let shown = fake::shown(folder.path());
+        let shown = fake::shown(folder.path(), machine);
         let store = Arc::clone(&shown.store);
         let stop = watch::Sender::new(false);
         let parts = Parts {
@@ -152,6 +170,7 @@ impl World {
             store: Arc::clone(&store),
         };
         let inbound = Inbound::of(public_url.map(|url| url.parse().unwrap()), ids, None, parts).unwrap();
+        let updates = shown.updates.clone();
         let side = Side {
             shown,
             token: Arc::new(RwLock::new(Secret::new("right".to_owned()))),
@@ -164,6 +183,7 @@ impl World {
             events: Events::default(),
             endpoints: Arc::new(endpoints),
             inbound,
+            updates,
             stopped: stop.subscribe(),
         };
         let service = TowerToHyperService::new(super::router(side.clone()));

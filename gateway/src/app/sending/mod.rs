@@ -30,7 +30,7 @@ use tokio::sync::{mpsc, oneshot};
 pub(crate) use self::calls::{ended, seen};
 pub(crate) use self::routes::{Routes, Ways, endpoint};
 pub(crate) use self::status::{Shown, Status, blocked};
-pub(super) use self::thread::SendingThread;
+pub(super) use self::thread::{Heard, SendingThread};
 
 /// Questions that wait for the outbox; one more waits with its caller.
 const QUESTIONS_MAX: usize = 256;

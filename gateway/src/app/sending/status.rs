@@ -28,6 +28,8 @@ pub(crate) struct Status {
     pub(crate) balance: Option<Balance>,
     /// The clock is believed.
     pub(crate) clock_trusted: bool,
+    /// Now is no earlier, by what Meta has signed or an endpoint has told since the start.
+    pub(crate) proved_ms: Option<i64>,
     /// The outbox's own time.
     pub(crate) now_ms: i64,
     /// What is known of the endpoints' tokens.
@@ -53,7 +55,8 @@ pub(crate) struct Token {
     pub(crate) expires_ms: Option<i64>,
 }
 
-/// A token is to be replaced after so long (requirement B7), and in time before it ends.
+/// A token is to be replaced after so long, since one that never changes is worth more to a thief each month; and
+/// in time before it ends.
 pub(crate) const TOKEN_REMINDER_DAYS: i64 = 30;
 
 /// What `/v1/status` shows.

@@ -30,8 +30,17 @@ use super::tokens::Tokens;
 use super::work::Work;
 use crate::app::events::Events;
 use crate::app::failover::Groups;
+use crate::app::time::Agreed;
 use crate::clock;
 use crate::config::Config;
+
+/// What the thread listens to beside questions.
+pub(in crate::app) struct Heard {
+    /// What comes in.
+    pub(in crate::app) journal: watch::Receiver<egress::Tail>,
+    /// What time servers say, where the box asks any.
+    pub(in crate::app) time_servers: watch::Receiver<Option<Agreed>>,
+}
 
 pub(in crate::app) struct SendingThread {
     stop: oneshot::Sender<()>,
@@ -47,7 +56,7 @@ impl SendingThread {
     pub(in crate::app) fn start(
         config: &Config,
         store: Arc<Store>,
-        tail: watch::Receiver<egress::Tail>,
+        heard: Heard,
         known: Arc<Numbers>,
         events: Events,
         groups: Groups,
@@ -78,8 +87,9 @@ impl SendingThread {
             began,
             leaps,
             asked,
-            tail,
+            tail: heard.journal,
             routes: routes.subscribe(),
+            agreed: heard.time_servers,
             ways: ways.clone(),
             numbers: known,
             notes: Notes::new(config),
@@ -235,7 +245,7 @@ mod tests {
         let (thread, sending) = SendingThread::start(
             &config,
             Arc::clone(&store),
-            journal.watch(),
+            Heard { journal: journal.watch(), time_servers: watch::Sender::default().subscribe() },
             Arc::default(),
             Events::default(),
             Groups::open(&config, &store),

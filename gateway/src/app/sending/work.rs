@@ -26,6 +26,7 @@ use super::tokens::Tokens;
 use super::trouble::Trouble;
 use super::{Answer, Question};
 use crate::app::events::Events;
+use crate::app::time::Agreed;
 use crate::clock;
 
 /// A turn takes no more questions past so many bytes: a transaction has its bound.
@@ -56,6 +57,8 @@ pub(super) struct Work {
     pub(super) asked: mpsc::Receiver<Question>,
     pub(super) tail: watch::Receiver<egress::Tail>,
     pub(super) routes: watch::Receiver<Arc<Routes>>,
+    /// What time servers say, where the box asks any.
+    pub(super) agreed: watch::Receiver<Option<Agreed>>,
     pub(super) ways: Ways,
     pub(super) numbers: Arc<Numbers>,
     pub(super) notes: Notes,
@@ -128,6 +131,7 @@ impl Work {
                 self.tokens.replaced();
                 self.resume = true;
             }
+            self.hear_time_servers();
             let routes = self.routes.borrow().clone();
             questions.extend(self.tokens.due(&routes));
             let wait = self.turn(&mut questions, true).await.unwrap_or(RETRY_AFTER);
@@ -173,6 +177,20 @@ impl Work {
     fn reading(&self) -> Reading {
         let mono_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         Reading { wall_ms: clock::now().0, mono_ms }
+    }
+
+    /// Tells the clock what time servers have said since the last look, which may be [`IDLE_MAX`] ago.
+    fn hear_time_servers(&mut self) {
+        if !self.agreed.has_changed().unwrap_or(false) {
+            return;
+        }
+        let word = *self.agreed.borrow_and_update();
+        if let Some(Agreed { now_ms, at }) = word {
+            let passed = i64::try_from(at.elapsed().as_millis()).unwrap_or(i64::MAX);
+            let reading = self.reading();
+            self.clock.agreed(now_ms.saturating_add(passed), reading);
+            self.unshown = true;
+        }
     }
 
     fn journal_is_read(&self) -> bool {
@@ -357,6 +375,7 @@ impl Work {
             quotas,
             balance,
             clock_trusted: self.clock.is_trusted(),
+            proved_ms: self.clock.proved_ms(self.reading()),
             now_ms: now,
             tokens: self.tokens.shown(now),
             trouble: None,

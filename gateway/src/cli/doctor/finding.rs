@@ -29,11 +29,13 @@ pub(super) enum Check {
     Disk,
     /// How worn the drive is.
     Flash,
+    /// The machine below: firmware, time servers, updates.
+    Board,
 }
 
 impl Check {
     /// All of them, in order.
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::Gateway,
         Self::Certificate,
         Self::Clock,
@@ -45,6 +47,7 @@ impl Check {
         Self::Crm,
         Self::Disk,
         Self::Flash,
+        Self::Board,
     ];
 
     /// The word on the line and in JSON.
@@ -61,6 +64,7 @@ impl Check {
             Self::Crm => "crm",
             Self::Disk => "disk",
             Self::Flash => "flash",
+            Self::Board => "board",
         }
     }
 }

@@ -13,12 +13,12 @@ use super::certificate::Authority;
 use super::disk::{Live, tests::store};
 use super::dns::{Found, Whose};
 use super::finding::{Check, Finding};
-use super::flash::Wear;
 use super::graph::{self, Trouble};
 use super::others::{self, Group};
 use super::unheard::{Side, Unheard};
 use super::world::{Gateway, Heard};
-use super::{clock, crm, disk, dns, flash, reach, report, running, storage, subscription, token};
+use super::{board, clock, crm, disk, dns, flash, reach, report, running, storage, subscription, token};
+use crate::app::wear::Wear;
 use crate::config::{self, Config};
 
 const WORDS: &str = include_str!("golden.txt");
@@ -262,6 +262,39 @@ fn drives() -> Vec<Finding> {
     ]
 }
 
+fn boards() -> Vec<Finding> {
+    let machine = |state: &str, note: Value| json!({ "version": "0.2.0", "slot": "b", "id": "wagate-7f3a", "state": state, "note": note });
+    let time = |synchronized: bool, trouble: Value| {
+        json!({ "synchronized": synchronized, "trouble": trouble,
+            "servers": [{ "state": "answered" }, { "state": "silent" }] })
+    };
+    let update = |stage: &str, detail: &str, reboot: bool| json!({ "stage": stage, "detail": detail, "version": "0.3.0", "reboot": reboot });
+    let of = |machine: Value, time: Value, update: Value| {
+        board::judge(&Gateway::Runs(json!({ "machine": machine, "time": time, "update": update })))
+    };
+    let well = || (machine("committed", Value::Null), time(true, Value::Null));
+    let mut all = board::judge(&Gateway::Nowhere);
+    all.extend(of(Value::Null, Value::Null, Value::Null));
+    all.extend(of(well().0, well().1, Value::Null));
+    let rolled_back = machine("committed", json!("the version in slot a was given up"));
+    let trouble = time(false, json!("the time servers disagree: name others in `clock.servers`"));
+    all.extend(of(rolled_back, trouble, update("failed", "no key that this box trusts has signed it", true)));
+    all.extend(of(
+        machine("trial", Value::Null),
+        time(false, Value::Null),
+        update("waiting", "no connection", true),
+    ));
+    for job in [
+        update("activated", "", false),
+        update("activated", "", true),
+        update("cancelled", "", true),
+        update("verifying", "", true),
+    ] {
+        all.extend(of(well().0, well().1, job).pop());
+    }
+    all
+}
+
 #[test]
 fn the_words_are_those_that_were_agreed_on() {
     let certificates = Authority::new("Public").cases().into_iter().map(|(_, finding)| finding).collect();
@@ -278,6 +311,7 @@ fn the_words_are_those_that_were_agreed_on() {
         (Check::Crm, crms()),
         (Check::Disk, disks()),
         (Check::Flash, drives()),
+        (Check::Board, boards()),
     ] {
         for finding in findings {
             assert_eq!(finding.check, check);

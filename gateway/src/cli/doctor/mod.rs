@@ -5,6 +5,7 @@
 //! them; only the CRM gets a test event, which says that it is one. No line holds a secret: what
 //! strangers answer is told in our own words, or made harmless first.
 
+mod board;
 mod certificate;
 mod clock;
 mod crm;
@@ -97,5 +98,6 @@ async fn one(check: Check, world: &World) -> Vec<Finding> {
         Check::Crm => crm::check(world).await,
         Check::Disk => vec![disk::check(world).await],
         Check::Flash => vec![flash::check(world).await],
+        Check::Board => board::check(world).await,
     }
 }

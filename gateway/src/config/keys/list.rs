@@ -1,4 +1,4 @@
-//! The list itself.
+//! The list itself, but for what only a box reads (`network.rs`).
 
 use super::Fallback::{Is, Otherwise, Required};
 use super::Kind::{
@@ -14,8 +14,8 @@ pub(super) const fn key(path: &'static str, kind: Kind, default: Fallback, meani
 /// What `ca` of an endpoint is, in both directions.
 const EXTRA_ROOTS: &str = "PEM file of authorities to trust besides the usual ones";
 
-/// All keys, in the order in which the reference shows them.
-pub static KEYS: &[Key] = &[
+/// The keys of the gateway, in the order in which the reference shows them.
+pub(super) const GATEWAY: &[Key] = &[
     key("store.path", Path, Is(r#""/var/lib/wagate""#), "the folder of the store"),
     key(
         "store.max_size",
@@ -358,6 +358,12 @@ pub static KEYS: &[Key] = &[
         Time("1m", "3650d"),
         Is(r#""7d""#),
         "how far the machine's clock may be ahead of the last known time at a start to be believed; further ahead, sending goes on from the last known time until Meta's webhooks say what time it is",
+    ),
+    key(
+        "clock.servers",
+        Texts,
+        Otherwise("those that DHCP names, else `0.pool.ntp.org` to `3.pool.ntp.org`"),
+        "time servers that a box asks by SNTP, 8 at most: names or addresses, with `:port` behind one that isn't on 123; several are better than one, since most must agree. On a machine with a system of its own that keeps the clock, and this key is left alone",
     ),
     key(
         "log.format",

@@ -6,9 +6,23 @@
 
 mod card;
 mod list;
+mod network;
 
 pub use card::CARD_KEYS;
-pub use list::KEYS;
+
+/// All keys of the configuration, in the order in which the reference shows them.
+pub static KEYS: &[Key] =
+    &joined::<{ list::GATEWAY.len() + network::NETWORK.len() }>(list::GATEWAY, network::NETWORK);
+
+const fn joined<const N: usize>(first: &[Key], second: &[Key]) -> [Key; N] {
+    let mut all = [first[0]; N];
+    let mut place = 0;
+    while place < N {
+        all[place] = if place < first.len() { first[place] } else { second[place - first.len()] };
+        place += 1;
+    }
+    all
+}
 
 /// What a file is, and so which keys may stand in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +34,7 @@ pub enum Form {
 }
 
 /// One key.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Key {
     /// Where it stands, `numbers[].limits.messages_per_day`.
     pub path: &'static str,
@@ -253,8 +267,10 @@ mod tests {
         assert_eq!(form.shape("whatsapp.endpoint"), None);
         assert_eq!(form.shape("web"), None);
         assert_eq!(form.children("crm.endpoints[]"), ["name", "url", "timeout", "ca"]);
-        let tables =
-            ["store", "webhook", "api", "numbers", "whatsapp", "crm", "standby", "costs", "clock", "log"];
+        let tables = [
+            "store", "webhook", "api", "numbers", "whatsapp", "crm", "standby", "costs", "clock", "log",
+            "network",
+        ];
         assert_eq!(form.children(""), tables);
         assert_eq!(Form::RateCard.shape("cards[].markets"), Some(Shape::Tables));
     }

@@ -1,6 +1,7 @@
 //! One file per part of the configuration: which keys it has, and how they go together.
 
 mod cards;
+mod network;
 mod numbers;
 mod outward;
 mod plain;
@@ -31,6 +32,7 @@ pub(super) fn config(root: &Section<'_>) -> Option<Config> {
     let costs = plain::costs(&root.section("costs"));
     let clock = plain::clock(&root.section("clock"));
     let log = plain::log(&root.section("log"));
+    let network = network::network(&root.section("network"));
     Some(Config {
         store: store?,
         webhook: webhook?,
@@ -42,6 +44,7 @@ pub(super) fn config(root: &Section<'_>) -> Option<Config> {
         costs: costs?,
         clock: clock?,
         log: log?,
+        network: network?,
     })
 }
 

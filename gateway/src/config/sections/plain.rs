@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::super::reader::Section;
-use super::super::types::{Api, Clock, Costs, Log, LogFormat, LogLevel, Store};
+use super::super::types::{Api, Clock, Costs, Log, LogFormat, LogLevel, Store, TIME_SERVERS_MAX, TimeServer};
 use super::super::values::{self, Fault};
 use super::{header_secret, path};
 
@@ -72,7 +72,24 @@ pub(super) fn costs(section: &Section<'_>) -> Option<Costs> {
 }
 
 pub(super) fn clock(section: &Section<'_>) -> Option<Clock> {
-    Some(Clock { believed_ahead: section.read("believed_ahead", values::time)? })
+    let believed_ahead = section.read("believed_ahead", values::time);
+    // What is there and can't be read has been noted; that it's missing is no mistake.
+    let texts = section.read("servers", values::texts).unwrap_or_default();
+    let mut servers = Vec::new();
+    for text in &texts {
+        let Some(server) = TimeServer::read(text) else {
+            let fault = Fault::new(format!("{text:?} is no name and no address of a server"));
+            section.mistake("servers", fault.help("servers = [\"ntp.store.lan\", \"192.168.1.1\"]"));
+            return None;
+        };
+        servers.push(server);
+    }
+    if servers.len() > TIME_SERVERS_MAX {
+        let fault = Fault::new(format!("these are {} servers", servers.len()));
+        section.mistake("servers", fault.help(format!("{TIME_SERVERS_MAX} at most; 4 are plenty")));
+        return None;
+    }
+    Some(Clock { believed_ahead: believed_ahead?, servers })
 }
 
 pub(super) fn log(section: &Section<'_>) -> Option<Log> {

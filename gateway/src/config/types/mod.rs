@@ -4,7 +4,9 @@
 //! to the working directory (the folder of the configuration file is already joined), every
 //! secret is read. The ranges stand in [`super::keys`].
 
+mod network;
 mod outward;
+mod time_server;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,9 +16,11 @@ use jiff::tz::TimeZone;
 use policy::sending::{Micros, RateCard};
 use reqwest::Url;
 
+pub use self::network::{Address, Network};
 pub use self::outward::{
     Crm, CrmEndpoint, CrmKind, CrmMode, Health, Roots, Uncertain, WhatsApp, WhatsAppEndpoint,
 };
+pub use self::time_server::{TIME_SERVERS_MAX, TimeServer};
 use super::Secret;
 
 /// The whole configuration.
@@ -42,6 +46,8 @@ pub struct Config {
     pub clock: Clock,
     /// What the program says about itself.
     pub log: Log,
+    /// The box's own network; without meaning on a machine that runs from another image.
+    pub network: Network,
 }
 
 impl Config {
@@ -214,10 +220,12 @@ pub struct Costs {
 }
 
 /// `[clock]`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Clock {
     /// How far the machine's clock may be ahead of the last known time at a start to be believed.
     pub believed_ahead: Duration,
+    /// The time servers that a box asks; empty for those that DHCP names.
+    pub servers: Vec<TimeServer>,
 }
 
 /// `[log]`

@@ -3,6 +3,7 @@
 mod addresses;
 mod calling_codes;
 mod money;
+pub(super) mod network;
 mod people;
 
 use std::time::Duration;
