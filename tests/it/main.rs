@@ -6,6 +6,7 @@
 
 mod backlog;
 mod clock;
+mod confined;
 mod contract;
 mod corpus;
 mod crash;
@@ -25,4 +26,5 @@ mod sending_trouble;
 mod sending_types;
 mod sending_window;
 mod stop;
+mod supervisor;
 mod tidy;

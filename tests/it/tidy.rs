@@ -16,6 +16,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     // Queue, lanes and ledgers around `policy::sending`.
     ("wagate-outbox", &["wagate-model", "wagate-policy"]),
     ("wagate-simulate", &["wagate-model"]),
+    // The machine below; it knows nothing of messages.
+    ("wagate-board", &[]),
 ];
 
 /// What a library's tests need beside that, and the library itself may not.
@@ -26,6 +28,12 @@ const WITHOUT_SOCKETS: &[&str] =
     &["wagate-model", "wagate-records", "wagate-policy", "wagate-store", "wagate-outbox"];
 /// What they would need for one.
 const SOCKETS: &[&str] = &["tokio", "hyper", "reqwest", "rustls", "axum", "mio", "socket2"];
+
+/// Where the code of the program is.
+const OURS: &[&str] = &["board", "crates", "gateway"];
+/// What owns the machine, and may therefore name its parts; everything else of the gateway knows the traits alone, so
+/// that it runs on a machine without a board, and under another supervisor.
+const OWNERS: &[&str] = &["gateway/src/supervisor/", "gateway/src/cli/machine.rs"];
 
 /// Lines of a file beside its tests.
 const LINES_MAX: usize = 400;
@@ -66,7 +74,9 @@ fn read(path: &str) -> String {
 /// A source file without the tests at its end.
 fn code(path: &str) -> String {
     let text = read(path);
-    text.split("\n#[cfg(test)]\nmod tests").next().unwrap_or_default().to_owned()
+    let tests = ["", "pub(super) ", "pub(crate) "].map(|seen| format!("\n#[cfg(test)]\n{seen}mod tests"));
+    let end = tests.iter().filter_map(|start| text.find(start.as_str())).min();
+    text[..end.unwrap_or(text.len())].to_owned()
 }
 
 /// Package to what it depends on, test dependencies included, as `Cargo.lock` has it.
@@ -105,7 +115,7 @@ fn the_crates_form_a_star() {
     let known: BTreeSet<&str> = ARROWS
         .iter()
         .map(|(name, _)| *name)
-        .chain(["wagate", "wagate-bench", "wagate-micro", "wagate-tests"])
+        .chain(["wagate", "wagate-bench", "wagate-machine", "wagate-micro", "wagate-tests"])
         .collect();
     assert_eq!(ours, known, "a crate came or went: say in ARROWS what it may depend on");
     for (name, allowed) in ARROWS {
@@ -136,8 +146,21 @@ fn the_pure_crates_and_the_store_have_no_sockets() {
 }
 
 #[test]
+fn only_the_supervisor_names_the_parts_of_the_machine() {
+    let sources = files("gateway/src", &["rs"]).into_iter().chain(files("crates", &["rs"]));
+    let naming: Vec<String> =
+        sources.filter(|path| read(path).contains(&["board", "linux"].join("::"))).collect();
+    let owns = |path: &String| OWNERS.iter().any(|owner| path.starts_with(owner));
+    for owner in OWNERS {
+        assert!(naming.iter().any(|path| path.starts_with(owner)), "{owner} isn't searched as it should be");
+    }
+    let others: Vec<_> = naming.iter().filter(|path| !owns(path)).collect();
+    assert!(others.is_empty(), "{others:?}: ask through the traits of `board`");
+}
+
+#[test]
 fn no_source_file_is_too_long() {
-    let long: Vec<String> = ["crates", "gateway"]
+    let long: Vec<String> = OURS
         .iter()
         .flat_map(|folder| files(folder, &["rs"]))
         .filter(|path| path.contains("/src/") && code(path).lines().count() > LINES_MAX)
@@ -233,7 +256,7 @@ fn files_that_the_documents_name_are_there() {
         let text = read(&document);
         for line in prose(&text) {
             for name in line.split('`').skip(1).step_by(2) {
-                let ours = ["crates/", "gateway/", "tests/", "docs/", ".ci/"];
+                let ours = ["board/", "crates/", "gateway/", "scripts/", "tests/", "docs/", ".ci/"];
                 let is_path = ours.iter().any(|folder| name.starts_with(folder))
                     && !name.contains([' ', '*', '{', '<', '…']);
                 if is_path && !root().join(name).exists() {
@@ -247,7 +270,7 @@ fn files_that_the_documents_name_are_there() {
 
 /// The names in code that begin with `wagate_` and stand as a whole text.
 fn metrics() -> BTreeSet<String> {
-    let sources = ["crates", "gateway"].iter().flat_map(|folder| files(folder, &["rs"]));
+    let sources = OURS.iter().flat_map(|folder| files(folder, &["rs"]));
     let sources = sources.filter(|path| path.contains("/src/") && !path.contains("simulate/"));
     sources
         .flat_map(|path| {

@@ -55,8 +55,10 @@ fn newest_source() -> SystemTime {
     let workspace = workspace();
     let crates = std::fs::read_dir(workspace.join("crates")).unwrap().map(|entry| entry.unwrap().path());
     let mut newest = modified(&workspace.join("Cargo.lock")).unwrap_or(SystemTime::UNIX_EPOCH);
-    let mut folders: Vec<PathBuf> =
-        crates.chain([workspace.join("gateway")]).map(|package| package.join("src")).collect();
+    let mut folders: Vec<PathBuf> = crates
+        .chain([workspace.join("board"), workspace.join("gateway")])
+        .map(|package| package.join("src"))
+        .collect();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
