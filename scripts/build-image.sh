@@ -106,6 +106,8 @@ if [ -z "$KEYS" ]; then
         scripts/sign-update.sh --public "$key.pem" development >"$key.pub"
     fi
     warn "updates are trusted to the development key in $KEYS: not for a box that faces the internet (--keys)"
+elif [ "$(cat "$KEYS"/*.pub 2>/dev/null | wc -l)" = 1 ]; then
+    warn "one key for updates: when it is lost no box can be updated (docs/operating/update.md, Keys)"
 fi
 compgen -G "$KEYS/*.pub" >/dev/null || die "no *.pub in $KEYS: no update could ever be installed"
 

@@ -89,7 +89,7 @@ impl Wear {
         match self.level() {
             Level::Unknown | Level::Fine => None,
             Level::Worn => Some(format!(
-                "{device} is near the end of its life: move the store to a new drive at the next occasion, see `wagate doctor`"
+                "{device} is near the end of its life: move the store to a new drive at the next occasion"
             )),
             Level::Spent => Some(format!(
                 "{device} is at the end of its life and may refuse writes any day: move the store to a new drive"

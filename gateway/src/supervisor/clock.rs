@@ -55,6 +55,13 @@ impl Calendar {
     }
 }
 
+/// How long ago the kernel started, by `file` (`/proc/uptime`); nothing where that can't be read.
+pub(super) fn uptime(file: &Path) -> Duration {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let seconds = text.split(' ').next().and_then(|text| text.parse().ok()).unwrap_or(0.0);
+    Duration::try_from_secs_f64(seconds).unwrap_or_default()
+}
+
 /// Sets the clock forward where it stands before `floor`.
 pub(super) fn at_least(floor_ms: i64) {
     match board::linux::set_clock_at_least(floor_ms) {

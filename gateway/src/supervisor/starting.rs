@@ -17,12 +17,12 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::chain::{Chain, Event, Goal, Shown};
 use super::data::Data;
-use super::first_boot::{FirstBoot, Mounts, Outcome};
+use super::first_boot::{self, FirstBoot, Mounts, Outcome};
 use super::keeper::{Desk, Parts};
 use super::keeping::Keeping;
 use super::lamp::Lamp;
 use super::log::tail::Tails;
-use super::log::{Log, STATE};
+use super::log::{self, Log, STATE};
 use super::network::Net;
 use super::notify::Ear;
 use super::place::{Place, WAGATE};
@@ -39,6 +39,10 @@ const FIRST: &str = "first-supervisor";
 /// Who takes the machine down may tell every process of ours at once. A gateway that is told twice leaves without
 /// finishing, so it has this long to say that it knows.
 const GATEWAY_KNOWS: Duration = Duration::from_millis(500);
+/// Between two looks whether the kernel has found what is plugged in.
+const LOOK_FOR_STICKS: Duration = Duration::from_millis(200);
+/// Twenty seconds of them, where the machine doesn't say since when it runs.
+const LOOKS_FOR_STICKS: u32 = 100;
 /// What the box is called when its name can't be found out.
 const NAMELESS: &str = "wagate";
 
@@ -50,6 +54,9 @@ pub fn supervise(root: Option<&Path>) -> anyhow::Result<Exit> {
     let place = Place::new(root);
     let log = Log::new()?;
     telemetry::install_into(log.clone());
+    if let Err(error) = log::kernel::listen(log.clone(), &place.at("/dev/kmsg")) {
+        tracing::warn!(%error, "the kernel's errors aren't seen");
+    }
     std::fs::create_dir_all(place.run()).context("no folder for sockets")?;
     let watchdog = open_watchdog(&place);
     let starter = Starter::new(log.clone(), place.run());
@@ -189,8 +196,7 @@ fn allow_addresses_to_come_late() {
 fn commit_by(place: &Place) -> Duration {
     let read = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
     let within = kernel_line::commit_within(&read(&place.at("/proc/cmdline")));
-    let uptime = read(&place.at("/proc/uptime")).split(' ').next().and_then(|text| text.parse::<f64>().ok());
-    let uptime = Duration::try_from_secs_f64(uptime.unwrap_or(0.0)).unwrap_or_default();
+    let uptime = clock::uptime(&place.at("/proc/uptime"));
     let noted = place.run().join(FIRST);
     let first = match read(&noted).trim().parse() {
         Ok(ms) => Duration::from_millis(ms),
@@ -264,6 +270,12 @@ fn search(
 ) -> io::Result<()> {
     let (place, desk, net, log) = (place.clone(), Arc::clone(desk), net.clone(), log.clone());
     std::thread::Builder::new().name("search".into()).spawn(move || {
+        for _ in 0..LOOKS_FOR_STICKS {
+            if first_boot::settled(&place.at("/sys"), clock::uptime(&place.at("/proc/uptime"))) {
+                break;
+            }
+            std::thread::sleep(LOOK_FOR_STICKS);
+        }
         if desk.ask_sticks(&mut Mounts::new(None, place.real())) {
             return;
         }

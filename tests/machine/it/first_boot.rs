@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use crate::harness::fat::Fat;
 use crate::harness::{
     BOOT, Firmware, Load, Machine, Setup, Shop, images, page, raspberry_pi_3, run, skip, within,
 };
 
+/// Asks for empty data.
+const RESET: &str = "wagate-factory-reset.txt";
 /// All four cores of it are emulated one after another.
 const RASPBERRY_PI: Duration = Duration::from_secs(300);
 
@@ -31,14 +34,45 @@ fn a_mistake_is_shown_and_a_right_configuration_taken_under_u_boot() {
         let claim = within(BOOT, "wagate-setup.txt", async || machine.disk.text("wagate-setup.txt")).await;
         println!("first start: wagate-setup.txt says:\n{claim}");
 
-        // The laptop again: the mistake is mended.
+        // Nobody takes the card out: the right one comes with a stick.
         machine.kill();
-        machine.disk.put("wagate.toml", right.as_bytes());
+        let folder = tempfile::tempdir().unwrap();
+        let stick = Fat::stick(&folder.path().join("stick.img"), "WAGATE");
+        files[0].1 = right.into_bytes();
+        for (name, content) in &files {
+            stick.put(name, content);
+        }
+        machine.plug(&stick);
         machine.start();
         println!("u-boot: ready {:.1} s after power-on", machine.ready().await.as_secs_f64());
         shop.gets(&Load::few(&machine, 1).await).await;
-        assert_eq!(machine.disk.get("wagate-errors.txt"), None, "the old mistakes are taken away");
+        assert!(stick.text("wagate-accepted.txt").is_some_and(|text| text.contains("wagate.toml")));
+        for (name, _) in &files {
+            assert_eq!(stick.get(name), None, "{name} is still on the stick");
+        }
+        assert_eq!(machine.disk.get("wagate-setup.txt"), None, "the code is of no use any more");
+
+        the_stick_empties_the_box(&mut machine, &stick).await;
     });
+}
+
+/// It is asked for with the box's own name, once, and leaves the slots alone.
+async fn the_stick_empties_the_box(machine: &mut Machine, stick: &Fat) {
+    let about = machine.client().machine().await.unwrap();
+    let name = about["box_id"].as_str().unwrap().to_owned();
+    let env = machine.disk.env();
+    machine.kill();
+    stick.put(RESET, format!("{name}\r\n").as_bytes());
+    machine.start();
+    // Down for it, and up again.
+    machine.says_times("wagate: slot a, attempts left: committed, ", 2, BOOT).await;
+    within(BOOT, "wagate-setup.txt", async || machine.disk.get("wagate-setup.txt").map(drop)).await;
+    let page = within(BOOT, "the setup page", async || page(machine.webhook_port).await).await;
+    assert!(page.contains("<html") || page.contains("<!doctype html"), "{page}");
+    let told = stick.text("wagate-reset.txt").expect("wagate-reset.txt");
+    assert!(told.contains("is being emptied"), "{told}");
+    assert_eq!(stick.get(RESET), None, "a stick that is forgotten in the box would empty it again");
+    assert_eq!(machine.disk.env(), env, "the slots stay");
 }
 
 /// On a Raspberry Pi 3, since QEMU 7.2 has no 4. Its watchdog is left alone: QEMU resets at once when it is armed.

@@ -7,8 +7,10 @@ use simulate::Random;
 
 use crate::harness::bundle::Bundle;
 use crate::harness::disk::ROOT_B;
+use crate::harness::later::raise_the_format;
 use crate::harness::load::acknowledged;
-use crate::harness::{LONG, Load, Machine, Setup, Shop, Variant, images, run, seed, within};
+use crate::harness::web::Web;
+use crate::harness::{BOOT, LONG, Load, Machine, Setup, Shop, Variant, images, run, seed, within};
 
 /// How far the new slot is written when the plug is pulled, in hundredths.
 const PLACES: [usize; 3] = [10, 60, 100];
@@ -88,13 +90,35 @@ fn power_cuts_at_the_start_spend_nothing_and_what_can_not_be_loaded_makes_way() 
         let kept = machine.client().records().await;
         assert!(sent.iter().all(|id| kept.contains(id)));
 
-        // Both slots committed, and the one in use goes bad on the card: the other takes over.
-        let bundle = Bundle::new("0.1.1", images.slot(Variant::Good)).signed(&[&images.keys[0]]);
-        machine.client().install(bundle).await.unwrap();
+        // Both slots committed; the new version came over a line that breaks.
+        let bundle = Bundle::new("0.1.1", images.slot(Variant::Later)).signed(&[&images.keys[0]]);
+        let web = Web::serve(bundle).await;
+        machine.client().install_from(&web.url).await.unwrap();
         within(Duration::from_secs(200), "0.1.1 is committed", async || {
             machine.disk.env().is_committed("B").then_some(())
         })
         .await;
+        let asked = web.asked_from();
+        println!("cut at the start: the update was fetched from {asked:?} on");
+        assert!(asked.len() > 1 && asked.is_sorted_by(|a, b| a < b), "each went on where the last broke off");
+
+        // It has raised the data's format, and somebody goes back to the old version: that one hands back.
+        machine.kill();
+        let folder = tempfile::tempdir().unwrap();
+        raise_the_format(&machine.disk, folder.path());
+        let mut env = machine.disk.env();
+        env.set("ORDER", "A B");
+        machine.disk.set_env(&env);
+        machine.start();
+        machine.says("slot a, attempts left: committed", BOOT).await;
+        machine.says("slot b, attempts left: committed", BOOT).await;
+        machine.runs("0.1.1", BOOT).await;
+        let note = machine.client().update().await["note"].clone();
+        assert!(note.as_str().is_some_and(|note| note.contains("handed back")), "{note}");
+        let kept = machine.client().records().await;
+        assert!(sent.iter().all(|id| kept.contains(id)));
+
+        // The one in use goes bad on the card: the other takes over.
         machine.kill();
         machine.disk.write(machine.disk.part(ROOT_B).start, &vec![0xff; 1 << 20]);
         // And a person has made a mistake meanwhile.
@@ -103,11 +127,13 @@ fn power_cuts_at_the_start_spend_nothing_and_what_can_not_be_loaded_makes_way() 
         machine.ready().await;
         assert!(machine.serial.has("slot b can't be loaded"));
         assert_eq!(machine.client().version().await.as_deref(), Some(images.version.as_str()));
-        let note = machine.client().update().await["note"].as_str().map(str::to_owned);
-        assert!(note.is_some(), "the box has to say that it runs the other version");
+        let note = machine.client().update().await["note"].clone();
+        assert!(note.as_str().is_some_and(|note| note.contains("the other one was started")), "{note}");
         let errors = machine.disk.text("wagate-errors.txt").expect("wagate-errors.txt");
         assert!(errors.contains("verify_tokn"), "{errors}");
         assert!(machine.serial.has("verify_tokn"), "the mistake stands on the serial line too");
+        let alarms = machine.client().get("/v1/status").await["alarms"].to_string();
+        assert!(alarms.contains("the configuration on the card or the stick is refused"), "{alarms}");
         let kept = machine.client().records().await;
         assert!(sent.iter().all(|id| kept.contains(id)), "the old configuration is in force, with its data");
     });

@@ -6,8 +6,10 @@
 #![expect(clippy::print_stdout, reason = "figures that a run has found")]
 
 mod first_boot;
+mod flash;
 mod harness;
 mod killed;
 mod life;
 mod replay;
 mod roll_back;
+mod sbom;

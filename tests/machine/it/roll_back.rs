@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::harness::bundle::Bundle;
-use crate::harness::{Images, Load, Machine, Setup, Shop, Variant, images, run, within};
+use crate::harness::{Firmware, Images, Load, Machine, Setup, Shop, Variant, images, run, within};
 
 /// Three starts that fail and one that doesn't.
 const BACK: Duration = Duration::from_secs(400);
@@ -15,8 +15,8 @@ const UNPROVED: &str = "didn't prove itself";
 const COMMIT_WITHIN_S: u32 = 45;
 
 /// A box on slot A that has taken webhooks.
-async fn at_work(images: &Images, shop: &Shop) -> Machine {
-    let mut machine = Machine::new(&images.image, Setup::default());
+async fn at_work(images: &Images, shop: &Shop, firmware: Firmware) -> Machine {
+    let mut machine = Machine::new(&images.image, Setup { firmware, ..Setup::default() });
     machine.put_all(&shop.files());
     let extra = format!("set extra=\"wagate.commit_within={COMMIT_WITHIN_S}\"\n");
     machine.disk.put("cmdline.txt", extra.as_bytes());
@@ -52,11 +52,12 @@ async fn is_at_work(machine: &Machine, shop: &Shop, seed: u64) {
     shop.gets(&Load::few(machine, seed).await).await;
 }
 
+/// Under U-Boot, through whose EFI GRUB counts its attempts then.
 #[test]
 fn a_version_that_does_not_start_is_given_up() {
     run("broken and junk", Duration::from_secs(900), async || {
         let (images, shop) = (images(), Shop::open());
-        let mut machine = at_work(images, &shop).await;
+        let mut machine = at_work(images, &shop, Firmware::UBoot).await;
 
         // Its first program leaves: a panic, and three attempts.
         let slot = images.slot(Variant::BrokenInit);
@@ -76,7 +77,7 @@ fn a_version_that_does_not_start_is_given_up() {
 fn a_version_that_starts_and_does_not_work_is_given_up() {
     run("unhealthy and hanging", Duration::from_secs(900), async || {
         let (images, shop) = (images(), Shop::open());
-        let mut machine = at_work(images, &shop).await;
+        let mut machine = at_work(images, &shop, Firmware::Edk2).await;
 
         // The gateway leaves with an error, again and again.
         let slot = images.slot(Variant::GatewayLeaves);

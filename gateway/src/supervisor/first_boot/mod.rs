@@ -23,6 +23,7 @@ mod rescue;
 mod taken;
 #[cfg(test)]
 mod tests;
+mod usb;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -33,6 +34,7 @@ pub use self::medium::{Media, Medium};
 pub use self::mount::Mounts;
 pub use self::notes::{ACCEPTED, ERRORS, SETUP};
 pub(super) use self::rescue::Rescue;
+pub(super) use self::usb::settled;
 
 use self::candidate::{CONFIGURATION, Candidate};
 use self::disk::{Disk, LinuxDisk};

@@ -3,6 +3,7 @@
 //! Nothing is written to the flash but a tail ([`tail`]), when something happened that will be asked about.
 
 mod console;
+pub(super) mod kernel;
 mod ring;
 mod severity;
 pub(super) mod tail;

@@ -7,7 +7,7 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 
 use super::shop::API_TOKEN;
-use super::{LONG, within};
+use super::{BOOT, LONG, within};
 
 /// A client of one box.
 #[derive(Debug, Clone)]
@@ -71,11 +71,23 @@ impl Client {
     /// Hands a bundle over and waits until it is activated, or refused with the word of the reason. The box
     /// starts anew by itself then.
     pub(crate) async fn install(&self, bundle: Vec<u8>) -> Result<(), String> {
-        let (status, answer) = self.upload("/v1/update", bundle).await.ok_or("no answer")?;
+        let answer = self.upload("/v1/update", bundle).await.ok_or("no answer")?;
+        self.is_activated(answer, LONG).await
+    }
+
+    /// The same with a bundle that the box fetches itself.
+    pub(crate) async fn install_from(&self, url: &str) -> Result<(), String> {
+        let request = self.request(Method::POST, "/v1/update").header("content-type", "application/json");
+        let answer =
+            answer(request.body(serde_json::json!({ "url": url }).to_string())).await.ok_or("no answer")?;
+        self.is_activated(answer, BOOT).await
+    }
+
+    async fn is_activated(&self, (status, answer): (u16, Value), patience: Duration) -> Result<(), String> {
         if status != 202 && status != 200 {
             return Err(word(&answer).unwrap_or_else(|| format!("{status}: {answer}")));
         }
-        within(LONG, "the update is activated or refused", async || {
+        within(patience, "the update is activated or refused", async || {
             // While the box goes down nobody answers any more.
             let Some((_, update)) = self.ask("/v1/update").await else { return Some(Ok(())) };
             let job = &update["job"];

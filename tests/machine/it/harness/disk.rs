@@ -1,12 +1,13 @@
 //! A disk of a box, as a file: its partitions, and the files on the FAT partition while it is off.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use super::env::Env;
-use super::tools::{command, done, output};
+use super::fat::Fat;
+use super::tools::{command, done};
 
 /// The FAT partition.
 pub(crate) const ESP: &str = "esp";
@@ -106,29 +107,24 @@ impl Disk {
         content.windows(wanted.len()).any(|window| window == wanted)
     }
 
-    /// How mtools calls the FAT partition.
-    fn fat(&self) -> String {
-        format!("{}@@{}", self.path.display(), self.part(ESP).start)
+    /// The FAT partition.
+    fn fat(&self) -> Fat {
+        Fat { path: self.path.clone(), start: self.part(ESP).start }
     }
 
     /// Writes a file onto the FAT partition.
     pub(crate) fn put(&self, name: &str, content: &[u8]) {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        file.write_all(content).unwrap();
-        let fat = self.fat();
-        done(command("mcopy").args(["-o", "-i", &fat]).arg(file.path()).arg(format!("::/{name}")));
+        self.fat().put(name, content);
     }
 
     /// A file of the FAT partition.
     pub(crate) fn get(&self, name: &str) -> Option<Vec<u8>> {
-        let fat = self.fat();
-        let read = output(command("mcopy").args(["-n", "-i", &fat, &format!("::/{name}"), "-"]));
-        read.status.success().then_some(read.stdout)
+        self.fat().get(name)
     }
 
     /// The same as text.
     pub(crate) fn text(&self, name: &str) -> Option<String> {
-        self.get(name).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        self.fat().text(name)
     }
 
     /// What GRUB reads, also while the machine runs: the file is one cluster that stays where it is.
@@ -142,6 +138,16 @@ impl Disk {
         for name in ["grub/grubenv", "grub/grubenv.bak"] {
             self.put(name, &env.block());
         }
+    }
+}
+
+/// A card of `bytes` that somebody has used, or that is erased: ones everywhere.
+pub(crate) fn used(path: &Path, bytes: u64) {
+    let piece = vec![0xff; 1 << 20];
+    let file = File::create(path).unwrap();
+    for start in (0..bytes).step_by(piece.len()) {
+        let length = piece.len().min(usize::try_from(bytes - start).unwrap());
+        file.write_all_at(&piece[..length], start).unwrap();
     }
 }
 

@@ -18,6 +18,8 @@ const BOARD: &str = "generic-arm64";
 pub(crate) enum Variant {
     /// The same as in the image, with somebody in it who looks at the gateway's process.
     Good,
+    /// It knows what a later version made of the data.
+    Later,
     /// Its first program leaves at once.
     BrokenInit,
     /// Its first program does nothing for ever.
@@ -80,6 +82,11 @@ impl Variant {
                 inittab.extend_from_slice(b"::respawn:/sbin/witness\n");
                 vec![("sbin/witness", WITNESS.into()), ("etc/inittab", inittab)]
             }
+            Self::Later => {
+                let index = "/data/store/index";
+                let mv = format!("[ ! -e {index}.kept ] || /bin/busybox mv {index}.kept {index}.redb");
+                bent(&mv)
+            }
             Self::BrokenInit => vec![("sbin/init", BROKEN_INIT.into())],
             Self::Hang => vec![("sbin/init", HANG.into())],
             Self::GatewayLeaves => bent("echo 'the gateway leaves' >&2; exit 1"),
@@ -116,7 +123,8 @@ pub(super) fn package_cache() -> PathBuf {
     given.map_or_else(|| repository().join("dist/cache"), PathBuf::from)
 }
 
-fn program() -> PathBuf {
+/// The program for the box, as `scripts/build.sh` made it.
+pub(crate) fn program() -> PathBuf {
     dist().join("aarch64/wagate")
 }
 
@@ -222,7 +230,7 @@ impl Images {
 /// Each variant has its own: what was refused or given up is told apart from what comes next.
 pub(crate) const fn version_of(variant: Variant) -> &'static str {
     match variant {
-        Variant::Good => "0.1.1",
+        Variant::Good | Variant::Later => "0.1.1",
         Variant::BrokenInit => "0.1.2",
         Variant::GatewayLeaves => "0.1.4",
         Variant::GatewayDeaf => "0.1.5",

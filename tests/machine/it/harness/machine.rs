@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::disk::{self, Disk};
+use super::fat::Fat;
 use super::monitor::Monitor;
 use super::serial::Serial;
 use super::tools::{self, command};
@@ -58,6 +59,7 @@ pub(crate) struct Machine {
     pub(crate) webhook_port: u16,
     pub(crate) api_port: u16,
     setup: Setup,
+    stick: Option<Fat>,
     folder: TempDir,
     qemu: Option<Child>,
     /// The last power-on.
@@ -78,6 +80,7 @@ impl Machine {
             webhook_port: port(),
             api_port: port(),
             setup,
+            stick: None,
             folder,
             qemu: None,
             started: Instant::now(),
@@ -89,6 +92,11 @@ impl Machine {
         for (name, content) in files {
             self.disk.put(name, content);
         }
+    }
+
+    /// Has a USB stick in a socket from the next power-on on.
+    pub(crate) fn plug(&mut self, stick: &Fat) {
+        self.stick = Some(stick.clone());
     }
 
     /// Power on. The serial line begins anew for [`Serial::text`].
@@ -125,6 +133,10 @@ impl Machine {
         add(&format!("-object filter-dump,id=dump,netdev=net,file={}", path("network.pcap")));
         if self.setup.watchdog {
             add("-device i6300esb -action watchdog=reset");
+        }
+        if let Some(stick) = &self.stick {
+            add(&format!("-drive if=none,id=stick,format=raw,file={}", stick.path.display()));
+            add("-device qemu-xhci -device usb-storage,drive=stick,removable=on");
         }
         match self.setup.firmware {
             Firmware::Edk2 => {

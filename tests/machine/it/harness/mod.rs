@@ -5,20 +5,24 @@ pub(crate) mod bundle;
 mod client;
 pub(crate) mod disk;
 mod env;
+pub(crate) mod fat;
 mod images;
+pub(crate) mod later;
 pub(crate) mod load;
 mod machine;
 mod monitor;
 pub(crate) mod power_cut;
 mod serial;
 pub(crate) mod shop;
-mod tools;
+pub(crate) mod tools;
+pub(crate) mod web;
 
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+pub(crate) use self::bundle::hex;
 pub(crate) use self::client::{Client, page};
-pub(crate) use self::images::{Images, Variant, images};
+pub(crate) use self::images::{Images, Variant, images, program};
 pub(crate) use self::load::Load;
 pub(crate) use self::machine::{Firmware, Machine, Setup};
 pub(crate) use self::shop::Shop;

@@ -16,6 +16,7 @@ use store::{FolderDisk, Options, Query, Store};
 use super::blocklog::{BlockLog, Entry, SECTOR};
 use super::disk::{self, DATA, Disk, ESP, Part};
 use super::env::Env;
+use super::fat::Fat;
 use super::tools::{command, done, output};
 
 /// Between two looks at the log's length.
@@ -195,9 +196,8 @@ impl Scene {
             return Err(format!("e2fsck -fn: {}", String::from_utf8_lossy(&checked.stdout)));
         }
         for name in ["grub/grubenv", "grub/grubenv.bak"] {
-            let read =
-                output(command("mcopy").args(["-n", "-i"]).arg(&esp.cut).args([&format!("::/{name}"), "-"]));
-            Env::parse(&read.stdout).map_err(|why| format!("{name}: {why}"))?;
+            let fat = Fat { path: esp.cut.clone(), start: 0 };
+            Env::parse(&fat.get(name).unwrap_or_default()).map_err(|why| format!("{name}: {why}"))?;
         }
         let wanted = self.acknowledged.iter().filter(|(entries, _)| *entries <= place);
         let wanted: HashSet<&str> = wanted.map(|(_, id)| id.as_str()).collect();

@@ -11,7 +11,7 @@ pub(crate) const API_TOKEN: &str = "0123456789abcdef0123456789abcdef";
 pub(crate) const APP_SECRET: &str = "the secret of the app 7c1f";
 pub(crate) const CRM_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 /// This machine, as a guest of QEMU's user network sees it.
-const HOST: &str = "10.0.2.2";
+pub(super) const HOST: &str = "10.0.2.2";
 
 /// A CRM, and what the box has to know of it.
 #[derive(Debug)]

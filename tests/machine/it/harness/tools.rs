@@ -10,7 +10,8 @@ pub(super) const EDK2_VARS: &str = "/usr/share/AAVMF/AAVMF_VARS.fd";
 /// U-Boot for QEMU's `virt`, as Debian's `u-boot-qemu` installs it.
 pub(super) const U_BOOT: &str = "/usr/lib/u-boot/qemu_arm64/u-boot.bin";
 
-const PROGRAMS: &[&str] = &["qemu-system-aarch64", "mcopy", "mdir", "e2fsck", "debugfs", "openssl", "cp"];
+const PROGRAMS: &[&str] =
+    &["qemu-system-aarch64", "mcopy", "mkfs.vfat", "e2fsck", "debugfs", "openssl", "cp"];
 
 /// The repository's folder.
 pub(crate) fn repository() -> &'static Path {
@@ -60,6 +61,13 @@ pub(crate) fn command(program: &str) -> Command {
     let mut command = Command::new(find(program).unwrap_or_else(|| program.into()));
     command.stdin(Stdio::null()).env("MTOOLS_SKIP_CHECK", "1");
     command
+}
+
+/// `scripts/flash.sh`, which writes an image to a card.
+pub(crate) fn flash(image: &Path, card: &Path, more: &[&str]) -> Command {
+    let mut script = Command::new(repository().join("scripts/flash.sh"));
+    script.arg(image).arg(card).args(more).stdin(Stdio::null());
+    script
 }
 
 /// Runs a command to its end, whatever that is.
