@@ -12,8 +12,8 @@ Usage: scripts/flash.sh IMAGE DEVICE [--config FOLDER] [--yes] [--force]
 Writes IMAGE (.img or .img.zst) to DEVICE, a whole disk such as /dev/sdb or /dev/mmcblk0, reads it back and compares.
 With IMAGE.bmap beside it only what counts is written. DEVICE may be a file that is large enough.
 
-  --config FOLDER  puts wagate.toml and the files beside it onto the card's FAT partition; the box takes them at its
-                   first start
+  --config FOLDER  puts wagate.toml and the files that it names onto the card's FAT partition; the box takes them at
+                   its first start
   --yes            doesn't ask before everything on DEVICE is gone
   --force          takes a disk that isn't removable; never one that is in use or that this machine runs from
 
@@ -50,6 +50,13 @@ if [ -n "$CONFIG" ]; then
     [ -f "$CONFIG/wagate.toml" ] || die "there is no wagate.toml in $CONFIG"
     [ -z "$(find "$CONFIG" -mindepth 1 ! -type f | head -1)" ] ||
         die "$CONFIG has more than plain files: the box takes files beside wagate.toml only"
+    # What the box starts from has such names, on the same partition: gateway/src/supervisor/first_boot/names.rs.
+    for file in "$CONFIG"/*; do
+        case $(basename "$file" | tr '[:upper:]' '[:lower:]') in
+        cmdline.txt | config.txt | taken.json | *.efi | *.cfg | *.bin | *.dtb | *.dtbo | *.elf | *.dat)
+            die "$file: the box itself has files of such names; another name, please" ;;
+        esac
+    done
 fi
 
 WORK=$(mktemp -d)
@@ -148,6 +155,16 @@ if [ -n "$CONFIG" ]; then
     # The first partition begins at 1 MiB: board/image/disk.sh.
     for file in "$CONFIG"/*; do
         name=$(basename "$file")
+        # The box takes what is named (Meta's root needs no naming), and only that is erased on the card.
+        case $name in
+        wagate.toml | meta-outbound-ca.pem) ;;
+        *)
+            if ! grep -qiF -- "${name%.txt}" "$CONFIG/wagate.toml"; then
+                warn "$name isn't named in wagate.toml, and stays here"
+                continue
+            fi
+            ;;
+        esac
         mcopy -o -i "$DEVICE@@1M" "$file" "::/$name" || die "$name can't be put onto the FAT partition"
         mtype -i "$DEVICE@@1M" "::/$name" | cmp -s - "$file" || die "$name isn't on the FAT partition as it should be"
         note "$name is on the FAT partition"

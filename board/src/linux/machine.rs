@@ -170,6 +170,10 @@ impl Machine {
             version: &self.release.version,
             data_format: self.data_format,
         };
+        // Before a byte has come, which may take long: nothing may keep the slots from a version that has to be given up.
+        if self.on_trial() {
+            return Err(crate::slots::unproved());
+        }
         if self.installing.swap(true, Ordering::AcqRel) {
             return Err(busy());
         }
@@ -221,7 +225,7 @@ impl Machine {
     /// Marks the data partition to be emptied at the next start. The caller reboots.
     ///
     /// # Errors
-    /// When the mark can't be written.
+    /// [`Code::Uncommitted`] while a version has to prove itself, and when the mark can't be written.
     pub fn request_reset(&self) -> Result<(), BoardError> {
         self.change(GrubSlots::request_reset)
     }

@@ -18,4 +18,5 @@ pub use grubenv::{ENV_BYTES, EnvBlock};
 pub use note::Note;
 pub use on_flash::GrubSlots;
 pub use ota::{FIRST_SECTOR, SlotUpdate, WrittenSlot};
+pub(crate) use state::unproved;
 pub use state::{ATTEMPTS, BootState, SlotEnv, VERSION_MAX};

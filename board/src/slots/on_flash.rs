@@ -139,12 +139,9 @@ impl<F: Flash> GrubSlots<F> {
     /// See [`BootState::request_reset`]. The caller reboots.
     ///
     /// # Errors
-    /// When it can't be written.
+    /// As there, and when it can't be written.
     pub fn request_reset(&mut self) -> Result<(), BoardError> {
-        self.change(|state| {
-            state.request_reset();
-            Ok(())
-        })
+        self.change(BootState::request_reset)
     }
 
     /// Whether the slot's content fits, and which version the next update will have: asked before

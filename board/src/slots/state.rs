@@ -123,11 +123,7 @@ impl BootState {
     /// [`Code::Uncommitted`] while the running slot is on trial: it would be the only one left, unproved.
     pub fn begin_update(&mut self, running: SlotName) -> Result<SlotName, BoardError> {
         if !self.slot(running).ok {
-            return Err(BoardError::new(
-                Code::Uncommitted,
-                "the running version hasn't proved itself yet; an update waits until it is committed, \
-                 which takes a minute after a start in good health",
-            ));
+            return Err(unproved());
         }
         let target = running.other();
         *self.slot_mut(target) = SlotEnv::UNUSABLE;
@@ -254,9 +250,21 @@ impl BootState {
     }
 
     /// The data partition is emptied at the next start; what was handed back for it is forgotten with it.
-    pub fn request_reset(&mut self) {
+    ///
+    /// # Errors
+    /// [`Code::Uncommitted`] when the next start is that of a version on trial: without a configuration nothing could
+    /// prove that it works, and it would be given up.
+    pub fn request_reset(&mut self) -> Result<(), BoardError> {
+        if self.next().is_some_and(|next| !self.slot(next).ok) {
+            return Err(BoardError::new(
+                Code::Uncommitted,
+                "a version waits to prove itself, which it can't on an empty box: empty the data when it is committed, \
+                 or roll it back first",
+            ));
+        }
         self.reset = true;
         self.handed = None;
+        Ok(())
     }
 
     /// The data partition was emptied.
@@ -282,6 +290,15 @@ impl BootState {
         let other = running.other();
         if self.slot(other).startable() { Ok(()) } else { Err(nothing_in(other)) }
     }
+}
+
+/// Why nothing is installed while a version is on trial.
+pub(crate) fn unproved() -> BoardError {
+    BoardError::new(
+        Code::Uncommitted,
+        "the running version hasn't proved itself yet; an update waits until it is committed, which takes a minute \
+         after a start in good health",
+    )
 }
 
 fn nothing_in(other: SlotName) -> BoardError {

@@ -249,7 +249,7 @@ fn a_copy_that_says_something_else_is_made_the_same() {
     let good = rig.flash().read_env(EnvFile::First).unwrap();
     // The power went before the first file said it, too: it would come to pass with the first damage to that one.
     let mut state = slots.state().unwrap();
-    state.request_reset();
+    state.request_reset().unwrap();
     rig.0.spoil_env(EnvFile::Copy, &EnvBlock::default().with(&state).encode());
     assert_eq!(slots.mend("0.1.0"), Ok(false));
     assert_eq!(rig.flash().read_env(EnvFile::Copy).unwrap(), good);

@@ -127,8 +127,21 @@ fn two_versions_that_cannot_read_the_data_do_not_send_the_box_to_and_fro() {
     let mut read = state.clone();
     read.forget_hand_back();
     assert!(read.hand_back(A).is_ok());
-    state.request_reset();
+    state.request_reset().unwrap();
     assert!(state.reset && state.hand_back(A).is_ok());
+}
+
+#[test]
+fn the_data_are_not_emptied_below_a_version_that_has_to_prove_itself() {
+    // It waits for its first start, then it runs.
+    let mut state = updated();
+    assert_eq!(state.request_reset().unwrap_err().code, Code::Uncommitted);
+    starts(&mut state, ALL, 1);
+    assert_eq!(state.request_reset().unwrap_err().code, Code::Uncommitted);
+    assert!(!state.reset);
+    state.commit(B);
+    state.request_reset().unwrap();
+    assert!(state.reset);
 }
 
 #[test]
@@ -236,7 +249,7 @@ proptest! {
                 Step::Prefer => state.prefer_other(runs),
                 Step::HandBack => state.hand_back(runs),
                 Step::Forget => { state.forget_hand_back(); state.note_was_shown(runs); Ok(()) }
-                Step::Reset => { state.request_reset(); Ok(()) }
+                Step::Reset => state.request_reset(),
                 Step::Start(loads) => {
                     let loadable = [loads[0] && whole[0], loads[1] && whole[1]];
                     let start = what_grub_does(&state, loadable);

@@ -114,7 +114,8 @@ impl Desk {
         // Nobody else mounts them meanwhile.
         let _alone = self.configurations.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = self.place.at(board::paths::BOX);
-        Rescue::new(self, kept, self.place.no_data().exists()).look(media)
+        let configured = self.place.configuration().exists();
+        Rescue::new(self, kept, configured, self.place.no_data().exists()).look(media)
     }
 
     /// The box's name.
@@ -145,6 +146,17 @@ impl Desk {
         self.machine()?.give_up()?;
         *fate = Fate::GivenUp;
         Ok(true)
+    }
+
+    /// The other slot is next: a commit that comes behind it would undo that.
+    fn leave_for_the_other(
+        &self,
+        how: impl FnOnce(&Machine) -> Result<(), BoardError>,
+    ) -> Result<(), BoardError> {
+        let mut fate = self.fate();
+        how(self.machine()?)?;
+        *fate = Fate::GivenUp;
+        Ok(())
     }
 
     fn machine(&self) -> Result<&Machine, BoardError> {
@@ -290,13 +302,13 @@ impl Firmware for Desk {
     }
 
     fn roll_back(&self, why: &str) -> Result<(), BoardError> {
-        self.machine()?.roll_back()?;
+        self.leave_for_the_other(Machine::roll_back)?;
         tracing::warn!("back to the other slot: {}", short(why));
         self.start_anew("back to the other slot")
     }
 
     fn hand_back(&self, why: &str) -> Result<(), BoardError> {
-        self.machine()?.hand_back()?;
+        self.leave_for_the_other(Machine::hand_back)?;
         tracing::warn!("this version can't read the data and hands back: {}", short(why));
         self.start_anew("handed back to the other slot")
     }

@@ -178,8 +178,8 @@ impl Running {
         match asked {
             Ok(_) => None,
             Err(error) => {
-                tracing::error!("it can't be given up, and goes on: {error}");
-                self.event(Event::Stays)
+                tracing::error!("it can't be given up: {error}");
+                self.event(Event::CannotGiveUp)
             }
         }
     }
@@ -255,14 +255,15 @@ fn given_up(desk: &Desk) -> Event {
             Ok(true) => return Event::GivenUp,
             Ok(false) => return Event::Committed,
             Err(error) if error.code == Code::Busy => std::thread::sleep(TICK),
-            // A version that works isn't taken down because the mark for it can't be written.
             Err(error) => {
-                tracing::error!("it can't be given up, and goes on: {error}");
-                return Event::Stays;
+                tracing::error!("it can't be given up: {error}");
+                let alone = matches!(error.code, Code::NothingThere | Code::Unsupported);
+                return if alone { Event::Stays } else { Event::CannotGiveUp };
             }
         }
     }
-    Event::Stays
+    tracing::error!("it can't be given up now: somebody else changes the slots");
+    Event::CannotGiveUp
 }
 
 /// What there is to run with, without a search.

@@ -44,6 +44,9 @@ fn a_card_holds_what_was_written_to_it_or_the_script_says_that_it_doesnt() {
             refused(flash(image, &card, &["--yes", "--config", config])).contains("more than plain files")
         );
         std::fs::remove_dir(at("config/folder")).unwrap();
+        named("CONFIG.TXT", "");
+        assert!(refused(flash(image, &card, &["--yes", "--config", config])).contains("another name"));
+        std::fs::remove_file(at("config/CONFIG.TXT")).unwrap();
         assert!(refused(flash(image, &card, &[])).contains("nobody to ask"));
         used(&at("small"), 1 << 20);
         assert!(refused(flash(image, &at("small"), &["--yes"])).contains("too small"));
@@ -59,12 +62,15 @@ fn a_card_holds_what_was_written_to_it_or_the_script_says_that_it_doesnt() {
         assert!(bytes_of(&card).iter().all(|byte| *byte == 0xff), "a refusal has written something");
 
         // The whole, with a configuration.
+        named("wagate.toml", "# file:app_secret\n");
         named("app_secret", "a secret");
+        named("notes", "of no use to the box");
         let written = output(&mut flash(image, &card, &["--yes", "--config", config]));
         assert!(written.status.success(), "{}", String::from_utf8_lossy(&written.stderr));
         let card = Disk::at(&card);
         assert_eq!(card.get("app_secret").as_deref(), Some(&b"a secret"[..]));
-        assert_eq!(card.text("wagate.toml").as_deref(), Some("# nothing\n"));
+        assert_eq!(card.text("wagate.toml").as_deref(), Some("# file:app_secret\n"));
+        assert_eq!(card.get("notes"), None, "it would stay there for ever");
         let right = Disk::at(image);
         assert!(card.read_part(DATA) == right.read_part(DATA), "the data aren't those of the image");
         let slot = image.with_file_name("slot.squashfs").metadata().unwrap().len();

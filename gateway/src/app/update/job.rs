@@ -26,7 +26,7 @@ pub(crate) enum Stage {
     Receiving,
     /// The connection was lost; it goes on with the next one.
     Waiting,
-    /// All is written, and is being read back.
+    /// All has come: the rest of it is written, and everything is read back.
     Verifying,
     /// It is in its slot, which is started next.
     Activated,
@@ -153,6 +153,7 @@ impl Job {
     /// Begins with the first byte once more.
     pub(super) fn anew(&mut self) {
         (self.received, self.total, self.version, self.slot_bytes) = (0, None, None, None);
+        self.stage = Stage::Waiting;
     }
 }
 

@@ -91,7 +91,9 @@ impl Running {
             () = tokio::time::sleep_until(deadline) => broken("the whole of it didn't come in time: begin again"),
         };
         match &fed {
-            Fed::All | Fed::Gone => {}
+            // From here on nobody can call it off: the board may have all of it already.
+            Fed::All => self.change(|job| job.stage = Stage::Verifying),
+            Fed::Gone => {}
             Fed::Anew => inlet.break_off("it is begun anew").await,
             Fed::Ended(why) => inlet.break_off(&why.to_string()).await,
         }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::{
-    AGAIN_AFTER, Action, BEAT_WITHIN, Child, DOWN_WITHIN, Ended, Event, FOUND_WITHIN, Found, GIVEN_UP_WITHIN,
-    GONE_WITHIN, Goal, MEND_AFTER, OPEN_WITHIN, READY_WITHIN, REFUSED, STALLED, STOP_WITHIN, Shown,
-    UNREADY_ON_TRIAL, WELL_AFTER, WELL_WITHIN, Word,
+    AGAIN_AFTER, Action, BEAT_WITHIN, COMMIT_WITHIN, Child, DOWN_WITHIN, Ended, Event, FOUND_WITHIN, Found,
+    GIVEN_UP_WITHIN, GONE_WITHIN, Goal, MEND_AFTER, OPEN_WITHIN, READY_WITHIN, REFUSED, STALLED, STOP_WITHIN,
+    Shown, UNREADY_ON_TRIAL, WELL_AFTER, WELL_WITHIN, Word,
 };
 
 /// What the one child is doing. Moments are on [`Chain::own`] time; `ready`: it was, once; `asked`: by this process.
@@ -140,9 +140,20 @@ impl Chain {
                 self.commit_by = None;
                 self.giving_up = None;
             }
+            Event::CannotGiveUp => self.cannot_give_up(),
             Event::GivenUp => self.stop(Goal::Reboot, actions),
             Event::DataLost => self.mend(actions),
             Event::Stop(goal) => self.stop(goal, actions),
+        }
+    }
+
+    /// A version that works isn't taken down because a mark can't be written, so its trial begins once more. One that
+    /// doesn't goes down as if there had been no answer: the boot loader counts its starts.
+    fn cannot_give_up(&mut self) {
+        if matches!(self.life, Life::Runs { .. }) {
+            self.giving_up = None;
+            self.unready = 0;
+            self.commit_by = self.commit_by.map(|_| self.now + COMMIT_WITHIN);
         }
     }
 
@@ -243,10 +254,15 @@ impl Chain {
             Life::Starts { sign, opens } => opens && own - sign < READY_WITHIN,
             Life::Off | Life::Waits(_) | Life::Stops { .. } | Life::Killed { .. } => false,
         };
-        if self.giving_up.is_none() && !runs && self.ill_since.is_some_and(|since| own - since >= WELL_WITHIN)
-        {
-            actions
-                .push(Action::Remember("the gateway hangs, and a new one did, too: the machine starts anew"));
+        let ill = !runs && self.ill_since.is_some_and(|since| own - since >= WELL_WITHIN);
+        // Of a gateway that had said that it ends, or was asked to: nothing was wrong with it until it didn't go.
+        let stays = matches!(self.life, Life::Killed { since, .. } if own - since >= WELL_WITHIN);
+        if self.giving_up.is_none() && (ill || stays) {
+            actions.push(Action::Remember(if ill {
+                "the gateway hangs, and a new one did, too: the machine starts anew"
+            } else {
+                "a process doesn't go, though it was killed: the machine starts anew"
+            }));
             self.stop(Goal::Reboot, actions);
         }
     }

@@ -9,7 +9,9 @@
 //! - A gateway that leaves by itself never brings the machine down, however often it does: it has said why, and a
 //!   start of the machine would change nothing. Neither does a missing configuration.
 //! - Data that can't be kept brings a new start, whose check of the file system may mend it, once in [`MEND_AFTER`].
-//! - A version on trial that doesn't commit is given up, whatever else happens.
+//! - A version on trial that doesn't commit is given up, whatever else happens. While its gateway runs and the disk
+//!   refuses the mark for that, it is asked for again and again.
+//! - A process that doesn't go when it is killed brings the machine to a new start, whatever it was killed for.
 //! - The CRM, Meta, the network and the clock don't appear in here at all.
 
 mod decide;
@@ -121,8 +123,10 @@ pub(super) enum Event {
     Committed,
     /// It has been given up: that is on the disk.
     GivenUp,
-    /// It can't be given up: the other slot holds nothing, or the disk refuses.
+    /// It can't be given up: the other slot holds nothing.
     Stays,
+    /// The disk refuses to have it given up now.
+    CannotGiveUp,
     /// The data can't be written to, and nobody would be disturbed by a new start of the machine.
     DataLost,
     /// Everything is to stop.
@@ -140,7 +144,7 @@ pub(super) enum Action {
     Kill,
     /// Stop looking for a configuration: say what was in force ([`Event::Found`]).
     SearchNoMore,
-    /// Give the running version up; to be answered by [`Event::GivenUp`] or [`Event::Stays`].
+    /// Give the running version up; to be answered by [`Event::GivenUp`], [`Event::Stays`] or [`Event::CannotGiveUp`].
     GiveUp(&'static str),
     /// Write the tail of the log down: something happened that nobody asked for.
     Remember(&'static str),

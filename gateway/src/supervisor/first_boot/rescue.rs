@@ -40,14 +40,21 @@ pub(in super::super) struct Rescue<'a> {
     board: &'a dyn Board,
     /// What the box keeps of itself.
     kept: PathBuf,
+    /// A configuration is in force.
+    configured: bool,
     /// The data can't be used, and the name of the box lies there: nobody can know it.
     nameless: bool,
     disk: &'a dyn Disk,
 }
 
 impl<'a> Rescue<'a> {
-    pub(in super::super) fn new(board: &'a dyn Board, kept: PathBuf, nameless: bool) -> Self {
-        Self { board, kept, nameless, disk: &LinuxDisk }
+    pub(in super::super) fn new(
+        board: &'a dyn Board,
+        kept: PathBuf,
+        configured: bool,
+        nameless: bool,
+    ) -> Self {
+        Self { board, kept, configured, nameless, disk: &LinuxDisk }
     }
 
     /// Does what is asked for on the sticks; says whether the machine goes down for it.
@@ -124,6 +131,14 @@ impl<'a> Rescue<'a> {
                      installed again by itself. `wagate update install` does it. ({digits})"
                 )
             });
+            return false;
+        }
+        // Nothing could prove itself but a gateway.
+        if !self.configured {
+            lines.push(format!(
+                "{name}: not installed: the box has no configuration, without which no version can prove itself; give it \
+                 one, then switch it off and on with the stick in it"
+            ));
             return false;
         }
         // A version that is given up would be installed again at the next start, for ever.

@@ -25,6 +25,12 @@ pub(super) fn of(leases: &Path, interface: &str) -> Option<Lease> {
     Some(lease)
 }
 
+/// What an interface was given holds no more: a client that is told to end doesn't say so itself.
+pub(super) fn forget(leases: &Path, interface: &str) {
+    // There may have been none.
+    let _ = std::fs::remove_file(leases.join(format!("{interface}.lease")));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -38,6 +44,9 @@ mod tests {
         let lease = of(folder.path(), "eth0").unwrap();
         assert_eq!(lease.address.as_deref(), Some("10.0.2.15/24"));
         assert_eq!(lease.ntp, ["10.0.2.4", "10.0.2.5"]);
+        forget(folder.path(), "eth0");
+        forget(folder.path(), "eth7");
+        assert_eq!(of(folder.path(), "eth0"), None);
         std::fs::write(folder.path().join("eth1.lease"), "ADDRESS=\nNTP=\nnonsense\n").unwrap();
         assert_eq!(of(folder.path(), "eth1"), Some(Lease::default()));
     }

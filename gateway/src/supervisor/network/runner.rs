@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::super::place::Place;
 use super::plan::{self, Interfaces, Role, Step};
 use super::tools::{Held, Tools};
-use super::{Services, Wanted, cards};
+use super::{Services, Wanted, cards, lease};
 
 /// A process that ends by itself is started again no sooner than this after its last start.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
@@ -18,6 +18,7 @@ pub(super) struct Runner {
     tools: Box<dyn Tools>,
     sys: PathBuf,
     resolv: PathBuf,
+    leases: PathBuf,
     made: Interfaces,
     clients: BTreeMap<String, Post>,
     announcer: Post,
@@ -65,6 +66,7 @@ impl Runner {
             tools,
             sys: place.at("/sys/class/net"),
             resolv: place.at("/run/resolv.conf"),
+            leases: place.at(board::paths::LEASES),
             made: Interfaces::new(),
             clients: BTreeMap::new(),
             announcer: Post::default(),
@@ -98,6 +100,7 @@ impl Runner {
             let asks = goal.get(name).is_some_and(|interface| interface.role == Role::Dhcp);
             if !asks {
                 post.end();
+                lease::forget(&self.leases, name);
             }
             asks
         });
@@ -145,6 +148,7 @@ impl Runner {
                 if let Some(mut post) = self.clients.remove(name) {
                     post.end();
                 }
+                lease::forget(&self.leases, name);
                 Ok(())
             }
             Step::AddVlan { card, id } if cards::exists(&self.sys, &plan::vlan_name(card, *id)) => Ok(()),

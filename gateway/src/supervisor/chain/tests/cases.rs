@@ -38,6 +38,24 @@ fn gateways_that_hang_one_after_the_other_bring_the_machine_to_a_new_start() {
 }
 
 #[test]
+fn what_is_asked_to_end_and_cant_be_killed_brings_the_machine_to_a_new_start() {
+    let mut world = World::configured(Manner::Good(1), None);
+    world.immortal = true;
+    world.run(100);
+    world.event(Event::Said(Word::Stopping));
+    world.run(600);
+    assert_eq!(world.kills, [115]);
+    assert_eq!(world.gone, Some((Goal::Reboot, 415)), "five minutes after it was killed");
+    // Another configuration is to be taken.
+    let mut world = World::configured(Manner::Good(1), None);
+    world.immortal = true;
+    world.run(100);
+    world.event(Event::Found(Found::Configuration));
+    world.run(600);
+    assert_eq!(world.gone, Some((Goal::Reboot, 415)));
+}
+
+#[test]
 fn a_gateway_that_nothing_can_kill_brings_the_machine_to_a_new_start() {
     let mut world = World::configured(Manner::Stuck(1, 40), None);
     world.immortal = true;
@@ -204,6 +222,28 @@ fn three_gateways_that_end_before_they_are_ready_end_the_trial() {
     world.run(301);
     assert!(world.starts.len() > 5);
     assert_eq!(world.given_up, Some(300));
+}
+
+#[test]
+fn while_the_disk_refuses_a_version_that_works_is_asked_to_make_way_again_and_again() {
+    let mut world = World::configured(Manner::Good(5), Some(300));
+    world.disk_refuses = true;
+    world.run(1000);
+    assert_eq!((world.gone, world.shown.last()), (None, Some(&Shown::Running)));
+    assert_eq!(world.asked_to_give_up, [300, 600, 900]);
+    world.disk_refuses = false;
+    world.run(300);
+    assert_eq!(world.given_up, Some(1200));
+}
+
+#[test]
+fn while_the_disk_refuses_a_version_that_doesnt_work_spends_a_start() {
+    let mut world = World::configured(Manner::Leaves(1, 1, false), Some(300));
+    world.disk_refuses = true;
+    world.run(300);
+    let asked = world.asked_to_give_up[0];
+    assert!(asked < 60, "{asked}");
+    assert_eq!(world.gone, Some((Goal::Reboot, asked + 60)));
 }
 
 #[test]

@@ -40,6 +40,9 @@ struct World {
     can_give_up: bool,
     /// Whether nobody says so or otherwise.
     give_up_hangs: bool,
+    /// Whether it can't be written down.
+    disk_refuses: bool,
+    asked_to_give_up: Vec<u64>,
     starts: Vec<u64>,
     kills: Vec<u64>,
     given_up: Option<u64>,
@@ -62,6 +65,8 @@ impl World {
             stubborn: false,
             can_give_up: true,
             give_up_hangs: false,
+            disk_refuses: false,
+            asked_to_give_up: vec![],
             starts: vec![],
             kills: vec![],
             given_up: None,
@@ -119,7 +124,10 @@ impl World {
                     if self.give_up_hangs {
                         continue;
                     }
-                    if self.can_give_up {
+                    self.asked_to_give_up.push(self.now);
+                    if self.disk_refuses {
+                        self.queue.push_back(Event::CannotGiveUp);
+                    } else if self.can_give_up {
                         self.given_up = Some(self.now);
                         self.queue.push_back(Event::GivenUp);
                     } else {

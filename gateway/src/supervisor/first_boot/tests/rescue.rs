@@ -106,7 +106,7 @@ fn bundle(version: &str) -> Vec<u8> {
 /// A start of the box, and whether it goes down again.
 fn start(stage: &Stage, board: &Fake, nameless: bool) -> bool {
     let kept = stage.root().join("data/box");
-    Rescue::new(board, kept, nameless).look(&mut stage.media())
+    Rescue::new(board, kept, !stage.root().join("unconfigured").exists(), nameless).look(&mut stage.media())
 }
 
 fn text(stage: &Stage, name: &str) -> String {
@@ -133,6 +133,20 @@ fn an_update_on_the_stick_is_installed_once_and_stays_there() {
         assert_eq!(board.asked(), [""; 0], "{forget} forgotten");
         assert!(text(&stage, UPDATE_NOTE).contains("isn't installed again by itself"), "{forget}");
     }
+}
+
+#[test]
+fn without_a_configuration_nothing_is_installed_and_the_stick_says_why() {
+    let (stage, board) = (Stage::new(), Fake::new());
+    fs::write(stage.stick().join("wagate-0.2.0.update"), bundle("0.2.0")).unwrap();
+    fs::write(stage.root().join("unconfigured"), b"").unwrap();
+    assert!(!start(&stage, &board, false));
+    assert_eq!(board.asked(), [""; 0]);
+    assert!(text(&stage, UPDATE_NOTE).contains("no configuration"));
+    // It wasn't remembered as one that was installed.
+    fs::remove_file(stage.root().join("unconfigured")).unwrap();
+    assert!(start(&stage, &board, false));
+    assert_eq!(board.asked(), ["install 0.2.0", "reboot"]);
 }
 
 #[test]
