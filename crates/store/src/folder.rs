@@ -192,9 +192,7 @@ impl Folder {
     fn set_aside(&self, folded: &Folded) {
         for Lost { first: sequence, bytes, .. } in &folded.lost {
             tracing::error!(sequence, "a record in the log can't be read any more; see the folder `damaged`");
-            if let Err(error) = self.disk.set_aside(&format!("log-record-{sequence}"), bytes) {
-                tracing::warn!(%error, "damaged bytes can't be set aside");
-            }
+            _ = self.shared.set_aside(&format!("log-record-{sequence}"), bytes);
         }
     }
 

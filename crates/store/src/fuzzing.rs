@@ -15,7 +15,7 @@ use crate::format::filter::Filter;
 use crate::format::group::{self, GroupHeader, Salt};
 use crate::format::{block, record_v1, value, values_v1};
 use crate::index::schema::{self, Checkpoint, Identity};
-use crate::log::replay::{self, Found, Visit};
+use crate::log::replay::{self, Damage, Found, Visit};
 use crate::log::{Geometry, Position};
 use crate::options::BLOCK;
 use crate::settled::Settled;
@@ -178,7 +178,7 @@ impl Visit for Seen {
         self.bytes += found.length as usize;
     }
 
-    fn damage(&mut self, _generation: u64, _offset: u64, _bytes: &[u8]) {}
+    fn damage(&mut self, _damage: &Damage<'_>) {}
 }
 
 fn entry_checksum(bytes: &mut [u8]) {

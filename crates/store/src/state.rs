@@ -60,7 +60,7 @@ pub struct Counters {
     pub holes: u64,
     /// Records and groups that couldn't be read and were set aside.
     pub damaged: u64,
-    /// Of `damaged`, those that a version that stayed had set aside before.
+    /// Of `holes` and `damaged` together, those that a version that stayed had set aside before.
     pub known: u64,
     /// Blocks of delivered history that went before their time, for want of room.
     pub dropped_early: u64,

@@ -10,6 +10,7 @@ use redb::StorageBackend;
 use redb::backends::FileBackend;
 
 use super::{Disk, Segment};
+use crate::aside::ON_TRIAL;
 use crate::error::OpenError;
 
 /// The reserve is this part of the file system …
@@ -20,6 +21,9 @@ const RESERVE_MIN: u64 = 1 << 20;
 const RESERVE_MAX: u64 = 16 << 20;
 /// Files that are kept aside; the oldest stay, since the first damage says the most.
 const ASIDE_MAX: usize = 64;
+/// Beyond so many none is added by a version on trial. One that can't read what is whole would else fill the folder,
+/// and at its second start all of that would pass for known.
+const ASIDE_MAX_ON_TRIAL: usize = ASIDE_MAX / 2;
 /// Owner only: the folder holds people's messages.
 const MODE_FOLDER: u32 = 0o700;
 const MODE_FILE: u32 = 0o600;
@@ -61,8 +65,12 @@ impl FolderDisk {
 
     fn damaged_folder(&self) -> io::Result<PathBuf> {
         let folder = self.root.join("damaged");
+        let made = !folder.is_dir();
         fs::create_dir_all(&folder)?;
         fs::set_permissions(&folder, Permissions::from_mode(MODE_FOLDER))?;
+        if made {
+            sync_folder(&self.root)?;
+        }
         Ok(folder)
     }
 
@@ -255,7 +263,8 @@ impl Disk for FolderDisk {
 
     fn set_aside(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let folder = self.damaged_folder()?;
-        if fs::read_dir(&folder)?.count() >= ASIDE_MAX {
+        let most = if name.ends_with(ON_TRIAL) { ASIDE_MAX_ON_TRIAL } else { ASIDE_MAX };
+        if fs::read_dir(&folder)?.count() >= most {
             return Ok(());
         }
         write_file(&folder.join(name), bytes)?;

@@ -129,10 +129,12 @@ pub trait Disk: Debug + Send + Sync + 'static {
     /// What the system says.
     fn release_reserve(&self) -> io::Result<()>;
 
-    /// Keeps bytes that nobody can read any more for a person to look at; bounded.
+    /// Keeps bytes that nobody can read any more for a person to look at; bounded, and those of a version on trial
+    /// more so: they alone never are so many that [`Disk::is_aside`] can't say any more.
     ///
     /// # Errors
-    /// What the system says; the store goes on without.
+    /// What the system says; the store goes on without. The name may stay all the same, with less behind it: on a
+    /// full disk that is what tells the next start that the damage was met.
     fn set_aside(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
 
     /// Whether bytes were set aside under this name; also when there are so many already that nobody can say.

@@ -47,8 +47,40 @@ pub(crate) struct Found<'a> {
 /// Takes what replay finds.
 pub(crate) trait Visit {
     fn entry(&mut self, found: &Found<'_>);
-    /// Bytes that can't be read, for a person to look at.
-    fn damage(&mut self, generation: u64, offset: u64, bytes: &[u8]);
+    /// Something that can't be read, and is in [`Replayed::holes`] or [`Replayed::damaged`].
+    fn damage(&mut self, damage: &Damage<'_>);
+}
+
+/// Something that can't be read. Each start finds it again, until it is folded over.
+#[derive(Debug)]
+pub(crate) struct Damage<'a> {
+    pub(crate) place: Place,
+    /// As what it counts: a hole as one, else its entries.
+    pub(crate) count: u64,
+    /// For a person to look at; none where the disk gives none.
+    pub(crate) bytes: &'a [u8],
+}
+
+/// Where something can't be read.
+#[derive(Debug)]
+pub(crate) enum Place {
+    /// In these bytes.
+    Bytes { generation: u64, offset: u64, length: u64 },
+    /// Between groups: those from one number up to another, which is not among them.
+    Groups { from: u64, to: u64 },
+}
+
+impl Damage<'_> {
+    /// The same at each start that finds the same, and another one as soon as there is more: the end and the
+    /// count are in it.
+    pub(crate) fn name(&self) -> String {
+        match self.place {
+            Place::Bytes { generation, offset, length } => {
+                format!("log-{generation}-{offset}-{length}-{}", self.count)
+            }
+            Place::Groups { from, to } => format!("log-missing-{from}-{to}"),
+        }
+    }
 }
 
 /// Shows everything in the log from `from` on to `visit`, in order.
@@ -82,7 +114,10 @@ pub(crate) fn replay(
     if overtaken {
         // Groups were written over that this index never had. What is left of older ones may lie
         // behind the newest: nothing more is written there before all of it is folded.
-        done.holes = done.holes.max(1);
+        if done.holes == 0 {
+            done.holes = 1;
+            missing(from.number, done.end.number, visit);
+        }
         done.end.offset = geometry.segment_bytes;
     }
     if let Some(unread) = open.unread {
@@ -90,14 +125,23 @@ pub(crate) fn replay(
         // and their numbers and sequences aren't given to others.
         done.holes += 1;
         done.lost = done.lost.saturating_add(unread.sequences());
+        let readable = done.end.number;
         done.end = Position {
             generation: unread.generation,
             offset: geometry.segment_bytes,
             number: done.end.number.saturating_add(geometry.segment_bytes / BLOCK),
         };
+        // The next group goes to another segment, which skips a number. A start that finds it sees the place as
+        // numbers that are missing: the same ones, so that what was met here isn't new there.
+        missing(readable, done.end.number.saturating_add(1), visit);
     }
     done.lost = done.lost.min(LOST_MAX);
     Ok(done)
+}
+
+/// A hole of which there are no bytes: groups from one number up to another.
+pub(super) fn missing(from: u64, to: u64, visit: &mut dyn Visit) {
+    visit.damage(&Damage { place: Place::Groups { from, to }, count: 1, bytes: &[] });
 }
 
 /// Where the oldest groups in the ring begin: for a log without an index that says what is folded.

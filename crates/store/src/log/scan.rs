@@ -4,14 +4,13 @@ use std::io;
 
 use super::Position;
 use super::look::read;
-use super::replay::{Found, Replayed, Visit};
+use super::replay::{Damage, Found, Place, Replayed, Visit, missing};
+use crate::aside::ASIDE_BYTES;
 use crate::disk::Segment;
 use crate::format::entry;
 use crate::format::group::{self, GroupHeader, Salt};
 use crate::options::BLOCK;
 
-/// Of a hole so much is kept for a person to look at.
-const ASIDE_BYTES: u64 = 1 << 20;
 /// A group has fewer records: two MiB at most, by an account that takes 512 bytes for the least.
 const GROUP_RECORDS_MAX: u64 = 8192;
 
@@ -87,10 +86,14 @@ impl Scan<'_> {
             } else if header.number > done.end.number.saturating_add(self.generation - done.end.generation) {
                 // Going to another segment skips a number; more are groups that aren't there.
                 done.holes += 1;
+                missing(done.end.number, header.number, visit);
             }
             for damage in open.torn.drain(..) {
                 done.damaged += u64::from(damage.entries);
-                visit.damage(damage.generation, damage.offset, &damage.bytes);
+                let Torn { generation, offset, entries, bytes } = &damage;
+                let length = bytes.len() as u64;
+                let place = Place::Bytes { generation: *generation, offset: *offset, length };
+                visit.damage(&Damage { place, count: u64::from(*entries), bytes });
             }
             // Its records have later sequences than any before it.
             if let Some(unread) = open.unread.take() {
@@ -122,6 +125,8 @@ impl Scan<'_> {
             // would never start again. But its sequences were given out.
             done.damaged += u64::from(header.entries);
             done.lost = done.lost.saturating_add(GROUP_RECORDS_MAX);
+            let place = self.place(offset, header.extent());
+            visit.damage(&Damage { place, count: u64::from(header.entries), bytes: &[] });
             return Ok(());
         }
         let mut rest = payload.as_slice();
@@ -159,7 +164,7 @@ impl Scan<'_> {
     }
 
     fn set_aside(&self, begin: u64, end: u64, visit: &mut dyn Visit) {
-        let length = usize::try_from((end - begin).min(ASIDE_BYTES)).unwrap_or(0);
+        let length = usize::try_from(end - begin).unwrap_or(usize::MAX).min(ASIDE_BYTES);
         let mut bytes = vec![0; length];
         // Block by block: one that can't be read stands there as zeros, and costs none beside it.
         for (block, offset) in bytes.chunks_mut(4096).zip((begin..end).step_by(4096)) {
@@ -167,7 +172,11 @@ impl Scan<'_> {
                 block.fill(0);
             }
         }
-        visit.damage(self.generation, begin, &bytes);
+        visit.damage(&Damage { place: self.place(begin, end - begin), count: 1, bytes: &bytes });
+    }
+
+    const fn place(&self, offset: u64, length: u64) -> Place {
+        Place::Bytes { generation: self.generation, offset, length }
     }
 }
 

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use redb::ReadableTable as _;
 
+use crate::aside::{ASIDE_BYTES, Aside};
 use crate::contacts::Contacts;
-use crate::disk::{Disk, Segment};
+use crate::disk::Segment;
 use crate::duplicates::Duplicates;
 use crate::error::{OpenError, io_error, read_error};
 use crate::format::entry::{EntryKind, Mark};
@@ -14,7 +15,7 @@ use crate::index::Index;
 use crate::index::fold::Memory;
 use crate::index::schema::{self, Checkpoint, Identity};
 use crate::keyed::HashKey;
-use crate::log::replay::{self, Found, Replayed, Visit};
+use crate::log::replay::{self, Damage, Found, Place, Replayed, Visit};
 use crate::people::People;
 use crate::settled::Settled;
 use crate::state::{State, TailEntry};
@@ -79,18 +80,21 @@ impl Loaded {
         segments: &[Arc<dyn Segment>],
         checkpoint: &Checkpoint,
         identity: &Identity,
-        disk: &dyn Disk,
+        aside: Aside<'_>,
     ) -> Result<Replayed, OpenError> {
         let key = HashKey::new(&identity.hash_key);
-        let mut visitor = Replay { loaded: self, key: &key, disk, damaged: 0, group: 0, transactions: 0 };
+        let mut visitor =
+            Replay { loaded: self, key: &key, aside, damaged: 0, known: 0, group: 0, transactions: 0 };
         let replayed =
             replay::replay(segments, checkpoint.geometry, &identity.salt, checkpoint.position, &mut visitor)
                 .map_err(io_error("the intake log can't be read"))?;
         let damaged = visitor.damaged + replayed.damaged;
+        let known = visitor.known;
         if replayed.holes > 0 || damaged > 0 {
             tracing::error!(
                 holes = replayed.holes,
                 damaged,
+                known,
                 "the intake log has damage: acknowledged records may be missing; see the folder `damaged`"
             );
         }
@@ -102,6 +106,7 @@ impl Loaded {
         }
         self.state.counters.holes = replayed.holes;
         self.state.counters.damaged = damaged;
+        self.state.counters.known = known;
         self.state.seen_ms = self.state.seen_ms.max(replayed.seen_ms);
         self.state.burn(replayed.lost);
         Ok(replayed)
@@ -168,8 +173,11 @@ impl Replay<'_> {
 struct Replay<'a> {
     loaded: &'a mut Loaded,
     key: &'a HashKey,
-    disk: &'a dyn Disk,
+    aside: Aside<'a>,
+    /// What the log gives out, and can't be understood.
     damaged: u64,
+    /// Of that, and of what the log doesn't give out, what a version that stays has met before.
+    known: u64,
     /// The group of the last transaction, and how many of it were taken in.
     group: u64,
     transactions: u32,
@@ -177,6 +185,7 @@ struct Replay<'a> {
 
 impl Visit for Replay<'_> {
     fn entry(&mut self, found: &Found<'_>) {
+        let before = self.damaged;
         match found.entry.kind {
             EntryKind::Mark => match Mark::from_bytes(&found.entry.body) {
                 Ok(mark) => self.loaded.state.apply(&mark),
@@ -191,11 +200,17 @@ impl Visit for Replay<'_> {
                 self.damaged += u64::from(read.is_err());
             }
         }
+        let count = self.damaged - before;
+        if count > 0 {
+            let (generation, offset, length) = (found.generation, found.offset, u64::from(found.length));
+            let bytes = &found.entry.body[..found.entry.body.len().min(ASIDE_BYTES)];
+            self.damage(&Damage { place: Place::Bytes { generation, offset, length }, count, bytes });
+        }
     }
 
-    fn damage(&mut self, generation: u64, offset: u64, bytes: &[u8]) {
-        if let Err(error) = self.disk.set_aside(&format!("log-{generation}-{offset}"), bytes) {
-            tracing::warn!(%error, "damaged bytes can't be set aside");
+    fn damage(&mut self, damage: &Damage<'_>) {
+        if self.aside.keep(&damage.name(), damage.bytes) {
+            self.known += damage.count;
         }
     }
 }

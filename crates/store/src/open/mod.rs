@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use self::load::Loaded;
+use crate::aside::Aside;
 use crate::disk::{Disk, Segment};
 use crate::error::{OpenError, index_error, io_error, read_error};
 use crate::folder::Folder;
@@ -80,7 +81,8 @@ pub(crate) fn open(disk: Arc<dyn Disk>, options: Options, on_durable: OnDurable)
     meta::settle_format(&index, options.keep_format)?;
     let mut memory = Loaded::read(&index, &checkpoint)?;
     let old = log::open(&*disk, checkpoint.geometry)?;
-    let replayed = memory.replay(&old, &checkpoint, &identity, &*disk)?;
+    let aside = Aside { disk: &*disk, on_trial: options.keep_format };
+    let replayed = memory.replay(&old, &checkpoint, &identity, aside)?;
     if checkpoint.next_sequence == 1 {
         // Nothing was ever folded into this index: what the log doesn't hold went with another.
         checkpoint.dropped = memory.state.first_unfolded() - 1;

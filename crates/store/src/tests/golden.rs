@@ -25,7 +25,7 @@ use crate::format::values_v1;
 use crate::index::Index;
 use crate::index::schema::{self, Checkpoint, Identity};
 use crate::keyed::HashKey;
-use crate::log::replay::{self, Found, Visit};
+use crate::log::replay::{self, Damage, Found, Visit};
 use crate::log::ring::{Draft, Ring};
 use crate::log::{Geometry, Position};
 use crate::settled::Settled;
@@ -226,8 +226,8 @@ fn the_log() {
             let Found { entry, generation, offset, seen_ms, .. } = found;
             self.0.push(format!("{generation}:{offset} at {seen_ms}: {} {what}", entry.sequence));
         }
-        fn damage(&mut self, generation: u64, offset: u64, _bytes: &[u8]) {
-            self.0.push(format!("{generation}:{offset} damage"));
+        fn damage(&mut self, damage: &Damage<'_>) {
+            self.0.push(damage.name());
         }
     }
     let mut seen = Seen::default();

@@ -11,6 +11,7 @@ mod ghosts;
 mod golden;
 mod hand;
 mod journal;
+mod known;
 mod lost;
 mod meeting;
 mod ping;

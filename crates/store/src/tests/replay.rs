@@ -10,7 +10,7 @@ use crate::disk::simulated::SimulatedDisk;
 use crate::disk::{Disk as _, Segment};
 use crate::format::entry::EntryKind;
 use crate::format::{block, group};
-use crate::log::replay::{self, Found, Visit};
+use crate::log::replay::{self, Damage, Found, Visit};
 use crate::log::ring::{Draft, Placed, Ring};
 use crate::log::{Geometry, Position};
 
@@ -86,7 +86,7 @@ impl Visit for Seen {
         }
     }
 
-    fn damage(&mut self, _generation: u64, _offset: u64, _bytes: &[u8]) {}
+    fn damage(&mut self, _damage: &Damage<'_>) {}
 }
 
 proptest! {

@@ -171,7 +171,7 @@ impl Trial for Candidate {
 /// It may be the disk's; it may as well be this version that can't read what the other one wrote. What a version that
 /// stays couldn't read either says nothing about this one, or no update would ever be taken again.
 const fn new_damage(counters: &Counters) -> bool {
-    counters.holes > 0 || counters.damaged > counters.known
+    counters.holes + counters.damaged > counters.known
 }
 
 async fn is_committed(board: &Arc<dyn Board>) -> Result<bool, BoardError> {

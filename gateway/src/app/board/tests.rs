@@ -120,8 +120,8 @@ async fn data_of_a_later_format_is_handed_back_and_one_that_cannot_be_kept_ends_
 fn damage_that_the_version_before_knew_is_no_reason_against_this_one() {
     let damage =
         |holes, damaged, known| new_damage(&Counters { holes, damaged, known, ..Counters::default() });
-    assert!(!damage(0, 0, 0) && !damage(0, 3, 3));
-    assert!(damage(0, 3, 2) && damage(1, 0, 0) && damage(1, 3, 3));
+    assert!(!damage(0, 0, 0) && !damage(0, 3, 3) && !damage(1, 0, 1) && !damage(2, 3, 5));
+    assert!(damage(0, 3, 2) && damage(1, 0, 0) && damage(1, 3, 3) && damage(2, 0, 1));
 }
 
 #[tokio::test]
