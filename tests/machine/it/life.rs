@@ -21,8 +21,7 @@ const SETTLED_WITHIN: Duration = Duration::from_secs(240);
 /// Bytes that an idle box may write in an hour: journal of the file system included.
 const IDLE_BYTES_PER_HOUR: u64 = 4 << 20;
 
-#[test]
-fn a_flashed_card_becomes_a_box_that_updates_itself() {
+pub(crate) fn a_flashed_card_becomes_a_box_that_updates_itself() {
     run("life", Duration::from_secs(900) + idle(), async || {
         let (images, shop) = (images(), Shop::open());
         let mut machine = Machine::new(&images.image, Setup::default());

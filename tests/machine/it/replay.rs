@@ -18,8 +18,7 @@ const LIES: usize = 3;
 /// Webhooks before and after the update, beside those that come meanwhile.
 const WEBHOOKS: u64 = 150;
 
-#[test]
-fn whenever_the_power_goes_the_disk_is_whole_and_every_acknowledged_webhook_on_it() {
+pub(crate) fn whenever_the_power_goes_the_disk_is_whole_and_every_acknowledged_webhook_on_it() {
     run("replay", Duration::from_secs(900), async || {
         let seed = seed("replay");
         let cuts = std::env::var("WAGATE_CUTS").ok().and_then(|cuts| cuts.parse().ok()).unwrap_or(CUTS);

@@ -53,8 +53,7 @@ async fn is_at_work(machine: &Machine, shop: &Shop, seed: u64) {
 }
 
 /// Under U-Boot, through whose EFI GRUB counts its attempts then.
-#[test]
-fn a_version_that_does_not_start_is_given_up() {
+pub(crate) fn a_version_that_does_not_start_is_given_up() {
     run("broken and junk", Duration::from_secs(900), async || {
         let (images, shop) = (images(), Shop::open());
         let mut machine = at_work(images, &shop, Firmware::UBoot).await;
@@ -73,8 +72,7 @@ fn a_version_that_does_not_start_is_given_up() {
     });
 }
 
-#[test]
-fn a_version_that_starts_and_does_not_work_is_given_up() {
+pub(crate) fn a_version_that_starts_and_does_not_work_is_given_up() {
     run("unhealthy and hanging", Duration::from_secs(900), async || {
         let (images, shop) = (images(), Shop::open());
         let mut machine = at_work(images, &shop, Firmware::Edk2).await;

@@ -100,6 +100,10 @@ impl FirstBoot {
             }
         });
         self.settle();
+        if mistakes.is_some() && self.in_force().is_some() {
+            // Another medium's was taken: beside the mistakes the code to set the box up is of no use any more.
+            self.each_medium(|this, medium| this.forget(medium, &[SETUP]));
+        }
         match self.in_force() {
             Some(path) => Outcome::InForce { path, mistakes },
             None => Outcome::None { mistakes },
@@ -226,6 +230,10 @@ impl FirstBoot {
     /// Takes away what is out of date on a medium without a configuration.
     fn tidy(&mut self, medium: &mut dyn Medium) {
         let stale: &[&str] = if self.in_force().is_some() { &[ERRORS, SETUP] } else { &[ERRORS, ACCEPTED] };
+        self.forget(medium, stale);
+    }
+
+    fn forget(&self, medium: &mut dyn Medium, stale: &[&str]) {
         if let Err(error) = notes::remove(&*self.disk, medium, stale) {
             tracing::debug!("can't tidy up {}: {error}", medium.name());
         }

@@ -8,6 +8,8 @@ use super::Log;
 
 /// Of the levels of `<linux/kern_levels.h>`: errors and worse.
 const WORST_TO: u32 = 3;
+/// Part of what it says whenever a watchdog is handed on without a pause, as from the initramfs to the supervisor.
+const HANDED_ON: &str = "watchdog did not stop!";
 /// A record is no longer (`CONSOLE_EXT_LOG_MAX`).
 const RECORD_MAX: usize = 8192;
 
@@ -48,7 +50,8 @@ pub(in super::super) fn listen(log: Log, device: &Path) -> io::Result<()> {
 fn complaint(record: &str) -> Option<&str> {
     let (head, rest) = record.split_once(';')?;
     let level: u32 = head.split(',').next()?.parse().ok()?;
-    (level & 7 <= WORST_TO).then(|| rest.lines().next().unwrap_or_default())
+    let text = rest.lines().next().unwrap_or_default();
+    (level & 7 <= WORST_TO && !text.ends_with(HANDED_ON)).then_some(text)
 }
 
 #[cfg(test)]
@@ -67,6 +70,7 @@ mod tests {
                 Some("hwmon hwmon1: Undervoltage detected!"),
             ),
             ("4,812,91,-;a warning\n", None),
+            ("2,812,91,-;watchdog: watchdog0: watchdog did not stop!\n", None),
             ("6,813,92,-;usb 1-1: new high-speed USB device\n", None),
             // Of a program that writes there: facility 3, error.
             ("27,814,93,-;mdev: no such driver\n", Some("mdev: no such driver")),

@@ -140,6 +140,8 @@ impl Machine {
         }
         match self.setup.firmware {
             Firmware::Edk2 => {
+                // A millisecond instead of four seconds to press a key in.
+                add("-boot menu=on,splash-time=1");
                 let flash =
                     |readonly, file| format!("-drive if=pflash,format=raw,readonly={readonly},file={file}");
                 add(&flash("on", tools::EDK2_CODE.to_owned()));

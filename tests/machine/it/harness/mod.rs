@@ -17,7 +17,6 @@ pub(crate) mod shop;
 pub(crate) mod tools;
 pub(crate) mod web;
 
-use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 pub(crate) use self::bundle::hex;
@@ -34,17 +33,12 @@ pub(crate) const BOOT: Duration = Duration::from_secs(150);
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 /// Between two looks at a condition.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// Machines at a time, where `WAGATE_MACHINES` says nothing: each takes a core and half a gigabyte.
-const MACHINES: usize = 2;
-
-/// Runs a test while no more than a few others run, and ends it when it hangs; skips it where what it
-/// needs isn't there.
+/// Runs a test, and ends it when it hangs; skips it where what it needs isn't there.
 pub(crate) fn run<F: Future<Output = ()>>(name: &str, patience: Duration, test: impl FnOnce() -> F) {
     if let Err(why) = tools::all_there() {
         skip(name, &why);
         return;
     }
-    let _place = Place::take();
     let start = Instant::now();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async { tokio::time::timeout(patience, test()).await.expect("the test hangs") });
@@ -91,30 +85,4 @@ pub(crate) fn random_bytes(count: usize) -> Vec<u8> {
     let mut bytes = vec![0; count];
     ring::rand::SystemRandom::new().fill(&mut bytes).unwrap();
     bytes
-}
-
-/// One of the places for a machine.
-struct Place;
-
-static TAKEN: Mutex<usize> = Mutex::new(0);
-static LEFT: Condvar = Condvar::new();
-
-impl Place {
-    fn take() -> Self {
-        let given = std::env::var("WAGATE_MACHINES").ok().and_then(|count| count.parse().ok());
-        let places = given.unwrap_or(MACHINES).max(1);
-        let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
-        while *taken >= places {
-            taken = LEFT.wait(taken).unwrap_or_else(PoisonError::into_inner);
-        }
-        *taken += 1;
-        Self
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        *TAKEN.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
-        LEFT.notify_one();
-    }
 }

@@ -270,3 +270,18 @@ fn the_setup_note_stands_on_the_card_until_a_configuration_is_in_force() {
     stage.start();
     assert_eq!(names(&stage.card()), [""; 0]);
 }
+
+#[test]
+fn the_setup_note_goes_also_from_a_card_whose_mistake_stays_when_the_stick_is_right() {
+    let stage = Stage::new();
+    let mut wrong = good("1");
+    wrong.insert("wagate.toml".to_owned(), GOOD.replace("verify_token =", "verify_tokn =").into_bytes());
+    put(&stage.card(), &wrong);
+    let _ = stage.start_without();
+    stage.boot().leave_setup_note("Code: ACDE-FGHJ\n");
+    put(&stage.stick(), &good("2"));
+    assert!(stage.start().is_some(), "the mistake is still told");
+    assert_eq!(stage.in_force(), Some(good("2")));
+    assert!(!stage.card().join(SETUP).exists());
+    assert!(stage.card().join(ERRORS).exists() && stage.card().join("wagate.toml").exists());
+}
