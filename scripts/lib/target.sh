@@ -7,8 +7,10 @@ TESTED=(wagate-model wagate-records wagate-policy wagate-outbox wagate-store)
 TESTED_LONG=(wagate-board)
 # qemu-user has neither seccomp nor Landlock to confine with, and gets sockets with abstract names wrong.
 LEFT_OUT=(confine abstract_name)
-# Histories of a thousand steps, and a fault at each of hundreds: nothing in them depends on the processor.
-TAKE_LONG=(random:: midnight:: failover::properties:: at_every_operation)
+# Histories of a thousand steps, a fault at each of hundreds, queues of thousands: nothing in them depends on the
+# processor.
+TAKE_LONG=(random:: midnight:: failover::properties:: at_every_operation hundred_thousand two_thousand_messages
+    one_message_that_draws_a_stop many_stuck_contacts a_refusing_endpoint_is_left)
 
 # Unoptimised code in an emulator is slow: it is optimised a little, without lines for a debugger, and properties
 # take a tenth of their cases where they leave that open.

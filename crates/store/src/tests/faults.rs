@@ -159,7 +159,7 @@ fn an_error_at_every_operation_costs_that_group_and_the_store_goes_on() {
 #[test]
 fn a_full_disk_refuses_and_resumes_by_itself() {
     let (opened, last) = operations_of_a_life();
-    for at in (opened..last).step_by(7) {
+    let full_from = |at: u64| {
         let disk = SimulatedDisk::new();
         let mut told = Told::default();
         let store = open(&disk, small());
@@ -171,5 +171,12 @@ fn a_full_disk_refuses_and_resumes_by_itself() {
         check(&store, &told);
         drop(store);
         check(&open(&disk.after_power_cut(at), small()), &told);
-    }
+    };
+    // Several at a time: a store that was refused waits before it tries again.
+    let places: Vec<_> = (opened..last).step_by(7).collect();
+    std::thread::scope(|scope| {
+        for places in places.chunks(places.len().div_ceil(8)) {
+            scope.spawn(move || places.iter().for_each(|at| full_from(*at)));
+        }
+    });
 }
