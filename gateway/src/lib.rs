@@ -9,6 +9,7 @@ pub mod cli;
 mod clock;
 pub mod config;
 pub mod demo;
+mod onlooker;
 pub mod out;
 pub mod setup;
 pub mod supervisor;

@@ -6,18 +6,18 @@
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use ingress::Tls;
 use model::signature::hub::{AppSecret, HEADER};
 use ring::rand::SecureRandom as _;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme, StreamOwned};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConnection, Error, StreamOwned};
 use store::{Change, Transaction};
 use subtle::ConstantTimeEq as _;
+
+use crate::onlooker::judging_by;
 
 /// Where the value lies among those of the store. No key of the others begins with this letter.
 const KEY: &[u8] = b"Yself-test";
@@ -155,63 +155,12 @@ fn ask(mut stream: impl Read + Write, request: &[u8]) -> io::Result<String> {
     Ok(String::from_utf8_lossy(status).into_owned())
 }
 
+/// Takes the certificate that the listener has in use and no other: whether the world takes it is the business of
+/// `doctor`.
 fn connection(tls: &Tls, address: SocketAddr) -> Result<ClientConnection, Error> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier = Own { tls: tls.clone(), provider: Arc::clone(&provider) };
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
-    ClientConnection::new(Arc::new(config), ServerName::IpAddress(address.ip().into()))
-}
-
-/// Takes the certificate that the listener has in use and no other, whatever names and dates it bears: whether the
-/// world takes it is the business of `doctor`.
-#[derive(Debug)]
-struct Own {
-    tls: Tls,
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Own {
-    fn verify_server_cert(
-        &self,
-        shown: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        if self.tls.certificate().is_some_and(|own| own == shown.as_ref()) {
-            return Ok(ServerCertVerified::assertion());
-        }
-        Err(Error::General("somebody else answers with another certificate".to_owned()))
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let known = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, known)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let known = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, known)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
+    let tls = tls.clone();
+    let config = judging_by(move |shown| tls.certificate().is_some_and(|own| own == shown.as_ref()))?;
+    ClientConnection::new(config, ServerName::IpAddress(address.ip().into()))
 }
 
 #[cfg(test)]

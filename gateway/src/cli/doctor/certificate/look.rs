@@ -2,14 +2,12 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConnection, Error};
 
 use super::super::world::ANSWER_WITHIN;
+use crate::onlooker::judging_by;
 
 /// Connects to `address`, asks for `host` (for no name where that is none) and gives the chain that is
 /// shown; else what is wrong, in words. Nothing is sent but the handshake. Blocks.
@@ -20,16 +18,11 @@ pub(super) fn look(address: SocketAddr, host: &str) -> Result<Vec<CertificateDer
         .set_read_timeout(Some(ANSWER_WITHIN))
         .and_then(|()| stream.set_write_timeout(Some(ANSWER_WITHIN)))
         .map_err(|error| unreachable(&error))?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Onlooker(provider)))
-        .with_no_client_auth();
+    // It's judged afterwards, and nothing is sent to whoever shows it.
+    let config = judging_by(|_| true).map_err(|error| error.to_string())?;
     let name = ServerName::try_from(host.to_owned()).unwrap_or(ServerName::IpAddress(address.ip().into()));
     let mut connection =
-        ClientConnection::new(Arc::new(config), name).map_err(|error| format!("TLS fails: {error}"))?;
+        ClientConnection::new(config, name).map_err(|error| format!("TLS fails: {error}"))?;
     while connection.is_handshaking() {
         connection.complete_io(&mut stream).map_err(|error| unreachable(&error))?;
     }
@@ -51,49 +44,10 @@ fn unreachable(error: &io::Error) -> String {
     }
 }
 
-/// Takes any chain: it's judged afterwards, and nothing is sent to whoever shows it. That the other side has
-/// the key is checked.
-#[derive(Debug)]
-struct Onlooker(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Onlooker {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
-}
-
 #[cfg(test)]
 pub(in super::super) mod tests {
     use std::net::TcpListener;
+    use std::sync::Arc;
 
     use rcgen::{CertificateParams, Issuer, KeyPair};
     use rustls::pki_types::PrivatePkcs8KeyDer;
