@@ -152,6 +152,8 @@ note "read back and right"
 
 if [ -n "$CONFIG" ]; then
     export MTOOLS_SKIP_CHECK=1
+    # Some editors write two bytes a letter.
+    tr -d '\000' <"$CONFIG/wagate.toml" >"$WORK/wagate.toml"
     # The first partition begins at 1 MiB: board/image/disk.sh.
     for file in "$CONFIG"/*; do
         name=$(basename "$file")
@@ -159,7 +161,7 @@ if [ -n "$CONFIG" ]; then
         case $name in
         wagate.toml | meta-outbound-ca.pem) ;;
         *)
-            if ! grep -qiF -- "${name%.txt}" "$CONFIG/wagate.toml"; then
+            if ! grep -qiF -- "${name%.[tT][xX][tT]}" "$WORK/wagate.toml"; then
                 warn "$name isn't named in wagate.toml, and stays here"
                 continue
             fi

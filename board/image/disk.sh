@@ -66,13 +66,15 @@ image $(basename "$out") {
 CFG
     genimage --config "$WORK/genimage.cfg" --rootpath "$WORK/empty" --inputpath "$WORK" --outputpath "$(dirname "$out")" \
         --tmppath "$WORK/genimage" --loglevel 0
-    # Holes are what need not be written: flash.sh leaves what was on the card there. So whatever is looked at without
-    # having been written is no hole, though it is empty: both partition tables, the ESP's tables and top folder (all
-    # in its first 4 MiB), the start of the empty slot, the data.
+    # Holes are what need not be written: flash.sh leaves what was on the card there. So whatever is looked at is no
+    # hole, though it may be zeros: both partition tables, the ESP, what is in the slot, the start of the empty one, the
+    # data. Files have blocks of zeros, too.
     fallocate --dig-holes "$out"
     no_hole() { dd if="$out" of="$out" bs=1M skip="$1" seek="$1" count="$2" conv=notrunc status=none; }
-    no_hole 0 $((1 + 4))
+    no_hole 0 $((1 + ESP_MIB))
     no_hole $(($(stat -c %s "$out") / 1048576 - 1)) 2
+    read -r start _ < <(part_of "$out" root-a)
+    dd if="$3" of="$out" bs=1M seek=$((start / 2048)) conv=notrunc status=none
     read -r start _ < <(part_of "$out" data)
     dd if="$4" of="$out" bs=1M seek=$((start / 2048)) conv=notrunc status=none
     read -r start _ < <(part_of "$out" root-b)

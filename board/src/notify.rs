@@ -22,6 +22,8 @@ pub const WATCHDOG_ENV: &str = "WATCHDOG_USEC";
 /// The process that [`WATCHDOG_ENV`] is meant for; all, where it isn't set.
 pub const WATCHDOG_PID_ENV: &str = "WATCHDOG_PID";
 
+/// More time to start in, from a beat on, in microseconds: as much as systemd gives a start by itself.
+const MORE_USEC: u32 = 90_000_000;
 /// Bytes of a status at most: it is a line for people, and a datagram holds so much anywhere.
 const STATUS_MAX: usize = 512;
 
@@ -107,7 +109,14 @@ impl Notify {
     /// The watchdog that the keeper holds over this process; `None` where it holds none.
     #[must_use]
     pub fn watchdog(&self) -> Option<Keeper> {
-        self.watchdog.map(|timeout| Keeper { notify: self.clone(), timeout })
+        self.watchdog.map(|timeout| Keeper { notify: self.clone(), timeout, starts: false })
+    }
+
+    /// The same until [`ready`](Self::ready): each beat also asks for more time to start in, which systemd counts beside
+    /// the watchdog (`TimeoutStartSec=`, 90 s where nobody says otherwise).
+    #[must_use]
+    pub fn watchdog_of_the_start(&self) -> Option<Keeper> {
+        self.watchdog().map(|keeper| Keeper { starts: true, ..keeper })
     }
 
     fn tell(&self, states: &[NotifyState<'_>]) -> Result<(), BoardError> {
@@ -134,10 +143,14 @@ impl Notify {
 pub struct Keeper {
     notify: Notify,
     timeout: Duration,
+    starts: bool,
 }
 
 impl Watchdog for Keeper {
     fn feed(&mut self) -> Result<(), BoardError> {
+        if self.starts {
+            return self.notify.tell(&[NotifyState::Watchdog, NotifyState::ExtendTimeoutUsec(MORE_USEC)]);
+        }
         self.notify.tell(&[NotifyState::Watchdog])
     }
 
@@ -191,7 +204,9 @@ mod tests {
             let mut watchdog = notify.watchdog().unwrap();
             assert_eq!(watchdog.timeout(), Duration::from_secs(3));
             watchdog.feed().unwrap();
+            notify.watchdog_of_the_start().unwrap().feed().unwrap();
             assert_eq!(next(&heard), "WATCHDOG=1\n");
+            assert_eq!(next(&heard), "WATCHDOG=1\nEXTEND_TIMEOUT_USEC=90000000\n");
             notify.reloading().unwrap();
             assert!(next(&heard).starts_with("RELOADING=1\nMONOTONIC_USEC="));
             notify.stopping().unwrap();

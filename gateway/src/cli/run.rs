@@ -46,7 +46,7 @@ async fn serve(start: accepted::Start) -> anyhow::Result<Exit> {
         tracing::error!(%error, "nobody is told how this process is doing");
         Notify::nobody()
     });
-    let opening = Opening::begin(keeper.watchdog());
+    let opening = Opening::begin(keeper.watchdog_of_the_start());
     let mut app = App::start(start, board::Remote::from_env()).await?;
     drop(opening);
     app.keep(keeper);

@@ -40,9 +40,9 @@ const FIRST: &str = "first-supervisor";
 /// finishing, so it has this long to say that it knows.
 const GATEWAY_KNOWS: Duration = Duration::from_millis(500);
 /// Between two looks whether the kernel has found what is plugged in.
-const LOOK_FOR_STICKS: Duration = Duration::from_millis(200);
-/// Twenty seconds of them, where the machine doesn't say since when it runs.
-const LOOKS_FOR_STICKS: u32 = 100;
+const LOOK_FOR_STICKS: Duration = Duration::from_secs(1);
+/// What is still on its way then isn't waited for any longer.
+const LOOKS_FOR_STICKS: u32 = 25;
 /// What the box is called when its name can't be found out.
 const NAMELESS: &str = "wagate";
 
@@ -270,12 +270,7 @@ fn search(
 ) -> io::Result<()> {
     let (place, desk, net, log) = (place.clone(), Arc::clone(desk), net.clone(), log.clone());
     std::thread::Builder::new().name("search".into()).spawn(move || {
-        for _ in 0..LOOKS_FOR_STICKS {
-            if first_boot::settled(&place.at("/sys"), clock::uptime(&place.at("/proc/uptime"))) {
-                break;
-            }
-            std::thread::sleep(LOOK_FOR_STICKS);
-        }
+        await_sticks(&place);
         if desk.ask_sticks(&mut Mounts::new(None, place.real())) {
             return;
         }
@@ -287,6 +282,19 @@ fn search(
         let _ = told.send(Happening::Event(Event::Found(there_is(&place))));
     })?;
     Ok(())
+}
+
+/// Waits until the kernel has found what is plugged in, and with it nothing more a moment later.
+fn await_sticks(place: &Place) {
+    let mut before = None;
+    for _ in 0..LOOKS_FOR_STICKS {
+        let now = first_boot::disks(&place.at("/sys"), clock::uptime(&place.at("/proc/uptime")));
+        if now.as_ref().is_some_and(|disks| disks.is_empty() || before.as_ref() == Some(disks)) {
+            break;
+        }
+        before = now;
+        std::thread::sleep(LOOK_FOR_STICKS);
+    }
 }
 
 /// SIGTERM and SIGINT end the supervisor in order.

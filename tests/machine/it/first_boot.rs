@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::harness::fat::Fat;
 use crate::harness::{
-    BOOT, Firmware, Load, Machine, Setup, Shop, images, page, raspberry_pi_3, run, skip, within,
+    BOOT, Firmware, Load, Machine, Setup, Shop, Variant, images, page, raspberry_pi_3, run, skip, within,
 };
 
 /// Asks for empty data.
@@ -51,8 +51,25 @@ pub(crate) fn a_mistake_is_shown_and_a_right_configuration_taken_under_u_boot() 
         }
         assert_eq!(machine.disk.get("wagate-setup.txt"), None, "the code is of no use any more");
 
+        match images.sign_for_release(Variant::Good) {
+            Ok(bundle) => the_stick_updates_the_box(&mut machine, &stick, &bundle).await,
+            Err(why) => skip("an update by stick", &why),
+        }
         the_stick_empties_the_box(&mut machine, &stick).await;
     });
+}
+
+/// As where nobody can reach its API.
+async fn the_stick_updates_the_box(machine: &mut Machine, stick: &Fat, bundle: &[u8]) {
+    machine.kill();
+    stick.put("wagate-0.1.1.update", bundle);
+    machine.start();
+    machine.says("wagate: slot b, attempts left: 2", BOOT).await;
+    within(BOOT, "0.1.1 is committed", async || machine.disk.env().is_committed("B").then_some(())).await;
+    machine.runs("0.1.1", BOOT).await;
+    // Still in its socket when the new version started.
+    let told = stick.text("wagate-update.txt").expect("wagate-update.txt");
+    assert!(told.contains("version 0.1.1 is installed and runs"), "{told}");
 }
 
 /// It is asked for with the box's own name, once, and leaves the slots alone.
@@ -64,7 +81,7 @@ async fn the_stick_empties_the_box(machine: &mut Machine, stick: &Fat) {
     stick.put(RESET, format!("{name}\r\n").as_bytes());
     machine.start();
     // Down for it, and up again.
-    machine.says_times("wagate: slot a, attempts left: committed, ", 2, BOOT).await;
+    machine.says_times("attempts left: committed, ", 2, BOOT).await;
     within(BOOT, "wagate-setup.txt", async || machine.disk.get("wagate-setup.txt").map(drop)).await;
     let page = within(BOOT, "the setup page", async || page(machine.webhook_port).await).await;
     assert!(page.contains("<html") || page.contains("<!doctype html"), "{page}");

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::harness::disk::{DATA, Disk, ESP, ROOT_A, bytes_of, extract, used};
 use crate::harness::tools::{command, done, flash, output};
-use crate::harness::{images, run};
+use crate::harness::{image_of, images, run, skip};
 
 /// Writes what it is told, and loses a byte of the second piece on the card.
 const FORGETFUL_DD: &str = r#"#!/bin/sh
@@ -60,27 +60,43 @@ pub(crate) fn a_card_holds_what_was_written_to_it_or_the_script_says_that_it_doe
         assert!(said.contains("other.img.bmap is of another image"), "{said}");
         assert!(bytes_of(&card).iter().all(|byte| *byte == 0xff), "a refusal has written something");
 
-        // The whole, with a configuration.
-        named("wagate.toml", "# file:app_secret\n");
-        named("app_secret", "a secret");
+        // What is looked at is that of the image, and what was on the card before shows through nowhere.
+        for board in ["generic-arm64", "rpi4"] {
+            let image = image_of(board);
+            if !image.exists() {
+                skip("an image's way onto a card", &format!("{} isn't there", image.display()));
+                continue;
+            }
+            used(&card, image.metadata().unwrap().len());
+            done(&mut flash(&image, &card, &["--yes"]));
+            let (card, right) = (Disk::at(&card), Disk::at(&image));
+            for part in [ESP, DATA] {
+                assert!(card.read_part(part) == right.read_part(part), "{board}: {part}");
+            }
+            let slot = image.with_file_name("slot.squashfs").metadata().unwrap().len();
+            let slot = usize::try_from(slot).unwrap();
+            assert!(card.read_part(ROOT_A)[..slot] == right.read_part(ROOT_A)[..slot], "{board}: the slot");
+            let verified = output(command("sgdisk").arg("--verify").arg(card.path()));
+            assert!(String::from_utf8_lossy(&verified.stdout).contains("No problems found"), "{verified:?}");
+            let esp = at("esp");
+            extract(card.path(), card.part(ESP), &esp);
+            done(command("fsck.vfat").arg("-n").arg(&esp));
+        }
+
+        // With a configuration, saved by an editor that writes UTF-16, and a secret that got an ending.
+        let text = "# file:app_secret\r\n";
+        let wide: Vec<u8> =
+            "\u{feff}".encode_utf16().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+        std::fs::write(Path::new(config).join("wagate.toml"), &wide).unwrap();
+        named("app_secret.TXT", "a secret");
         named("notes", "of no use to the box");
+        used(&card, size);
         let written = output(&mut flash(image, &card, &["--yes", "--config", config]));
         assert!(written.status.success(), "{}", String::from_utf8_lossy(&written.stderr));
         let card = Disk::at(&card);
-        assert_eq!(card.get("app_secret").as_deref(), Some(&b"a secret"[..]));
-        assert_eq!(card.text("wagate.toml").as_deref(), Some("# file:app_secret\n"));
+        assert_eq!(card.get("app_secret.TXT").as_deref(), Some(&b"a secret"[..]));
+        assert_eq!(card.get("wagate.toml"), Some(wide));
         assert_eq!(card.get("notes"), None, "it would stay there for ever");
-        let right = Disk::at(image);
-        assert!(card.read_part(DATA) == right.read_part(DATA), "the data aren't those of the image");
-        let slot = image.with_file_name("slot.squashfs").metadata().unwrap().len();
-        let slot = usize::try_from(slot).unwrap();
-        assert!(card.read_part(ROOT_A)[..slot] == right.read_part(ROOT_A)[..slot], "nor is the slot");
-        // What was on the card before shows through nowhere.
-        let verified = output(command("sgdisk").arg("--verify").arg(card.path()));
-        assert!(String::from_utf8_lossy(&verified.stdout).contains("No problems found"), "{verified:?}");
-        let esp = at("esp");
-        extract(card.path(), card.part(ESP), &esp);
-        done(command("fsck.vfat").arg("-n").arg(&esp));
 
         // A card that forgets.
         let tools = at("tools");

@@ -154,6 +154,7 @@ impl Chain {
             self.giving_up = None;
             self.unready = 0;
             self.commit_by = self.commit_by.map(|_| self.now + COMMIT_WITHIN);
+            self.commit_at_last = self.commit_by.map(|by| by + OPEN_WITHIN);
         }
     }
 

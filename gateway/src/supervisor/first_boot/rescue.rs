@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek as _};
 use std::path::{Path, PathBuf};
 
+use board::about::SlotState;
 use board::bundle::Head;
 use board::{About, Board, BoardError, FileStorage, Progress};
 use ring::digest::{SHA256, digest};
@@ -207,7 +208,13 @@ impl<'a> Rescue<'a> {
         let bytes = listing::plain(&bytes.unwrap_or_default());
         let named = String::from_utf8_lossy(&bytes).trim().to_ascii_lowercase();
         let meant = named == about.box_id || (self.nameless && is_a_name(&named));
-        let done = if meant {
+        let waits = about.slots.iter().any(|slot| slot.next && slot.state == SlotState::Trial);
+        let done = if meant && waits {
+            Err(format!(
+                "a new version has to prove itself first, which takes some minutes; {name} stays, for the next time that \
+                 the box is switched on"
+            ))
+        } else if meant {
             // It is asked for once: a stick that was forgotten in the box must not empty it again.
             let gone = medium.writable().and_then(|()| {
                 let removed = self.disk.remove(&path).and_then(|()| self.disk.sync_folder(medium.folder()));

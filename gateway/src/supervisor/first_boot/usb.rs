@@ -1,6 +1,6 @@
 //! Whether a stick that was in its socket at power-on has been found by the kernel yet.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// A controller, the hubs behind it and what is plugged into those have said what they are so long after the kernel's
@@ -11,24 +11,27 @@ const DISK_AFTER: Duration = Duration::from_secs(20);
 /// The class of an interface that is a disk (USB mass storage, hexadecimal).
 const MASS_STORAGE: &str = "08";
 
-/// Whether nothing that is plugged in is still on its way, `uptime` after the kernel's start; `sys` is `/sys`.
-pub(in super::super) fn settled(sys: &Path, uptime: Duration) -> bool {
-    let devices = sys.join("bus/usb/devices");
-    let interfaces = || std::fs::read_dir(&devices).into_iter().flatten().flatten();
+/// What is on USB and can be looked at, disks and partitions, `uptime` after the kernel's start; `None` while something
+/// that is plugged in is still on its way. `sys` is `/sys`. A disk's partitions come a moment after it.
+pub(in super::super) fn disks(sys: &Path, uptime: Duration) -> Option<Vec<PathBuf>> {
+    let paths = |folder: &str| {
+        let entries = std::fs::read_dir(sys.join(folder)).into_iter().flatten().flatten();
+        entries.filter_map(|entry| entry.path().canonicalize().ok()).collect::<Vec<_>>()
+    };
+    let devices = paths("bus/usb/devices");
     // Without a controller nothing can be plugged in. All of their drivers are loaded by now.
-    if interfaces().next().is_none() {
-        return true;
+    if devices.is_empty() {
+        return Some(Vec::new());
     }
-    let is_storage = |path: &Path| {
+    let is_storage = |path: &&PathBuf| {
         std::fs::read_to_string(path.join("bInterfaceClass")).is_ok_and(|class| class.trim() == MASS_STORAGE)
     };
-    let disks: Vec<_> = std::fs::read_dir(sys.join("class/block")).into_iter().flatten().flatten().collect();
-    let disks: Vec<_> = disks.iter().filter_map(|disk| disk.path().canonicalize().ok()).collect();
-    let waits = interfaces()
-        .filter(|interface| is_storage(&interface.path()))
-        .filter_map(|interface| interface.path().canonicalize().ok())
-        .any(|interface| !disks.iter().any(|disk| disk.starts_with(&interface)));
-    uptime >= if waits { DISK_AFTER } else { SAID_AFTER }
+    let storage: Vec<_> = devices.iter().filter(is_storage).collect();
+    let mut found = paths("class/block");
+    found.retain(|disk| storage.iter().any(|interface| disk.starts_with(interface)));
+    found.sort();
+    let waits = storage.iter().any(|interface| !found.iter().any(|disk| disk.starts_with(interface)));
+    (uptime >= if waits { DISK_AFTER } else { SAID_AFTER }).then_some(found)
 }
 
 #[cfg(test)]
@@ -52,28 +55,34 @@ mod tests {
         sys
     }
 
+    fn count(sys: &Path, uptime: Duration) -> Option<usize> {
+        disks(sys, uptime).map(|disks| disks.len())
+    }
+
     #[test]
     fn without_a_controller_nothing_is_waited_for() {
-        assert!(settled(Path::new("/nowhere"), Duration::ZERO));
+        assert_eq!(count(Path::new("/nowhere"), Duration::ZERO), Some(0));
     }
 
     #[test]
     fn what_is_plugged_in_has_its_time_to_say_what_it_is() {
         let sys = sys("03");
-        assert!(!settled(sys.path(), SAID_AFTER - SECOND));
-        assert!(settled(sys.path(), SAID_AFTER));
+        assert_eq!(count(sys.path(), SAID_AFTER - SECOND), None);
+        assert_eq!(count(sys.path(), SAID_AFTER), Some(0));
     }
 
     #[test]
     fn a_stick_is_waited_for_until_it_is_a_disk() {
         let sys = sys(MASS_STORAGE);
-        assert!(!settled(sys.path(), SAID_AFTER));
-        assert!(!settled(sys.path(), DISK_AFTER - SECOND));
-        assert!(settled(sys.path(), DISK_AFTER), "one that is broken isn't waited for any longer");
+        assert_eq!(count(sys.path(), SAID_AFTER), None);
+        assert_eq!(count(sys.path(), DISK_AFTER - SECOND), None);
+        assert_eq!(count(sys.path(), DISK_AFTER), Some(0), "one that is broken isn't waited for any longer");
         let disk = sys.path().join("devices/pci/usb1/1-1/1-1:1.0/host0/block/sda");
-        std::fs::create_dir_all(&disk).unwrap();
-        symlink(&disk, sys.path().join("class/block/sda")).unwrap();
-        assert!(settled(sys.path(), SAID_AFTER));
-        assert!(!settled(sys.path(), SAID_AFTER - SECOND), "another one may be behind a hub");
+        for (path, name, found) in [(disk.clone(), "sda", 1), (disk.join("sda1"), "sda1", 2)] {
+            std::fs::create_dir_all(&path).unwrap();
+            symlink(&path, sys.path().join("class/block").join(name)).unwrap();
+            assert_eq!(count(sys.path(), SAID_AFTER), Some(found));
+        }
+        assert_eq!(count(sys.path(), SAID_AFTER - SECOND), None, "another one may be behind a hub");
     }
 }

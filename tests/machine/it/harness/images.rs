@@ -128,8 +128,13 @@ pub(crate) fn program() -> PathBuf {
     dist().join("aarch64/wagate")
 }
 
+/// The image for people of a board.
+pub(crate) fn image_of(board: &str) -> PathBuf {
+    dist().join(board).join(format!("wagate-{board}.img"))
+}
+
 fn release() -> PathBuf {
-    dist().join(BOARD).join(format!("wagate-{BOARD}.img"))
+    image_of(BOARD)
 }
 
 /// Whether everything is there that images are made of; else what isn't.
@@ -215,15 +220,29 @@ impl Images {
         file
     }
 
-    /// A bundle as a person makes one.
+    /// A bundle as a person makes one, for boxes with the test's keys.
     pub(crate) fn sign_with_script(&self, variant: Variant) -> Vec<u8> {
+        self.sign_by(variant, &self.keys[0].path)
+    }
+
+    /// The same for boxes with the image for people, as far as the key that it trusts was made by its build.
+    pub(crate) fn sign_for_release(&self, variant: Variant) -> Result<Vec<u8>, String> {
+        let key = dist().join("keys/development.pem");
+        if key.exists() {
+            Ok(self.sign_by(variant, &key))
+        } else {
+            Err(format!("{} isn't there", key.display()))
+        }
+    }
+
+    fn sign_by(&self, variant: Variant, key: &Path) -> Vec<u8> {
         let slot = self.slot_file(variant);
-        let bundle = slot.with_extension("update");
+        let bundle = tempfile::NamedTempFile::new().unwrap();
         let mut script = Command::new(repository().join("scripts/sign-update.sh"));
-        script.arg("--key").arg(&self.keys[0].path).arg("--slot").arg(&slot).arg("--out").arg(&bundle);
+        script.arg("--key").arg(key).arg("--slot").arg(&slot).arg("--out").arg(bundle.path());
         script.args(["--version", version_of(variant), "--board", BOARD]);
         done(script.current_dir(repository()).stdin(std::process::Stdio::null()));
-        bytes_of(&bundle)
+        bytes_of(bundle.path())
     }
 }
 

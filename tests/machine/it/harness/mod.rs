@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use self::bundle::hex;
 pub(crate) use self::client::{Client, page};
-pub(crate) use self::images::{Images, Variant, images, program};
+pub(crate) use self::images::{Images, Variant, image_of, images, program};
 pub(crate) use self::load::Load;
 pub(crate) use self::machine::{Firmware, Machine, Setup};
 pub(crate) use self::shop::Shop;

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Read;
 use std::sync::Mutex;
 
+use board::about::{SlotAbout, SlotName, SlotState};
 use board::{About, BoardError, Clock, Code, Firmware, Identity, Power, Progress};
 
 use super::super::rescue::{RESET, RESET_NOTE, Rescue, UPDATE_NOTE};
@@ -13,12 +14,14 @@ use super::*;
 #[derive(Debug)]
 struct Fake {
     version: Mutex<&'static str>,
+    /// The next start is that of a version on trial.
+    trial: Mutex<bool>,
     asked: Mutex<Vec<String>>,
 }
 
 impl Fake {
     fn new() -> Self {
-        Self { version: Mutex::new("0.1.0"), asked: Mutex::default() }
+        Self { version: Mutex::new("0.1.0"), trial: Mutex::default(), asked: Mutex::default() }
     }
 
     fn note(&self, what: &str) -> Result<(), BoardError> {
@@ -39,7 +42,14 @@ impl Identity for Fake {
             board: "none".to_owned(),
             version: (*self.version.lock().unwrap()).to_owned(),
             built_at_ms: 0,
-            slots: Vec::new(),
+            slots: vec![SlotAbout {
+                name: SlotName::B,
+                state: if *self.trial.lock().unwrap() { SlotState::Trial } else { SlotState::Committed },
+                attempts_left: 3,
+                version: None,
+                running: true,
+                next: true,
+            }],
             boot_note: None,
             boot_note_expected: false,
             configuration_refused: None,
@@ -201,6 +211,11 @@ fn the_box_that_is_named_is_emptied_once_and_no_other() {
         assert!(text(&stage, RESET_NOTE).contains("nothing else: wagate-7f3a"), "{other}");
     }
     ask(&stage, "WAGATE-7f3a");
+    *board.trial.lock().unwrap() = true;
+    assert!(!start(&stage, &board, false), "the new version couldn't prove itself");
+    assert!(stage.stick().join(RESET).exists(), "it stays asked for");
+    assert!(text(&stage, RESET_NOTE).contains("prove itself first"));
+    *board.trial.lock().unwrap() = false;
     stage.stick_is_protected = true;
     assert!(!start(&stage, &board, false), "it would be emptied at each start");
     assert_eq!(board.asked(), [""; 0]);
