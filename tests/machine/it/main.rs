@@ -18,9 +18,9 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 
-/// Machines at a time, where `WAGATE_MACHINES` says nothing. Each takes half a gigabyte and, on average, two thirds of a
+/// Machines at a time, where `WAGATE_MACHINES` says nothing. Each takes half a gigabyte and, on average, half a
 /// core.
-const MACHINES: usize = 4;
+const MACHINES: usize = 5;
 
 /// The tests by their paths.
 macro_rules! tests {
@@ -33,9 +33,9 @@ fn main() -> ExitCode {
     arguments.test_threads = arguments.test_threads.or(given).or(Some(MACHINES));
     // The longest first, so that none runs alone at the end.
     let tests = tests![
+        life::a_flashed_card_becomes_a_box_that_updates_itself,
         roll_back::a_version_that_starts_and_does_not_work_is_given_up,
         killed::power_cuts_at_the_start_spend_nothing_and_what_can_not_be_loaded_makes_way,
-        life::a_flashed_card_becomes_a_box_that_updates_itself,
         roll_back::a_version_that_does_not_start_is_given_up,
         first_boot::a_mistake_is_shown_and_a_right_configuration_taken_under_u_boot,
         replay::whenever_the_power_goes_the_disk_is_whole_and_every_acknowledged_webhook_on_it,
