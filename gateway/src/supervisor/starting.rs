@@ -288,7 +288,7 @@ fn search(
 fn await_sticks(place: &Place) {
     let mut before = None;
     for _ in 0..LOOKS_FOR_STICKS {
-        let now = first_boot::disks(&place.at("/sys"), clock::uptime(&place.at("/proc/uptime")));
+        let now = first_boot::usb_disks(&place.at("/sys"), clock::uptime(&place.at("/proc/uptime")));
         if now.as_ref().is_some_and(|disks| disks.is_empty() || before.as_ref() == Some(disks)) {
             break;
         }

@@ -34,7 +34,7 @@ pub use self::medium::{Media, Medium};
 pub use self::mount::Mounts;
 pub use self::notes::{ACCEPTED, ERRORS, SETUP};
 pub(super) use self::rescue::Rescue;
-pub(super) use self::usb::disks;
+pub(super) use self::usb::usb_disks;
 
 use self::candidate::{CONFIGURATION, Candidate};
 use self::disk::{Disk, LinuxDisk};

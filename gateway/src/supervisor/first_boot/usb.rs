@@ -13,7 +13,7 @@ const MASS_STORAGE: &str = "08";
 
 /// What is on USB and can be looked at, disks and partitions, `uptime` after the kernel's start; `None` while something
 /// that is plugged in is still on its way. `sys` is `/sys`. A disk's partitions come a moment after it.
-pub(in super::super) fn disks(sys: &Path, uptime: Duration) -> Option<Vec<PathBuf>> {
+pub(in super::super) fn usb_disks(sys: &Path, uptime: Duration) -> Option<Vec<PathBuf>> {
     let paths = |folder: &str| {
         let entries = std::fs::read_dir(sys.join(folder)).into_iter().flatten().flatten();
         entries.filter_map(|entry| entry.path().canonicalize().ok()).collect::<Vec<_>>()
@@ -56,7 +56,7 @@ mod tests {
     }
 
     fn count(sys: &Path, uptime: Duration) -> Option<usize> {
-        disks(sys, uptime).map(|disks| disks.len())
+        usb_disks(sys, uptime).map(|disks| disks.len())
     }
 
     #[test]

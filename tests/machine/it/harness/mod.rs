@@ -33,6 +33,7 @@ pub(crate) const BOOT: Duration = Duration::from_secs(150);
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 /// Between two looks at a condition.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+
 /// Runs a test, and ends it when it hangs; skips it where what it needs isn't there.
 pub(crate) fn run<F: Future<Output = ()>>(name: &str, patience: Duration, test: impl FnOnce() -> F) {
     if let Err(why) = tools::all_there() {
