@@ -42,7 +42,7 @@ pub(super) struct Stamp {
 }
 
 /// A chain of ten certificates has 20 KB.
-const PEM_BYTES: u64 = 1024 * 1024;
+pub(super) const PEM_BYTES: u64 = 1024 * 1024;
 
 impl Files {
     /// Reads and checks both.
@@ -80,7 +80,7 @@ fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     Ok(bytes)
 }
 
-fn stamp(path: &Path) -> Option<Stamp> {
+pub(super) fn stamp(path: &Path) -> Option<Stamp> {
     let metadata = fs::metadata(path).ok()?;
     Some(Stamp {
         inode: metadata.ino(),
