@@ -158,6 +158,10 @@ impl App {
             groups.clone(),
             &mut registry,
         )?;
+        if let Some(tls) = &tls {
+            let status = sending.status();
+            tls.judge_clients_by(move || status.borrow().known());
+        }
         let time_status = time.status.subscribe();
         if machine.is_there() {
             let (status, servers) = (sending.status(), config.clock.servers.clone());

@@ -55,8 +55,7 @@ impl Tls {
     }
 
     /// What a person should see to about client certificates.
-    #[must_use]
-    pub fn client_alarms(&self) -> Vec<String> {
+    pub(super) fn client_alarms(&self) -> Vec<String> {
         self.asking.as_ref().map(|asking| asking.clients.alarms()).unwrap_or_default()
     }
 

@@ -5,6 +5,8 @@ mod files;
 mod handshake;
 mod resolver;
 mod self_signed;
+mod staple;
+mod stapling;
 mod suites;
 mod tickets;
 mod validity;
@@ -31,6 +33,7 @@ use client::Clients;
 use files::{Files, Stamp};
 use handshake::Asking;
 use resolver::Resolver;
+use stapling::Stapling;
 use tickets::Tickets;
 
 /// Where the certificate comes from.
@@ -44,6 +47,8 @@ pub enum Source {
         certificate: PathBuf,
         /// The private key.
         key: PathBuf,
+        /// An OCSP answer in DER, to be shown beside the certificate.
+        ocsp: Option<PathBuf>,
     },
 }
 
@@ -65,9 +70,10 @@ struct Shared {
 
 struct State {
     /// The files that the last attempt to load has seen.
-    stamps: [Option<Stamp>; 2],
+    stamps: [Option<Stamp>; 3],
     expires: WallTime,
     fault: Option<String>,
+    stapling: Option<Stapling>,
 }
 
 /// A certificate on disk changes a few times a year; looking costs two system calls.
@@ -82,14 +88,15 @@ impl Tls {
         let provider = suites::provider();
         let files = match source {
             Source::SelfSigned(folder) => self_signed::find_or_make(folder, &provider)?,
-            Source::Files { certificate, key } => {
-                Files { certificate: certificate.clone(), key: key.clone() }
+            Source::Files { certificate, key, ocsp } => {
+                Files { certificate: certificate.clone(), key: key.clone(), ocsp: ocsp.clone() }
             }
         };
         let stamps = files.stamps();
         let identity = files.load(&provider)?;
         let resolver = Arc::new(Resolver::new(identity.key));
-        let state = State { stamps, expires: identity.expires, fault: None };
+        let stapling = identity.staple.map(Stapling::new);
+        let state = State { stamps, expires: identity.expires, fault: None, stapling };
         let metrics = CertificateMetrics::default();
         metrics.loads.inc();
         let tickets = Tickets::new().map_err(TlsError::Setup)?;
@@ -121,6 +128,7 @@ impl Tls {
                 self.shared.resolver.replace(identity.key);
                 state.expires = identity.expires;
                 state.fault = None;
+                state.stapling = identity.staple.map(Stapling::new);
                 self.shared.metrics.loads.inc();
                 info!(expires = %identity.expires, "loaded the certificate");
                 Ok(())
@@ -181,8 +189,9 @@ impl Tls {
         }
     }
 
-    /// Sets the metrics of the certificate as of `now`.
+    /// Sets the metrics of the certificate as of `now`, and shows an OCSP answer with it while that is valid.
     pub fn show(&self, now: WallTime) {
+        self.staple(now);
         let (state, metrics) = (self.state(), &self.shared.metrics);
         metrics.seconds_left.set(state.expires.0.saturating_sub(now.0).div_euclid(1000));
         metrics.fault.set(i64::from(state.fault.is_some()));

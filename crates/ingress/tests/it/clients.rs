@@ -304,7 +304,7 @@ async fn required_is_required_and_optional_refuses_only_what_is_wrong() {
 async fn off_asks_nobody_and_takes_everybody() {
     let folder = tempfile::tempdir().unwrap();
     let tls = Tls::open(&Source::SelfSigned(folder.path().to_owned())).unwrap();
-    assert_eq!((tls.own_name(), tls.client_alarms()), (None, vec![]));
+    assert_eq!((tls.own_name(), tls.alarms()), (None, vec![]));
     let transport = Transport::Tls(tls.clone());
     let door = Door::over(transport, ConnectionLimits::default(), RequestLimits::default()).await;
     let asked = Asked { door, tls, folder, now_ms: Arc::default() };
@@ -318,7 +318,7 @@ async fn the_file_may_hold_the_old_root_and_the_new_one_and_is_read_again() {
     let asked = Asked::new(true, &[&old]).await;
     let (by_old, by_new) = (old.vouches(|_| ()), new.vouches(|_| ()));
     assert!(asked.lets_in(Some(&by_old)).await && !asked.lets_in(Some(&by_new)).await);
-    let alarms = asked.tls.client_alarms();
+    let alarms = asked.tls.alarms();
     assert!(
         alarms.len() == 1 && alarms[0].contains("with Meta's name") && alarms[0].contains("\"new\""),
         "{alarms:?}"
@@ -327,7 +327,7 @@ async fn the_file_may_hold_the_old_root_and_the_new_one_and_is_read_again() {
     write(&asked.folder, &[&old, &new]);
     assert!(asked.tls.reload_if_changed().unwrap());
     assert!(asked.lets_in(Some(&by_old)).await && asked.lets_in(Some(&by_new)).await);
-    assert_eq!(asked.tls.client_alarms(), Vec::<String>::new(), "the new one isn't unknown any more");
+    assert_eq!(asked.tls.alarms(), Vec::<String>::new(), "the new one isn't unknown any more");
 
     // One that can't be read costs only itself.
     let spoilt = format!("{}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", new.pem);
@@ -338,7 +338,7 @@ async fn the_file_may_hold_the_old_root_and_the_new_one_and_is_read_again() {
     for useless in ["", "none", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
         fs::write(asked.folder.path().join("ca.pem"), useless).unwrap();
         asked.tls.reload().unwrap_err();
-        assert!(asked.tls.client_alarms()[0].contains("ca.pem"), "{:?}", asked.tls.client_alarms());
+        assert!(asked.tls.alarms()[0].contains("ca.pem"), "{:?}", asked.tls.alarms());
         assert!(
             exposition(|registry| asked.tls.register(registry)).contains("wagate_client_roots_fault 1\n")
         );
@@ -346,7 +346,7 @@ async fn the_file_may_hold_the_old_root_and_the_new_one_and_is_read_again() {
     }
     write(&asked.folder, &[&new]);
     asked.tls.reload_if_changed().unwrap();
-    assert_eq!(asked.tls.client_alarms(), Vec::<String>::new());
+    assert_eq!(asked.tls.alarms(), Vec::<String>::new());
 }
 
 #[tokio::test]

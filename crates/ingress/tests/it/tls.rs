@@ -141,7 +141,7 @@ impl Pair {
     }
 
     fn source(&self) -> Source {
-        Source::Files { certificate: self.certificate(), key: self.key() }
+        Source::Files { certificate: self.certificate(), key: self.key(), ocsp: None }
     }
 }
 

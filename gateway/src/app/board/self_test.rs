@@ -167,9 +167,11 @@ fn ask(mut stream: impl Read + Write, request: &[u8]) -> io::Result<String> {
 /// Takes the certificate that the listener has in use and no other: whether the world takes it is the business of
 /// `doctor`.
 fn connection(tls: &Tls, address: SocketAddr) -> Result<ClientConnection, Error> {
-    let tls = tls.clone();
+    let (tls, own_name) = (tls.clone(), tls.own_name());
     let config = judging_by(move |shown| tls.certificate().is_some_and(|own| own == shown.as_ref()))?;
-    ClientConnection::new(config, ServerName::IpAddress(address.ip().into()))
+    // By that name it needs no client certificate.
+    let name = own_name.and_then(|name| ServerName::try_from(name).ok());
+    ClientConnection::new(config, name.unwrap_or(ServerName::IpAddress(address.ip().into())))
 }
 
 #[cfg(test)]

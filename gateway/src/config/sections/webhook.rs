@@ -28,6 +28,12 @@ pub(super) fn webhook(section: &Section<'_>) -> Option<Webhook> {
     let app_secret = secrets(section, "app_secret");
     let tls = tls(&section.section("tls"), listen);
     let client_auth = client_auth(&section.section("client_auth"));
+    let asked = client_auth.as_ref().is_some_and(|auth| auth.mode != ClientAuthMode::Off);
+    if asked && tls == Some(Tls::Off) {
+        let fault = Fault::new("without tls no client can show a certificate");
+        section.section("client_auth").mistake("mode", fault.help("mode = \"off\", or another kind of tls"));
+        return None;
+    }
     let path = path?;
     let public_url = if section.has("public_url") {
         Some(public_url?)
@@ -79,6 +85,10 @@ fn tls(section: &Section<'_>, listen: Option<SocketAddr>) -> Option<Tls> {
         let fault = Fault::new("a key without its `certificate`");
         section.mistake("key", fault.help("add certificate = \"cert.pem\""));
     }
+    if section.has("ocsp") && !section.has("certificate") {
+        let fault = Fault::new("an OCSP answer without its `certificate`");
+        section.mistake("ocsp", fault.help("it stands beside certificate and key"));
+    }
     for extra in chosen.iter().skip(1) {
         let message = format!("`{extra}` is one kind of tls, and `{}` is chosen already", chosen[0]);
         section.mistake(extra, Fault::new(message).help("keep exactly one"));
@@ -109,7 +119,11 @@ fn files(section: &Section<'_>) -> Option<Tls> {
         section.mistake("certificate", fault.help("add key = \"key.pem\""));
     }
     let key = pem(section, "key", "PRIVATE KEY");
-    Some(Tls::Files { certificate: certificate?, key: key? })
+    let ocsp = path(section, "ocsp");
+    if section.has("ocsp") && ocsp.is_none() {
+        return None;
+    }
+    Some(Tls::Files { certificate: certificate?, key: key?, ocsp })
 }
 
 fn off(section: &Section<'_>, listen: Option<SocketAddr>) -> Option<Tls> {

@@ -113,6 +113,8 @@ pub enum Tls {
         certificate: PathBuf,
         /// The private key.
         key: PathBuf,
+        /// An OCSP answer in DER, to be shown beside the chain.
+        ocsp: Option<PathBuf>,
     },
     /// A certificate fetched by ACME.
     Acme(Acme),
@@ -138,10 +140,23 @@ pub struct Acme {
 pub struct ClientAuth {
     /// Whether a certificate is asked for.
     pub mode: ClientAuthMode,
-    /// The root that it has to come from.
+    /// The authorities that it may come from.
     pub ca: PathBuf,
     /// The name that it has to bear.
     pub name: String,
+}
+
+impl ClientAuth {
+    /// What the public listener is told; `None` where nobody is asked.
+    #[must_use]
+    pub fn asked(&self) -> Option<ingress::ClientAuth> {
+        let required = match self.mode {
+            ClientAuthMode::Off => return None,
+            ClientAuthMode::Optional => false,
+            ClientAuthMode::Required => true,
+        };
+        Some(ingress::ClientAuth { required, ca: self.ca.clone(), name: self.name.clone() })
+    }
 }
 
 /// `webhook.client_auth.mode`

@@ -73,11 +73,10 @@ pub(super) const fn is_unknown_issuer(error: &Error) -> bool {
 /// The word in `wagate_client_certificates_total{result}`; `None` where a handshake failed for another reason.
 pub(super) fn refusal(error: &io::Error) -> Option<&'static str> {
     let error = error.get_ref()?.downcast_ref::<Error>()?;
-    match error {
-        Error::NoCertificatesPresented => Some("none"),
-        Error::InvalidCertificate(fault) => Some(word(fault)),
-        _ => None,
+    if let Error::InvalidCertificate(fault) = error {
+        return Some(word(fault));
     }
+    (*error == Error::NoCertificatesPresented).then_some("none")
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "there are many ways to be broken, and more to come")]

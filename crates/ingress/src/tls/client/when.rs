@@ -43,11 +43,6 @@ impl Known {
         let (low, high) = self.span();
         begun_ms.clamp(low, high)
     }
-
-    /// Whether what ended at `end_ms` is surely over.
-    pub(in crate::tls) fn is_past(self, end_ms: i64) -> bool {
-        self.span().0 > end_ms
-    }
 }
 
 #[cfg(test)]
@@ -97,6 +92,5 @@ mod tests {
         let late = Known { now_ms: 0, trusted: false, proved_ms: Some(NOW - 7 * DAY_MS) };
         assert!(valid(late, NOW - DAY_MS, NOW + YEAR_MS));
         assert!(!valid(late, NOW + 3 * DAY_MS, NOW + YEAR_MS));
-        assert!(late.is_past(NOW - 8 * DAY_MS) && !late.is_past(NOW - 6 * DAY_MS));
     }
 }
