@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, reason = "figures that a run has found")]
 
 mod backlog;
+mod clients;
 mod clock;
 mod confined;
 mod contract;

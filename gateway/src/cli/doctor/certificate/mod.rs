@@ -1,5 +1,6 @@
 //! The certificate that Meta sees.
 
+pub(super) mod clients;
 mod judge;
 mod look;
 
@@ -28,7 +29,12 @@ use crate::config::Tls;
 
 type Chain = Vec<CertificateDer<'static>>;
 
-pub(super) async fn check(world: &World) -> Finding {
+pub(super) async fn check(world: &World) -> Vec<Finding> {
+    let shown = of_listener(world).await;
+    [shown].into_iter().chain(clients::check(world)).collect()
+}
+
+async fn of_listener(world: &World) -> Finding {
     let webhook = &world.config.webhook;
     let url = world.config.public_url();
     let host = url.and_then(Url::host_str);
@@ -82,14 +88,14 @@ pub(super) async fn check(world: &World) -> Finding {
 
 /// What can be said while the gateway doesn't run.
 fn without_listener(world: &World, shown: impl Fn(&Chain, Seen) -> Finding) -> Finding {
-    let Tls::Files { certificate, key } = &world.config.webhook.tls else {
+    let Tls::Files { certificate, key, ocsp } = &world.config.webhook.tls else {
         return Finding::skip(
             Check::Certificate,
             "the gateway isn't running, so its certificate can't be seen",
         );
     };
     // The very reader of a start; of files it changes nothing.
-    let source = Source::Files { certificate: certificate.clone(), key: key.clone() };
+    let source = Source::Files { certificate: certificate.clone(), key: key.clone(), ocsp: ocsp.clone() };
     if let Err(error) = ingress::Tls::open(&source) {
         return Finding::fail(Check::Certificate, error.to_string())
             .detail("With these files wagate doesn't start.")
