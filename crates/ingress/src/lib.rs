@@ -23,6 +23,7 @@ mod memory;
 mod metrics;
 mod network;
 mod occupying;
+pub mod proxy;
 mod quiet;
 mod rate;
 mod serve;
