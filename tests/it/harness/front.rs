@@ -29,6 +29,13 @@ impl Authority {
         Self { issuer: Issuer::new(parameters, key), pem }
     }
 
+    /// A certificate for a name, and its key, as PEM.
+    pub(crate) fn vouch_for(&self, name: &str) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let parameters = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        (parameters.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
+    }
+
     /// A server on 127.0.0.1.
     fn server(&self) -> TlsAcceptor {
         let key = KeyPair::generate().unwrap();

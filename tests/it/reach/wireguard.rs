@@ -1,0 +1,99 @@
+//! WireGuard from behind a carrier's NAT to a small relay, which passes a port on with the kernel's means.
+
+use super::far::SILENT;
+use super::{Far, Folder, META, NAME, Net, PUBLIC, STRANGER, Shop, behind_carrier_nat, copy, stage};
+use crate::harness::eventually;
+
+/// What one end of a tunnel needs.
+pub(super) struct End {
+    folder: Folder,
+    role: &'static str,
+    interface: String,
+    pub(super) public_key: String,
+}
+
+impl End {
+    pub(super) fn new(net: &Net, role: &'static str) -> Self {
+        let folder = Folder::new();
+        let key = net.run(role, "wg", &["genkey"]);
+        let path = folder.put("key", &key);
+        let public_key = net.run(role, "sh", &["-c", &format!("wg pubkey < {path}")]).trim().to_owned();
+        Self { folder, role, interface: net.interface(role), public_key }
+    }
+
+    /// Puts the files in place: the configuration, and the rules that it loads.
+    pub(super) fn install(&self, configuration: &str, rules: Option<&str>, replaced: &[(&str, &str)]) {
+        let key = self.folder.at("key");
+        let mut words = vec![("/etc/wireguard/key", key.as_str())];
+        let loaded = rules.map(|rules| {
+            let path = copy(&self.folder, rules, &[("\"wg0\"", &format!("\"{}\"", self.interface))]);
+            (format!("/etc/wireguard/{rules}"), path)
+        });
+        words.extend(loaded.iter().map(|(one, other)| (one.as_str(), other.as_str())));
+        words.extend(replaced);
+        // The interface is called as its file.
+        super::files::copy_as(&self.folder, configuration, &format!("{}.conf", self.interface), &words);
+    }
+
+    pub(super) fn up(&self, net: &Net) {
+        net.run(self.role, "wg-quick", &["up", &self.folder.at(&format!("{}.conf", self.interface))]);
+    }
+
+    pub(super) fn down(&self, net: &Net) {
+        net.run(self.role, "wg-quick", &["down", &self.folder.at(&format!("{}.conf", self.interface))]);
+    }
+
+    /// All that this end has in files.
+    pub(super) fn content(&self) -> String {
+        self.folder.content()
+    }
+}
+
+pub(super) const PROGRAMS: [&str; 3] = ["wireguard-go", "wg", "wg-quick"];
+
+#[test]
+fn a_wireguard_relay_leads_through_the_carriers_nat_to_the_box_alone() {
+    stage(&PROGRAMS, |net| behind_carrier_nat(net, &[("neighbour", "192.168.1.40/24")]), async |net: Net| {
+        let mut shop = Shop::open(NAME, "0.0.0.0:443", "").await;
+        let (relay, own) = (End::new(&net, "relay"), End::new(&net, "box"));
+        relay.install(
+            "wireguard-relay.conf",
+            Some("relay.nft"),
+            &[("PUBLIC_KEY_OF_THE_SHOP", &own.public_key)],
+        );
+        own.install(
+            "wireguard-shop.conf",
+            Some("shop.nft"),
+            &[("PUBLIC_KEY_OF_THE_RELAY", &relay.public_key)],
+        );
+        let far = Far::new(&net, PUBLIC);
+        relay.up(&net);
+        assert_eq!(far.unsigned(&shop, META), SILENT, "nobody stands behind the NAT yet");
+        // The relay learns where the shop is because that keeps the way open by itself.
+        own.up(&net);
+        eventually("the tunnel is open", async || (shop.webhook(&far, META).await == Ok(200)).then_some(())).await;
+        assert_eq!(shop.large_webhook(&far, META), Ok(200), "no packet is too large for the tunnel");
+        shop.tells_senders_apart(&far, META, STRANGER).await;
+
+        // Whoever has the relay reaches the one port, and nothing else of the shop.
+        for address in ["10.8.0.2", "192.168.1.20"] {
+            net.ip("relay", &format!("route replace {address}/32 dev {}", net.interface("relay")));
+            shop.api_is_out_of_reach(&net, "relay", address);
+        }
+        let open = Far { role: "relay", ..Far::new(&net, "10.8.0.2") };
+        assert_eq!(open.unsigned(&shop, "10.8.0.1"), Ok(401));
+        // The box's own way to the internet isn't the tunnel.
+        let way = net.run("box", "ip", &["route", "get", META]);
+        assert!(way.contains("via 192.168.1.1 dev eth0"), "{way}");
+        assert!(!relay.content().contains(&shop.key_line()), "the relay has the box's key");
+
+        relay.down(&net);
+        assert_ne!(shop.webhook(&far, META).await, Ok(200), "without the relay there is no way");
+        relay.up(&net);
+        eventually("it is found again", async || (shop.webhook(&far, META).await == Ok(200)).then_some(())).await;
+        own.down(&net);
+        let left = net.run("box", "sh", &["-c", "ip rule; nft list tables"]);
+        assert!(!left.contains("8443") && !left.contains("wagate"), "{left}");
+        shop.appliance.stop().await;
+    });
+}
