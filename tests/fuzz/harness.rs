@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each target uses one of them, from another module")]
 
 use ingress::Handshake;
+use ingress::proxy::{self, Progress};
 use model::signature::hub::{AppSecret, Signature};
 use model::{ContactId, Kind, Record, Sequence, WallTime};
 use serde_json::value::RawValue;
@@ -47,6 +48,22 @@ pub fn handshake(bytes: &[u8]) {
         assert!((1..=ingress::CHALLENGE_BYTES).contains(&echo.len()));
         assert!(echo.iter().all(u8::is_ascii_graphic));
         assert!(query.len() >= echo.len() + "hub.mode=subscribe&hub.verify_token=token".len());
+    }
+}
+
+/// What a relay sends ahead of TLS: read within its bound, a byte at a time as all at once, and nothing behind it.
+pub fn proxy(bytes: &[u8]) {
+    let whole = proxy::read(bytes);
+    for end in 0..bytes.len().min(proxy::V2_BYTES + 1) {
+        match (proxy::read(&bytes[..end]), whole) {
+            (Progress::More, _) => assert!(end < proxy::V2_BYTES),
+            (early, Progress::Header(header)) if end >= header.length => assert_eq!(early, whole),
+            (early, later) => assert!(matches!((early, later), (Progress::Broken(_), Progress::Broken(_)))),
+        }
+    }
+    if let Progress::Header(header) = whole {
+        let shortest = "PROXY UNKNOWN\r\n".len();
+        assert!((shortest..=proxy::V2_BYTES).contains(&header.length) && header.length <= bytes.len());
     }
 }
 

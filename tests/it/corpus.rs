@@ -39,6 +39,11 @@ fn handshake_queries() {
 }
 
 #[test]
+fn proxy_headers() {
+    replay("fuzz/corpus/proxy", harness::proxy);
+}
+
+#[test]
 fn stored_formats() {
     replay("fuzz/corpus/stored", harness::stored);
 }

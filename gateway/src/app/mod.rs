@@ -35,7 +35,7 @@ use std::sync::Arc;
 
 use ::board::{Board, Notify};
 use egress::Journal as _;
-use ingress::{RequestLimits, Transport, Webhook};
+use ingress::{ConnectionLimits, RequestLimits, Transport, Webhook};
 use model::WallTime;
 use policy::sending::Micros;
 use prometheus_client::registry::Registry;
@@ -131,7 +131,9 @@ impl App {
             None => Transport::Plain,
         };
         let (listen, told) = (config.webhook.listen, stopped.clone());
-        let front = Front::start(listen, transport, webhook, answers, told, below.keep_format())?;
+        let limits =
+            ConnectionLimits { relays: config.webhook.relays.clone(), ..ConnectionLimits::default() };
+        let front = Front::start(listen, transport, limits, webhook, answers, told, below.keep_format())?;
         let groups = Groups::open(config, &store);
         // Not before both sides listen: a box that can't start would deliver a little at each try, and
         // not hear the answers.
@@ -235,6 +237,7 @@ impl App {
             address: front.address(),
             inside: front.inside(),
             path: config.webhook.path.clone(),
+            relays: config.webhook.relays.clone(),
             tls,
             app_secret: secrets.app_secret(),
         };

@@ -27,7 +27,7 @@ pub enum RelayError {
     #[error("an address of one machine with the prefix of its network")]
     Host(Relay),
     /// A network that is too large to trust.
-    #[error("a network of this size holds everybody, and everybody could then claim any address")]
+    #[error("a network that holds everybody, and everybody could then claim any address")]
     Everybody,
 }
 

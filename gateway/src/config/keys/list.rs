@@ -54,6 +54,12 @@ pub(super) const GATEWAY: &[Key] = &[
         Otherwise("the first ACME domain and `path`, else none"),
         "where Meta reaches this webhook; a standby hands it to Meta when it takes over",
     ),
+    key(
+        "webhook.relays",
+        Shaped("list of at most 16 IP addresses or networks"),
+        Otherwise("none"),
+        "relays that pass connections on; each of theirs has to begin with a PROXY header, version 1 or 2, which says where it comes from",
+    ),
     key("webhook.verify_token", Secret, Required, "what Meta has to say in the handshake"),
     key("webhook.app_secret", Secrets, Required, "what Meta signs webhooks with; two while it is rotated"),
     key(

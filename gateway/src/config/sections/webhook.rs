@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use ingress::proxy::Relays;
 use reqwest::Url;
 
 use super::super::reader::Section;
@@ -22,6 +23,7 @@ pub(super) fn webhook(section: &Section<'_>) -> Option<Webhook> {
             Fault::new(message).help("the same path, unless a relay in front of the box changes it"),
         );
     }
+    let relays = relays(section);
     let verify_token = secret(section, "verify_token");
     let app_secret = secrets(section, "app_secret");
     let tls = tls(&section.section("tls"), listen);
@@ -36,11 +38,24 @@ pub(super) fn webhook(section: &Section<'_>) -> Option<Webhook> {
         listen: listen?,
         path,
         public_url,
+        relays: relays?,
         verify_token: verify_token?,
         app_secret: app_secret?,
         tls: tls?,
         client_auth: client_auth?,
     })
+}
+
+fn relays(section: &Section<'_>) -> Option<Relays> {
+    let relays = match section.read("relays", values::relays) {
+        None if section.has("relays") => return None,
+        relays => relays.unwrap_or_default(),
+    };
+    for wide in relays.iter().filter(|relay| relay.is_wide()) {
+        let message = format!("every machine in {wide}, a network of the internet, may claim any address");
+        section.warn("relays", Fault::new(message).help("the addresses of the relays alone"));
+    }
+    Some(relays.into_iter().collect())
 }
 
 /// The address that the certificate's first name gives; none if it is longer than Meta takes.

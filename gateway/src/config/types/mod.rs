@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ingress::proxy::Relays;
 use jiff::tz::TimeZone;
 use policy::sending::{Micros, RateCard};
 use reqwest::Url;
@@ -84,6 +85,8 @@ pub struct Webhook {
     /// Where Meta reaches this webhook, if that is known: `https`, no query, at most
     /// [`Self::PUBLIC_URL_MAX`] characters.
     pub public_url: Option<Url>,
+    /// Whose connections begin with a PROXY header.
+    pub relays: Relays,
     /// What Meta has to say in the handshake.
     pub verify_token: Secret,
     /// One app secret, or two while it is rotated.
