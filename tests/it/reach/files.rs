@@ -1,7 +1,7 @@
 //! The files of `docs/operating/reachability`, as people copy them.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tempfile::TempDir;
 
@@ -60,9 +60,4 @@ pub(super) fn copy_as(folder: &Folder, name: &str, new: &str, replaced: &[(&str,
         text = text.replace(word, by);
     }
     folder.put(new, &text)
-}
-
-/// The parts of a path, for those who name a file by them.
-pub(super) fn path(text: &str) -> PathBuf {
-    PathBuf::from(text)
 }

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::harness::eventually;
+
 /// What all names begin with, the process id of the test behind it.
 const PREFIX: &str = "wagate-";
 /// Where `ip netns` keeps them.
@@ -47,8 +49,10 @@ impl Net {
     pub(super) fn add(&self, role: &str) {
         succeed(Command::new("ip").args(["netns", "add", &format!("{}{role}", self.prefix)]));
         self.ip(role, "link set lo up");
-        let forward = "echo 1 | tee /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding";
-        self.run(role, "sh", &["-c", forward]);
+        // Nobody else can have an address here, so nobody is asked for a second whether somebody has.
+        let settings = "cd /proc/sys/net; echo 1 | tee ipv4/ip_forward ipv6/conf/all/forwarding; \
+            echo 0 | tee ipv6/conf/all/accept_dad ipv6/conf/default/accept_dad";
+        self.run(role, "sh", &["-c", settings]);
     }
 
     /// A cable from an interface of one to an interface of the other, with their addresses.
@@ -59,9 +63,7 @@ impl Net {
         succeed(add.args(["peer", "name", other.1, "netns", &whole(other.0)]));
         for (role, interface, addresses) in [one, other] {
             for address in addresses {
-                // Nobody else can have them, so nobody is asked for a second.
-                let more = if address.contains(':') { " nodad" } else { "" };
-                self.ip(role, &format!("addr add {address} dev {interface}{more}"));
+                self.ip(role, &format!("addr add {address} dev {interface}"));
             }
             self.ip(role, &format!("link set {interface} up"));
         }
@@ -76,6 +78,11 @@ impl Net {
     /// Loads rules of the kernel's filter.
     pub(super) fn nft(&self, role: &str, rules: &str) {
         self.run(role, "nft", &[rules]);
+    }
+
+    /// Kills all that runs in one of them.
+    pub(super) fn kill_all(&self, role: &str) {
+        kill_inside(&format!("{}{role}", self.prefix));
     }
 
     /// A program that will run in one of them.
@@ -127,16 +134,20 @@ fn clear(is_gone: impl Fn(&str) -> bool) {
         if !is_gone(&name) {
             continue;
         }
-        let inside = Command::new("ip").args(["netns", "pids", &name]).output();
-        let inside = inside.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-        for process in inside.unwrap_or_default().split_whitespace() {
-            if let Some(process) = process.parse().ok().and_then(Pid::from_raw) {
-                // It may have ended by itself.
-                let _ = kill_process(process, Signal::KILL);
-            }
-        }
+        kill_inside(&name);
         // Another test may be clearing the same away.
         let _ = Command::new("ip").args(["netns", "del", &name]).output();
+    }
+}
+
+fn kill_inside(name: &str) {
+    let inside = Command::new("ip").args(["netns", "pids", name]).output();
+    let inside = inside.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    for process in inside.unwrap_or_default().split_whitespace() {
+        if let Some(process) = process.parse().ok().and_then(Pid::from_raw) {
+            // It may have ended by itself.
+            let _ = kill_process(process, Signal::KILL);
+        }
     }
 }
 
@@ -147,10 +158,6 @@ pub(super) struct Running {
 }
 
 impl Running {
-    pub(super) fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     /// Whether it has ended by itself.
     pub(super) fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
@@ -161,16 +168,19 @@ impl Running {
         String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
     }
 
-    pub(super) fn kill(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    /// Asks it to end, its own children included, and waits for it.
+    pub(super) async fn stop(mut self) {
+        let process = Pid::from_raw(self.child.id().cast_signed()).unwrap();
+        kill_process(process, Signal::TERM).unwrap();
+        eventually("it ends when it's asked to", async || self.has_ended().then_some(())).await;
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.kill();
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
         if std::thread::panicking() {
             println!("---- {}:\n{}", self.log.display(), self.said());
         }

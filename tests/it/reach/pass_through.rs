@@ -51,7 +51,7 @@ async fn nginx(net: &Net, folder: &Folder, replaced: &[(&str, &str)]) -> Running
 /// Waits until somebody listens at a port.
 pub(super) async fn listens(net: &Net, role: &str, port: u16) {
     eventually("somebody listens", async || {
-        (!net.run(role, "ss", &["-Hltn", &format!("sport = :{port}")]).is_empty()).then_some(())
+        (!net.run(role, "ss", &["-4Hltn", &format!("sport = :{port}")]).is_empty()).then_some(())
     })
     .await;
 }
@@ -77,8 +77,16 @@ async fn passes_on(net: &Net, [first, second]: [&mut Shop; 2], folder: &Folder) 
     // How a CA asks for TLS-ALPN-01, and HTTP/2, reach the box as they are.
     let seen = far.handshake(Some(NAME), "h2");
     assert!(seen.contains("ALPN protocol: h2"), "{seen}");
-    let own = Far { role: "box", ..Far::new(net, "10.8.0.66") };
-    let _ = own;
+    let direct = Far { role: "neighbour", ..Far::new(net, "10.8.0.2") };
+    let challenge = far.handshake(Some(NAME), "acme-tls/1");
+    assert_eq!(of_tls(&challenge), of_tls(&direct.handshake(Some(NAME), "acme-tls/1")));
+    assert!(!of_tls(&challenge).is_empty(), "{challenge}");
+}
+
+/// What the other end of a handshake has said: the protocol that it chose, or why it chose none.
+fn of_tls(seen: &str) -> Vec<&str> {
+    let said = |line: &'_ str| line.find("SSL alert number").or(line.find("ALPN protocol"));
+    seen.lines().filter_map(|line| Some(&line[said(line)?..])).collect()
 }
 
 #[test]
@@ -97,18 +105,18 @@ fn a_pass_through_leads_each_name_to_its_box_and_reads_nothing() {
         assert!(bare.unsigned(&first, "10.8.0.1").is_err(), "the relay has to say who is calling");
 
         let folder = Folder::new();
-        let mut relay = haproxy(&net, &folder, &[]).await;
+        let relay = haproxy(&net, &folder, &[]).await;
         passes_on(&net, [&mut first, &mut second], &folder).await;
-        relay.kill();
+        relay.stop().await;
         assert_eq!(first.webhook(&far, META).await, REFUSED);
-        let mut relay = haproxy(&net, &folder, &[]).await;
+        let relay = haproxy(&net, &folder, &[]).await;
         assert_eq!(first.webhook(&far, META).await, Ok(200), "it is back");
-        relay.kill();
+        relay.stop().await;
 
         let folder = Folder::new();
-        let mut relay = nginx(&net, &folder, &[]).await;
+        let relay = nginx(&net, &folder, &[]).await;
         passes_on(&net, [&mut second, &mut first], &folder).await;
-        relay.kill();
+        relay.stop().await;
         first.appliance.stop().await;
         second.appliance.stop().await;
 
@@ -122,7 +130,7 @@ fn a_pass_through_leads_each_name_to_its_box_and_reads_nothing() {
                 nginx(&net, &folder, &[("proxy_protocol on;", "")]).await
             };
             plain.takes_what_is_signed_from_all_alike(&far, META, STRANGER).await;
-            drop(relay);
+            relay.stop().await;
             plain.appliance.stop().await;
         }
     });

@@ -2,7 +2,6 @@
 
 use std::net::TcpListener;
 
-use super::far::SILENT;
 use super::{Far, Folder, META, NAME, Net, PUBLIC, STRANGER, Shop, copy, internet, stage};
 
 /// The same people, and the box, in IPv6.
@@ -19,10 +18,10 @@ fn lay(net: &Net) {
     net.ip("box", "route add default via 192.168.1.1");
     net.ip("box", "-6 route add default via 2001:db8:1::1");
     for address in [META6, STRANGER6] {
-        net.ip("far", &format!("-6 addr add {address}/128 dev lo nodad"));
+        net.ip("far", &format!("-6 addr add {address}/128 dev lo"));
     }
-    net.ip("far", "addr add 2001:db8:2::1/64 dev eth0 nodad");
-    net.ip("router", "addr add 2001:db8:2::10/64 dev eth0 nodad");
+    net.ip("far", "addr add 2001:db8:2::1/64 dev eth0");
+    net.ip("router", "addr add 2001:db8:2::10/64 dev eth0");
     net.ip("far", "-6 route add 2001:db8:1::/64 via 2001:db8:2::10");
     net.ip("router", "-6 route add default via 2001:db8:2::1");
 }
@@ -45,8 +44,6 @@ fn a_port_forward_lets_meta_in_and_nothing_else() {
         assert_eq!(flood.last(), Some(&429));
         assert_eq!(shop.webhook(&six, STRANGER6).await, Ok(200));
         shop.api_is_out_of_reach(&net, "far", BOX6);
-        // The way out is open, and what begins there may be answered.
-        net.run("box", "curl", &["--version"]);
 
         // HTTP-01: its port comes by the same line, and from where it is asked. Loaded again, the rules aren't there twice.
         let own = TcpListener::bind("192.168.1.20:80").unwrap();
@@ -60,7 +57,6 @@ fn a_port_forward_lets_meta_in_and_nothing_else() {
         let rules = net.run("router", "nft", &["list", "table", "inet", "wagate_router"]);
         assert_eq!(rules.matches("dnat ip to 192.168.1.20").count(), 1, "{rules}");
         assert_eq!(far.plain(META, ":22/"), Err(7), "no other port");
-        let _ = SILENT;
         shop.appliance.stop().await;
     });
 }

@@ -96,10 +96,10 @@ fn an_ssh_tunnel_leads_to_the_box_and_comes_back_by_itself() {
     stage(&programs, |net| behind_carrier_nat(net, &[]), async |net: Net| {
         let mut shop = Shop::open(NAME, "0.0.0.0:443", "relays = [\"192.168.1.20\"]").await;
         let tunnel = Tunnel::new(&net);
-        let mut sshd = tunnel.serve().await;
+        let _sshd = tunnel.serve().await;
         let folder = Folder::new();
         let end = [("10.8.0.2:443", "127.0.0.1:8443"), ("10.8.0.3:443", "127.0.0.1:8444")];
-        let mut front = haproxy(&net, &folder, &end).await;
+        let _front = haproxy(&net, &folder, &end).await;
         let far = Far::new(&net, PUBLIC);
         assert!(shop.webhook(&far, META).await.is_err(), "nobody has come out from behind the NAT yet");
         let mut ssh = tunnel.connect(&[]);
@@ -122,11 +122,7 @@ fn an_ssh_tunnel_leads_to_the_box_and_comes_back_by_itself() {
         eventually("there is no shell", async || shell.has_ended().then_some(())).await;
 
         // The relay is started anew: refused, then there again.
-        for child in net.run("relay", "ip", &["netns", "pids", &format!("{}relay", net.prefix())]).split_whitespace() {
-            let _ = child;
-        }
-        sshd.kill();
-        front.kill();
+        net.kill_all("relay");
         assert_eq!(shop.webhook(&far, META).await, REFUSED);
         let _front = haproxy(&net, &folder, &end).await;
         let _sshd = tunnel.serve().await;
@@ -137,7 +133,6 @@ fn an_ssh_tunnel_leads_to_the_box_and_comes_back_by_itself() {
         eventually("the shop's end notices", async || ssh.has_ended().then_some(())).await;
         net.nft("carrier", "delete chain ip carrier hole");
         tunnel.reconnect(&mut ssh, &mut shop, &far).await;
-        ssh.kill();
         shop.appliance.stop().await;
     });
 }

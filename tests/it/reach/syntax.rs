@@ -57,8 +57,7 @@ fn the_programs_accept_what_stands_there() {
         if name.ends_with(".nft") {
             accept("nft", &["--check", "--file", &copy(&folder, name, &[])]);
         } else if name.starts_with("wireguard-") {
-            let path = folder.put("wg0.conf", &original(name));
-            accept("wg-quick", &["strip", &path]);
+            accept("wg-quick", &["strip", &folder.put("wg0.conf", &original(name))]);
         } else if name.ends_with(".service") {
             accept("systemd-analyze", &["verify", "--man=no", &copy(&folder, name, &[])]);
         }
