@@ -38,7 +38,8 @@ impl<'a> Far<'a> {
     /// Posts a body to a box, from an address of the namespace.
     pub(super) fn post(&self, shop: &Shop, from: &str, body: &[u8], signature: &str) -> Answer {
         let body = shop.put("body", body);
-        let arguments = ["--data-binary", &format!("@{body}"), "-H", &format!("X-Hub-Signature-256: {signature}")];
+        let arguments =
+            ["--data-binary", &format!("@{body}"), "-H", &format!("X-Hub-Signature-256: {signature}")];
         let url = format!("https://{}/webhook", shop.name);
         self.curl(shop, from, &arguments, &url).map(|statuses| statuses[0])
     }

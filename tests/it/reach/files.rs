@@ -5,12 +5,18 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-/// Where one machine has its files. Below `/run` and readable, since `sshd` takes none from where others may write.
+/// Where the folders are: `sshd` takes no file from where others may write.
+pub(super) const FOLDERS: &str = "/run";
+/// What their names begin with, the process id of the test behind it.
+pub(super) const FOLDER: &str = "wagate-reach-";
+
+/// Where one machine has its files, for everybody to read.
 pub(super) struct Folder(TempDir);
 
 impl Folder {
     pub(super) fn new() -> Self {
-        let folder = tempfile::Builder::new().prefix("wagate-reach-").tempdir_in("/run").unwrap();
+        let prefix = format!("{FOLDER}{}-", std::process::id());
+        let folder = tempfile::Builder::new().prefix(&prefix).tempdir_in(FOLDERS).unwrap();
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         Self(folder)
     }
@@ -36,7 +42,10 @@ impl Folder {
     pub(super) fn content(&self) -> String {
         let files = std::fs::read_dir(self.path()).unwrap().map(|entry| entry.unwrap().path());
         // Sockets can't be read.
-        files.filter_map(|path| std::fs::read(path).ok()).map(|file| String::from_utf8_lossy(&file).into_owned()).collect()
+        files
+            .filter_map(|path| std::fs::read(path).ok())
+            .map(|file| String::from_utf8_lossy(&file).into_owned())
+            .collect()
     }
 }
 

@@ -8,37 +8,44 @@ use crate::harness::eventually;
 #[test]
 fn a_tunnel_may_end_at_a_machine_beside_the_box() {
     let programs: Vec<&str> = PROGRAMS.into_iter().chain(["haproxy", "ss"]).collect();
-    stage(&programs, |net| behind_carrier_nat(net, &[("helper", "192.168.1.30/24")]), async |net: Net| {
-        let mut shop = Shop::open(NAME, "0.0.0.0:443", "relays = [\"192.168.1.30\"]").await;
-        let (relay, helper) = (End::new(&net, "relay"), End::new(&net, "helper"));
-        // The relay's own rules are for relays that forward; this one has HAProxy.
-        relay.install(
-            "wireguard-relay.conf",
-            None,
-            &[
-                ("PUBLIC_KEY_OF_THE_SHOP", &helper.public_key),
-                ("PreUp = nft", "# PreUp = nft"),
-                ("PostDown = nft", "# PostDown = nft"),
-            ],
-        );
-        helper.install(
-            "wireguard-helper.conf",
-            Some("helper.nft"),
-            &[("PUBLIC_KEY_OF_THE_RELAY", &relay.public_key)],
-        );
-        relay.up(&net);
-        helper.up(&net);
-        let folder = Folder::new();
-        let _running = haproxy(&net, &folder, &[]).await;
-        let far = Far::new(&net, PUBLIC);
-        eventually("the tunnel is open", async || (shop.webhook(&far, META).await == Ok(200)).then_some(())).await;
-        assert_eq!(shop.large_webhook(&far, META), Ok(200));
-        shop.tells_senders_apart(&far, META, STRANGER).await;
-        for (address, through) in [("10.8.0.2", "the helper"), ("192.168.1.20", "the box")] {
-            net.ip("relay", &format!("route replace {address}/32 dev {}", net.interface("relay")));
-            shop.api_is_out_of_reach(&net, "relay", address);
-            println!("{through} keeps its other ports to itself");
-        }
-        shop.appliance.stop().await;
-    });
+    stage(
+        &programs,
+        |net| behind_carrier_nat(net, &[("helper", "192.168.1.30/24")]),
+        async |net: Net| {
+            let mut shop = Shop::open(NAME, "0.0.0.0:443", "relays = [\"192.168.1.30\"]").await;
+            let (relay, helper) = (End::new(&net, "relay"), End::new(&net, "helper"));
+            // The relay's own rules are for relays that forward; this one has HAProxy.
+            relay.install(
+                "wireguard-relay.conf",
+                None,
+                &[
+                    ("PUBLIC_KEY_OF_THE_SHOP", &helper.public_key),
+                    ("PreUp = nft", "# PreUp = nft"),
+                    ("PostDown = nft", "# PostDown = nft"),
+                ],
+            );
+            helper.install(
+                "wireguard-helper.conf",
+                Some("helper.nft"),
+                &[("PUBLIC_KEY_OF_THE_RELAY", &relay.public_key)],
+            );
+            relay.up(&net);
+            helper.up(&net);
+            let folder = Folder::new();
+            let _running = haproxy(&net, &folder, &[]).await;
+            let far = Far::new(&net, PUBLIC);
+            eventually("the tunnel is open", async || {
+                (shop.webhook(&far, META).await == Ok(200)).then_some(())
+            })
+            .await;
+            assert_eq!(shop.large_webhook(&far, META), Ok(200));
+            shop.tells_senders_apart(&far, META, STRANGER).await;
+            for (address, through) in [("10.8.0.2", "the helper"), ("192.168.1.20", "the box")] {
+                net.ip("relay", &format!("route replace {address}/32 dev {}", net.interface("relay")));
+                shop.api_is_out_of_reach(&net, "relay", address);
+                println!("{through} keeps its other ports to itself");
+            }
+            shop.appliance.stop().await;
+        },
+    );
 }

@@ -18,6 +18,7 @@ mod wireguard;
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use self::far::Far;
@@ -83,10 +84,15 @@ fn missing(programs: &[&str]) -> Option<String> {
     if programs.contains(&"wireguard-go") && !Path::new("/dev/net/tun").exists() {
         return Some("there is no /dev/net/tun".into());
     }
-    let probe = format!("wagate-{}-probe", std::process::id());
-    let added = Command::new("ip").args(["netns", "add", &probe]).output().unwrap();
-    let _ = Command::new("ip").args(["netns", "del", &probe]).output();
-    (!added.status.success()).then(|| String::from_utf8_lossy(&added.stderr).into_owned())
+    static REFUSED: OnceLock<Option<String>> = OnceLock::new();
+    REFUSED
+        .get_or_init(|| {
+            let probe = format!("wagate-{}-probe", std::process::id());
+            let added = Command::new("ip").args(["netns", "add", &probe]).output().unwrap();
+            let _ = Command::new("ip").args(["netns", "del", &probe]).output();
+            (!added.status.success()).then(|| String::from_utf8_lossy(&added.stderr).into_owned())
+        })
+        .clone()
 }
 
 /// The internet with Meta, a stranger and the relay in it; and the shop, 192.168.1.0/24, behind a NAT that lets
@@ -129,4 +135,8 @@ fn internet(net: &Net, role: &str) {
     }
     net.wire(("far", "eth0", &["203.0.113.1/24"]), (role, "eth0", &[&format!("{PUBLIC}/24")]));
     net.ip(role, "route add default via 203.0.113.1");
+    // As so often, nobody is told that a packet was too large.
+    let filter =
+        "chain in { type filter hook input priority filter; icmp type destination-unreachable drop; };";
+    net.nft("far", &format!("table ip far {{ {filter} }}"));
 }

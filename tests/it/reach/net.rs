@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::files::{FOLDER, FOLDERS};
 use crate::harness::eventually;
 
 /// What all names begin with, the process id of the test behind it.
@@ -38,11 +39,9 @@ impl Net {
         &self.prefix
     }
 
-    /// A name for what all namespaces share, of at most 15 bytes: `wireguard-go` has its sockets in one folder.
+    /// A name for the interface of a tunnel: `wireguard-go` has its sockets where all namespaces share them.
     pub(super) fn interface(&self, role: &str) -> String {
-        let mut parts = self.prefix.split('-').skip(1);
-        let (process, number) = (parts.next().unwrap(), parts.next().unwrap());
-        format!("w{process}{}{number}", &role[..1])
+        interface(&format!("{}{role}", self.prefix)).unwrap()
     }
 
     /// One more, that passes on what isn't for itself.
@@ -122,10 +121,27 @@ impl Drop for Net {
 fn sweep() {
     clear(|name| {
         let process = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next());
-        process.is_some_and(|process| {
-            process.parse::<u32>().is_ok() && !Path::new("/proc").join(process).exists()
-        })
+        process.is_some_and(is_over)
     });
+    for entry in std::fs::read_dir(FOLDERS).into_iter().flatten().flatten() {
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        let process = name.strip_prefix(FOLDER).and_then(|rest| rest.split('-').next());
+        if process.is_some_and(is_over) {
+            // Another test may be doing the same.
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// Whether a process of this number has ended.
+fn is_over(process: &str) -> bool {
+    process.parse::<u32>().is_ok() && !Path::new("/proc").join(process).exists()
+}
+
+/// `wagate-1234-0-relay` has `w12340r`, of at most 15 bytes.
+fn interface(namespace: &str) -> Option<String> {
+    let mut parts = namespace.strip_prefix(PREFIX)?.split('-');
+    Some(format!("w{}{}{}", parts.next()?, parts.next()?, parts.next()?.get(..1)?))
 }
 
 fn clear(is_gone: impl Fn(&str) -> bool) {
@@ -135,6 +151,10 @@ fn clear(is_gone: impl Fn(&str) -> bool) {
             continue;
         }
         kill_inside(&name);
+        if let Some(interface) = interface(&name) {
+            // Killed, it leaves this behind; most have none.
+            let _ = std::fs::remove_file(format!("/run/wireguard/{interface}.sock"));
+        }
         // Another test may be clearing the same away.
         let _ = Command::new("ip").args(["netns", "del", &name]).output();
     }

@@ -1,7 +1,9 @@
 //! A relay that reads the name in the first packet of TLS and passes on what it can't read, for several boxes.
 
 use super::far::{NO_TLS, REFUSED};
-use super::{Far, Folder, META, NAME, Net, PUBLIC, Running, SECOND_NAME, STRANGER, Shop, copy, internet, stage};
+use super::{
+    Far, Folder, META, NAME, Net, PUBLIC, Running, SECOND_NAME, STRANGER, Shop, copy, internet, stage,
+};
 use crate::harness::eventually;
 
 /// The relay as far as boxes know it.

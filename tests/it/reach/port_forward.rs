@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 
+use super::far::answer_once;
 use super::{Far, Folder, META, NAME, Net, PUBLIC, STRANGER, Shop, copy, internet, stage};
 
 /// The same people, and the box, in IPv6.
@@ -51,7 +52,7 @@ fn a_port_forward_lets_meta_in_and_nothing_else() {
         assert_eq!(asked(), Err(7), "not while the port isn't in the list");
         let both = copy(&router, "router.nft", &[("define ports = { 443 }", "define ports = { 80, 443 }")]);
         net.run("router", "nft", &["-f", &both]);
-        let answer = super::far::answer_once(&own);
+        let answer = answer_once(&own);
         assert_eq!(asked(), Ok(204));
         assert_eq!(answer.join().unwrap(), META);
         let rules = net.run("router", "nft", &["list", "table", "inet", "wagate_router"]);

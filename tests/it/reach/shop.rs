@@ -82,7 +82,10 @@ impl Shop {
 
     /// Posts a rightly signed one of over 3 MB, as large as Meta's may be.
     pub(super) fn large_webhook(&self, far: &Far<'_>, from: &str) -> Answer {
-        let body = format!("{{\"object\":\"whatsapp_business_account\",\"entry\":[],\"x\":\"{}\"}}", "x".repeat(3_000_000));
+        let body = format!(
+            "{{\"object\":\"whatsapp_business_account\",\"entry\":[],\"x\":\"{}\"}}",
+            "x".repeat(3_000_000)
+        );
         far.post(self, from, body.as_bytes(), &secret().sign(body.as_bytes()))
     }
 
@@ -105,7 +108,8 @@ impl Shop {
     /// Neither by its public port nor by the API's can anybody reach it that way.
     pub(super) fn api_is_out_of_reach(&self, net: &Net, role: &str, address: &str) {
         let url = format!("http://{address}:{}/healthz", self.api_port());
-        let asked = net.command(role, "curl").args(["--silent", "--noproxy", "*", "--max-time", "1", &url]).output();
+        let asked =
+            net.command(role, "curl").args(["--silent", "--noproxy", "*", "--max-time", "1", &url]).output();
         assert_eq!(asked.unwrap().status.code(), Some(28), "{url} can be reached from {role}");
     }
 }

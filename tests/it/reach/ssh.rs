@@ -58,7 +58,8 @@ impl<'a> Tunnel<'a> {
     async fn serve(&self) -> Running {
         let configuration = self.relay.at("sshd_config");
         self.net.run("relay", "/usr/sbin/sshd", &["-t", "-f", &configuration]);
-        let sshd = self.net.start("relay", self.relay.path(), "/usr/sbin/sshd", &["-D", "-e", "-f", &configuration]);
+        let sshd =
+            self.net.start("relay", self.relay.path(), "/usr/sbin/sshd", &["-D", "-e", "-f", &configuration]);
         listens(self.net, "relay", 22).await;
         sshd
     }
@@ -93,46 +94,59 @@ impl<'a> Tunnel<'a> {
 #[test]
 fn an_ssh_tunnel_leads_to_the_box_and_comes_back_by_itself() {
     let programs = ["ssh", "sshd", "ssh-keygen", "haproxy", "ss"];
-    stage(&programs, |net| behind_carrier_nat(net, &[]), async |net: Net| {
-        let mut shop = Shop::open(NAME, "0.0.0.0:443", "relays = [\"192.168.1.20\"]").await;
-        let tunnel = Tunnel::new(&net);
-        let _sshd = tunnel.serve().await;
-        let folder = Folder::new();
-        let end = [("10.8.0.2:443", "127.0.0.1:8443"), ("10.8.0.3:443", "127.0.0.1:8444")];
-        let _front = haproxy(&net, &folder, &end).await;
-        let far = Far::new(&net, PUBLIC);
-        assert!(shop.webhook(&far, META).await.is_err(), "nobody has come out from behind the NAT yet");
-        let mut ssh = tunnel.connect(&[]);
-        tunnel.reconnect(&mut ssh, &mut shop, &far).await;
-        assert_eq!(shop.large_webhook(&far, META), Ok(200));
-        shop.tells_senders_apart(&far, META, STRANGER).await;
-        let relay = tunnel.relay.content() + &folder.content();
-        assert!(!relay.contains(&shop.key_line()), "the relay has the box's key");
+    stage(
+        &programs,
+        |net| behind_carrier_nat(net, &[]),
+        async |net: Net| {
+            let mut shop = Shop::open(NAME, "0.0.0.0:443", "relays = [\"192.168.1.20\"]").await;
+            let tunnel = Tunnel::new(&net);
+            let _sshd = tunnel.serve().await;
+            let folder = Folder::new();
+            let end = [("10.8.0.2:443", "127.0.0.1:8443"), ("10.8.0.3:443", "127.0.0.1:8444")];
+            let _front = haproxy(&net, &folder, &end).await;
+            let far = Far::new(&net, PUBLIC);
+            assert!(shop.webhook(&far, META).await.is_err(), "nobody has come out from behind the NAT yet");
+            let mut ssh = tunnel.connect(&[]);
+            tunnel.reconnect(&mut ssh, &mut shop, &far).await;
+            assert_eq!(shop.large_webhook(&far, META), Ok(200));
+            shop.tells_senders_apart(&far, META, STRANGER).await;
+            let relay = tunnel.relay.content() + &folder.content();
+            assert!(!relay.contains(&shop.key_line()), "the relay has the box's key");
 
-        // The key opens one port, and nothing else: no other port, no shell, no way out.
-        let other = [("127.0.0.1:8443:192.168.1.20:443", "127.0.0.1:8445:192.168.1.20:443")];
-        let public = [("127.0.0.1:8443:192.168.1.20:443", "0.0.0.0:8443:192.168.1.20:443")];
-        let of_another_shop = [("127.0.0.1:8443:192.168.1.20:443", "127.0.0.1:8444:192.168.1.20:443")];
-        for (what, words) in [("a port", other), ("the internet", public), ("another shop's", of_another_shop)] {
-            let mut refused = tunnel.connect(&words);
-            eventually("it is refused", async || refused.has_ended().then_some(())).await;
-            assert!(refused.said().contains("remote port forwarding failed"), "{what}: {}", refused.said());
-        }
-        let mut shell = tunnel.connect(&[("-N -T", "-T"), ("-R 127.0.0.1:8443:192.168.1.20:443", "")]);
-        eventually("there is no shell", async || shell.has_ended().then_some(())).await;
+            // The key opens one port, and nothing else: no other port, no shell, no way out.
+            let other = [("127.0.0.1:8443:192.168.1.20:443", "127.0.0.1:8445:192.168.1.20:443")];
+            let public = [("127.0.0.1:8443:192.168.1.20:443", "0.0.0.0:8443:192.168.1.20:443")];
+            let of_another_shop = [("127.0.0.1:8443:192.168.1.20:443", "127.0.0.1:8444:192.168.1.20:443")];
+            for (what, words) in
+                [("a port", other), ("the internet", public), ("another shop's", of_another_shop)]
+            {
+                let mut refused = tunnel.connect(&words);
+                eventually("it is refused", async || refused.has_ended().then_some(())).await;
+                assert!(
+                    refused.said().contains("remote port forwarding failed"),
+                    "{what}: {}",
+                    refused.said()
+                );
+            }
+            let mut shell = tunnel.connect(&[("-N -T", "-T"), ("-R 127.0.0.1:8443:192.168.1.20:443", "")]);
+            eventually("there is no shell", async || shell.has_ended().then_some(())).await;
 
-        // The relay is started anew: refused, then there again.
-        net.kill_all("relay");
-        assert_eq!(shop.webhook(&far, META).await, REFUSED);
-        let _front = haproxy(&net, &folder, &end).await;
-        let _sshd = tunnel.serve().await;
-        tunnel.reconnect(&mut ssh, &mut shop, &far).await;
+            // The relay is started anew: refused, then there again.
+            net.kill_all("relay");
+            assert_eq!(shop.webhook(&far, META).await, REFUSED);
+            let _front = haproxy(&net, &folder, &end).await;
+            let _sshd = tunnel.serve().await;
+            tunnel.reconnect(&mut ssh, &mut shop, &far).await;
 
-        // The carrier's NAT forgets everything: both ends notice by themselves, and the port is free again.
-        net.nft("carrier", "add chain ip carrier hole { type filter hook forward priority -20; policy drop; }");
-        eventually("the shop's end notices", async || ssh.has_ended().then_some(())).await;
-        net.nft("carrier", "delete chain ip carrier hole");
-        tunnel.reconnect(&mut ssh, &mut shop, &far).await;
-        shop.appliance.stop().await;
-    });
+            // The carrier's NAT forgets everything: both ends notice by themselves, and the port is free again.
+            net.nft(
+                "carrier",
+                "add chain ip carrier hole { type filter hook forward priority -20; policy drop; }",
+            );
+            eventually("the shop's end notices", async || ssh.has_ended().then_some(())).await;
+            net.nft("carrier", "delete chain ip carrier hole");
+            tunnel.reconnect(&mut ssh, &mut shop, &far).await;
+            shop.appliance.stop().await;
+        },
+    );
 }
