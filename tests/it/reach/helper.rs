@@ -1,5 +1,6 @@
 //! A box has no tunnel of its own: the tunnel ends at a small machine beside it, which knows one way only.
 
+use super::far::SILENT;
 use super::pass_through::haproxy;
 use super::wireguard::{End, PROGRAMS};
 use super::{Far, Folder, META, NAME, Net, PUBLIC, STRANGER, Shop, behind_carrier_nat, stage};
@@ -40,11 +41,16 @@ fn a_tunnel_may_end_at_a_machine_beside_the_box() {
             .await;
             assert_eq!(shop.large_webhook(&far, META), Ok(200));
             shop.tells_senders_apart(&far, META, STRANGER).await;
-            for (address, through) in [("10.8.0.2", "the helper"), ("192.168.1.20", "the box")] {
-                net.ip("relay", &format!("route replace {address}/32 dev {}", net.interface("relay")));
+            relay.looks_into_the_shop(&net, &helper);
+            for address in ["10.8.0.2", "192.168.1.20", "192.168.1.30"] {
                 shop.api_is_out_of_reach(&net, "relay", address);
-                println!("{through} keeps its other ports to itself");
             }
+            let around = Far { role: "relay", ..Far::new(&net, "192.168.1.20") };
+            assert_eq!(
+                around.unsigned(&shop, "10.8.0.1"),
+                SILENT,
+                "not even its public port, but by the helper"
+            );
             shop.appliance.stop().await;
         },
     );

@@ -2,13 +2,14 @@
 
 use std::net::TcpListener;
 
-use super::far::answer_once;
+use super::far::{SILENT, answer_once};
 use super::{Far, Folder, META, NAME, Net, PUBLIC, STRANGER, Shop, copy, internet, stage};
 
 /// The same people, and the box, in IPv6.
 const META6: &str = "2001:db8:f::9";
 const STRANGER6: &str = "2001:db8:f::66";
 const BOX6: &str = "[2001:db8:1::20]";
+const NEIGHBOUR6: &str = "[2001:db8:1::40]";
 
 fn lay(net: &Net) {
     internet(net, "router");
@@ -16,6 +17,8 @@ fn lay(net: &Net) {
         ("router", "eth1", &["192.168.1.1/24", "2001:db8:1::1/64"]),
         ("box", "eth0", &["192.168.1.20/24", "2001:db8:1::20/64"]),
     );
+    // Another machine's, for what comes through the router.
+    net.ip("box", "addr add 2001:db8:1::40/64 dev eth0");
     net.ip("box", "route add default via 192.168.1.1");
     net.ip("box", "-6 route add default via 2001:db8:1::1");
     for address in [META6, STRANGER6] {
@@ -45,6 +48,7 @@ fn a_port_forward_lets_meta_in_and_nothing_else() {
         assert_eq!(flood.last(), Some(&429));
         assert_eq!(shop.webhook(&six, STRANGER6).await, Ok(200));
         shop.api_is_out_of_reach(&net, "far", BOX6);
+        assert_eq!(Far::new(&net, NEIGHBOUR6).unsigned(&shop, META6), SILENT, "no other machine of the shop");
 
         // HTTP-01: its port comes by the same line, and from where it is asked. Loaded again, the rules aren't there twice.
         let own = TcpListener::bind("192.168.1.20:80").unwrap();

@@ -130,6 +130,7 @@ fn an_ssh_tunnel_leads_to_the_box_and_comes_back_by_itself() {
             }
             let mut shell = tunnel.connect(&[("-N -T", "-T"), ("-R 127.0.0.1:8443:192.168.1.20:443", "")]);
             eventually("there is no shell", async || shell.has_ended().then_some(())).await;
+            assert!(shell.said().contains("open failed"), "{}", shell.said());
 
             // The relay is started anew: refused, then there again.
             net.kill_all("relay");

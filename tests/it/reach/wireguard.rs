@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use super::far::{SILENT, answer_once};
+use super::far::{REFUSED, SILENT, answer_once};
 use super::{Far, Folder, META, NAME, Net, PUBLIC, STRANGER, Shop, behind_carrier_nat, copy, stage};
 use crate::harness::eventually;
 
@@ -52,6 +52,13 @@ impl End {
         net.run(self.role, "wg-quick", &["down", &self.folder.at(&format!("{}.conf", self.interface))]);
     }
 
+    /// What somebody tries who has this relay: its end of the tunnel takes the shop's network for the other end.
+    pub(super) fn looks_into_the_shop(&self, net: &Net, shop: &Self) {
+        let all = "10.8.0.2/32,192.168.1.0/24";
+        net.run(self.role, "wg", &["set", &self.interface, "peer", &shop.public_key, "allowed-ips", all]);
+        net.ip(self.role, &format!("route add 192.168.1.0/24 dev {}", self.interface));
+    }
+
     /// All that this end has in files.
     pub(super) fn content(&self) -> String {
         self.folder.content()
@@ -93,8 +100,8 @@ fn a_wireguard_relay_leads_through_the_carriers_nat_to_the_box_alone() {
             shop.tells_senders_apart(&far, META, STRANGER).await;
 
             // Whoever has the relay reaches the one port, and nothing else of the shop.
-            for address in ["10.8.0.2", "192.168.1.20"] {
-                net.ip("relay", &format!("route replace {address}/32 dev {}", net.interface("relay")));
+            relay.looks_into_the_shop(&net, &own);
+            for address in ["10.8.0.2", "192.168.1.20", "192.168.1.40"] {
                 shop.api_is_out_of_reach(&net, "relay", address);
             }
             let open = Far { role: "relay", ..Far::new(&net, "10.8.0.2") };
@@ -112,6 +119,7 @@ fn a_wireguard_relay_leads_through_the_carriers_nat_to_the_box_alone() {
             // A relay that begins anew has forgotten where the shop is. The shop's end would notice when its keys are two
             // minutes old; started anew it does at once.
             relay.down(&net);
+            assert_eq!(far.unsigned(&shop, META), REFUSED, "a relay that doesn't forward");
             own.down(&net);
             install(BOTH_PORTS);
             relay.up(&net);
