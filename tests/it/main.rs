@@ -18,6 +18,7 @@ mod failover_others;
 mod failover_stage;
 mod harness;
 mod inbound;
+mod reach;
 mod sending;
 mod sending_clock;
 mod sending_full;
