@@ -184,14 +184,15 @@ where
             debug!(%error, "cannot set TCP_NODELAY");
         }
         let Transport::Tls(tls) = &self.transport else { return self.http(stream, peer, told).await };
-        let handshake = timeout(self.limits.handshake_time, tls.acceptor().accept(stream));
+        let handshake = timeout(self.limits.handshake_time, tls.accept(stream));
         let handshake = tokio::select! {
             handshake = handshake => handshake,
             () = peer.connection.cut.notified() => return "evicted",
             _ = told.changed() => return "drained",
         };
         match handshake {
-            Ok(Ok(stream)) => self.http(stream, peer, told).await,
+            Ok(Ok(Some(stream))) => self.http(stream, peer, told).await,
+            Ok(Ok(None)) => "challenge",
             Ok(Err(error)) => {
                 debug!(%error, "TLS handshake failed");
                 "handshake_failed"

@@ -13,7 +13,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
 use super::TlsError;
-use super::validity::not_after;
+use super::validity::validity;
 
 /// The two files; they may be one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,8 +28,8 @@ pub(super) struct Files {
 #[derive(Debug)]
 pub(super) struct Identity {
     pub(super) key: Arc<CertifiedKey>,
-    /// `notAfter` of the box's own certificate.
-    pub(super) expires: WallTime,
+    /// `notBefore` and `notAfter` of the box's own certificate.
+    pub(super) life: [WallTime; 2],
 }
 
 /// What tells that a file is another than before.
@@ -54,14 +54,14 @@ impl Files {
         let Some(own) = chain.first() else {
             return Err(TlsError::Certificate(self.certificate.clone(), "no certificate in it".to_owned()));
         };
-        let expires = not_after(own).ok_or_else(|| {
+        let life = validity(own).ok_or_else(|| {
             TlsError::Certificate(self.certificate.clone(), "not an X.509 certificate".to_owned())
         })?;
         let key = PrivateKeyDer::from_pem_slice(&read(&self.key)?)
             .map_err(|error| TlsError::Key(self.key.clone(), error.to_string()))?;
         let key = CertifiedKey::from_der(chain, key, provider)
             .map_err(|error| TlsError::Key(self.key.clone(), error.to_string()))?;
-        Ok(Identity { key: Arc::new(key), expires })
+        Ok(Identity { key: Arc::new(key), life })
     }
 
     /// The stamps of both; `None` for one that can't be looked at.

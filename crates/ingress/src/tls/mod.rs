@@ -1,6 +1,10 @@
 //! TLS with a certificate that may change under way.
 
+mod accept;
+mod challenges;
 mod files;
+mod identity;
+mod managed;
 mod resolver;
 mod self_signed;
 mod validity;
@@ -20,10 +24,13 @@ use rustls::server::NoServerSessionStorage;
 use tokio_rustls::TlsAcceptor;
 use tracing::{error, info};
 
-pub use validity::{is_self_issued, not_after};
+pub use challenges::Challenge;
+pub use identity::{AuthorityAndSerial, authority_and_serial};
+pub use validity::{is_self_issued, not_after, validity};
 
 use crate::metrics::CertificateMetrics;
-use files::{Files, Stamp};
+use challenges::Challenges;
+use files::{Files, Identity, Stamp};
 use resolver::Resolver;
 
 /// Where the certificate comes from.
@@ -38,6 +45,8 @@ pub enum Source {
         /// The private key.
         key: PathBuf,
     },
+    /// Whatever [`Tls::install`] is given: none until then, and every handshake fails.
+    Managed,
 }
 
 /// A TLS server; clones share its certificate.
@@ -48,7 +57,10 @@ pub struct Tls {
 }
 
 struct Shared {
-    files: Files,
+    /// `None` where the certificate is managed.
+    files: Option<Files>,
+    /// Only where the certificate is managed.
+    challenges: Option<Challenges>,
     provider: Arc<CryptoProvider>,
     resolver: Arc<Resolver>,
     state: Mutex<State>,
@@ -58,7 +70,8 @@ struct Shared {
 struct State {
     /// The files that the last attempt to load has seen.
     stamps: [Option<Stamp>; 2],
-    expires: WallTime,
+    /// `None` without a certificate.
+    life: Option<[WallTime; 2]>,
     fault: Option<String>,
 }
 
@@ -73,41 +86,41 @@ impl Tls {
     pub fn open(source: &Source) -> Result<Self, TlsError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let files = match source {
-            Source::SelfSigned(folder) => self_signed::find_or_make(folder, &provider)?,
+            Source::SelfSigned(folder) => Some(self_signed::find_or_make(folder, &provider)?),
             Source::Files { certificate, key } => {
-                Files { certificate: certificate.clone(), key: key.clone() }
+                Some(Files { certificate: certificate.clone(), key: key.clone() })
             }
+            Source::Managed => None,
         };
-        let stamps = files.stamps();
-        let identity = files.load(&provider)?;
-        let resolver = Arc::new(Resolver::new(identity.key));
-        let state = State { stamps, expires: identity.expires, fault: None };
+        let stamps = files.as_ref().map(Files::stamps).unwrap_or_default();
+        let identity = files.as_ref().map(|files| files.load(&provider)).transpose()?;
         let metrics = CertificateMetrics::default();
-        metrics.loads.inc();
+        metrics.loads.inc_by(u64::from(identity.is_some()));
+        let (key, life) = identity.map(|identity| (identity.key, identity.life)).unzip();
+        let resolver = Arc::new(Resolver::new(key));
+        let challenges = files.is_none().then(Challenges::default);
+        let state = Mutex::new(State { stamps, life, fault: None });
         Ok(Self {
             acceptor: TlsAcceptor::from(Arc::new(config(&provider, &resolver)?)),
-            shared: Arc::new(Shared { files, provider, resolver, state: Mutex::new(state), metrics }),
+            shared: Arc::new(Shared { files, challenges, provider, resolver, state, metrics }),
         })
     }
 
-    /// Reads the files again. The certificate in use stays when they can't be used, and
+    /// Reads the files again, where there are any. The certificate in use stays when they can't be used, and
     /// [`Tls::fault`] says why.
     ///
     /// # Errors
     /// When they can't be used; whoever put them there has to mend them.
     pub fn reload(&self) -> Result<(), TlsError> {
+        let Some(files) = &self.shared.files else { return Ok(()) };
         // Looked at before reading, so that a change while reading is seen the next time.
-        let stamps = self.shared.files.stamps();
-        let loaded = self.shared.files.load(&self.shared.provider);
+        let stamps = files.stamps();
+        let loaded = files.load(&self.shared.provider);
         let mut state = self.state();
         state.stamps = stamps;
         match loaded {
             Ok(identity) => {
-                self.shared.resolver.replace(identity.key);
-                state.expires = identity.expires;
-                state.fault = None;
-                self.shared.metrics.loads.inc();
-                info!(expires = %identity.expires, "loaded the certificate");
+                self.take(&mut state, identity);
                 Ok(())
             }
             Err(error) => {
@@ -127,7 +140,8 @@ impl Tls {
     /// # Errors
     /// As for [`Tls::reload`].
     pub fn reload_if_changed(&self) -> Result<bool, TlsError> {
-        let stamps = self.shared.files.stamps();
+        let Some(files) = &self.shared.files else { return Ok(false) };
+        let stamps = files.stamps();
         let same = {
             let state = self.state();
             state.fault.is_none() && state.stamps == stamps
@@ -160,20 +174,27 @@ impl Tls {
     /// Sets the metrics of the certificate as of `now`.
     pub fn show(&self, now: WallTime) {
         let (state, metrics) = (self.state(), &self.shared.metrics);
-        metrics.seconds_left.set(state.expires.0.saturating_sub(now.0).div_euclid(1000));
+        let left = state.life.map_or(0, |[_, end]| end.0.saturating_sub(now.0).div_euclid(1000));
+        metrics.seconds_left.set(left);
         metrics.fault.set(i64::from(state.fault.is_some()));
     }
 
     /// The certificate in use, in DER, without the rest of its chain; `None` where it has none.
     #[must_use]
     pub fn certificate(&self) -> Option<Vec<u8>> {
-        self.shared.resolver.current().end_entity_cert().ok().map(|der| der.to_vec())
+        self.shared.resolver.current()?.end_entity_cert().ok().map(|der| der.to_vec())
     }
 
-    /// Until when the certificate in use is valid.
+    /// Until when the certificate in use is valid; `None` without one.
     #[must_use]
-    pub fn expires(&self) -> WallTime {
-        self.state().expires
+    pub fn expires(&self) -> Option<WallTime> {
+        self.life().map(|[_, end]| end)
+    }
+
+    /// From when until when the certificate in use is valid; `None` without one.
+    #[must_use]
+    pub fn life(&self) -> Option<[WallTime; 2]> {
+        self.state().life
     }
 
     /// Why the files can't be used, while they can't.
@@ -182,8 +203,13 @@ impl Tls {
         self.state().fault.clone()
     }
 
-    pub(crate) const fn acceptor(&self) -> &TlsAcceptor {
-        &self.acceptor
+    /// Shows `identity` from now on.
+    fn take(&self, state: &mut State, identity: Identity) {
+        self.shared.resolver.replace(identity.key);
+        state.life = Some(identity.life);
+        state.fault = None;
+        self.shared.metrics.loads.inc();
+        info!(expires = %identity.life[1], "loaded the certificate");
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -224,6 +250,9 @@ pub enum TlsError {
     /// The key file holds no usable key, or one that belongs to another certificate.
     #[error("{} holds no key for the certificate: {}", .0.display(), .1)]
     Key(PathBuf, String),
+    /// What was to be installed is no chain with its key.
+    #[error("the certificate can't be used: {0}")]
+    Unusable(String),
     /// A self-signed certificate can't be made: the system has no randomness.
     #[error("cannot make a self-signed certificate: {0}")]
     Make(#[source] rcgen::Error),

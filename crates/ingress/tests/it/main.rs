@@ -6,6 +6,7 @@ mod bounds;
 mod drain;
 mod hostile;
 mod http2;
+mod managed;
 mod service;
 mod statuses;
 mod support;
