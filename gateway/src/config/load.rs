@@ -6,7 +6,7 @@ use std::path::Path;
 use super::keys::Form;
 use super::reader::Reader;
 use super::syntax::Parsed;
-use super::types::{ClientAuthMode, CrmKind, Tls};
+use super::types::{ClientAuthMode, CrmKind};
 use super::{Config, Problem, Problems, Severity, Source, rate_card, secret, sections, syntax, unknown};
 
 /// Looks up a variable of the environment.
@@ -63,7 +63,6 @@ impl Loaded {
         };
         let Config { webhook, crm, .. } = &self.config;
         [
-            not_yet(matches!(webhook.tls, Tls::Acme(_)), "webhook.tls.acme", "ACME"),
             not_yet(
                 webhook.client_auth.mode != ClientAuthMode::Off,
                 "webhook.client_auth.mode",

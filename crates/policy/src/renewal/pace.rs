@@ -48,6 +48,8 @@ pub enum Trouble {
 pub struct Kept {
     /// Failures since the last success.
     pub failures: u32,
+    /// What the last attempt has failed by.
+    pub trouble: Option<Trouble>,
     /// When the last attempt ended, by the clock of then.
     pub ended: WallTime,
     /// How long to wait from then on.
@@ -91,7 +93,7 @@ impl Pace {
         Self {
             on_its_way: false,
             failures: kept.failures,
-            trouble: None,
+            trouble: kept.trouble,
             earliest: now + left,
             ended: None,
             begun: VecDeque::new(),
@@ -120,12 +122,17 @@ impl Pace {
         Some(bounds.into_iter().flatten().fold(self.earliest, Moment::max))
     }
 
-    /// Begins an attempt; false when it may not.
-    pub fn begin(&mut self, now: Moment) -> bool {
+    /// Begins an attempt; false when it may not. [`Pace::kept`] is then as if it had failed, so that a process which
+    /// dies of it doesn't begin anew at once.
+    pub fn begin(&mut self, urgency: Urgency, wall: WallTime, now: Moment) -> bool {
         let may = self.earliest().is_some_and(|earliest| earliest <= now);
         if may {
             self.on_its_way = true;
             remember(&mut self.begun, now, ATTEMPTS_PER_HOUR);
+            self.kept.failures = self.failures.saturating_add(1);
+            self.kept.ended = wall;
+            self.kept.wait = self.wait(Trouble::Unreachable, self.kept.failures, urgency);
+            self.kept.trouble = Some(Trouble::Unreachable);
         }
         may
     }
@@ -135,13 +142,13 @@ impl Pace {
         let rest = (length / 3).min(REST_MAX);
         self.over(rest, now);
         (self.failures, self.trouble) = (0, None);
-        self.kept = Kept { failures: 0, ended: wall, wait: rest, refused: Vec::new() };
+        self.kept = Kept { ended: wall, wait: rest, ..Kept::default() };
     }
 
     /// The attempt has failed.
     pub fn failed(&mut self, trouble: Trouble, urgency: Urgency, wall: WallTime, now: Moment) {
         self.failures = self.failures.saturating_add(1);
-        let wait = self.wait(trouble, urgency);
+        let wait = self.wait(trouble, self.failures, urgency);
         self.over(wait, now);
         self.trouble = Some(trouble);
         if trouble == Trouble::Refused {
@@ -151,6 +158,7 @@ impl Pace {
             self.kept.refused.drain(..spare);
         }
         (self.kept.failures, self.kept.ended, self.kept.wait) = (self.failures, wall, wait);
+        self.kept.trouble = Some(trouble);
     }
 
     fn over(&mut self, wait: Duration, now: Moment) {
@@ -159,7 +167,7 @@ impl Pace {
         self.earliest = now + wait;
     }
 
-    fn wait(&mut self, trouble: Trouble, urgency: Urgency) -> Duration {
+    fn wait(&mut self, trouble: Trouble, failures: u32, urgency: Urgency) -> Duration {
         let most = |calm: u64, near: u64, over: u64| {
             Duration::from_secs(match urgency {
                 Urgency::Calm => calm,
@@ -172,9 +180,9 @@ impl Pace {
         match trouble {
             Trouble::Unreachable | Trouble::Local => {
                 let most = most(4 * HOUR, 30 * MINUTE, 10 * MINUTE);
-                backoff(UNREACHABLE_FIRST, most).delay(self.failures, &mut self.chance)
+                backoff(UNREACHABLE_FIRST, most).delay(failures, &mut self.chance)
             }
-            Trouble::Refused | Trouble::Limited(None) => refused.delay(self.failures, &mut self.chance),
+            Trouble::Refused | Trouble::Limited(None) => refused.delay(failures, &mut self.chance),
             Trouble::Limited(Some(asked)) => {
                 backoff(UNREACHABLE_FIRST, RETRY_AFTER_MAX).asked(asked, &mut self.chance)
             }

@@ -14,6 +14,10 @@ fn pace() -> Pace {
     Pace::new(Kept::default(), WallTime(0), Moment::START, Chance::new(7))
 }
 
+fn begin(pace: &mut Pace, now: Moment) -> bool {
+    pace.begin(Urgency::Calm, WallTime(0), now)
+}
+
 /// Seconds until the next attempt may begin.
 fn left(pace: &Pace, now: Moment) -> u64 {
     pace.earliest().unwrap().since(now).as_secs()
@@ -23,9 +27,11 @@ fn left(pace: &Pace, now: Moment) -> u64 {
 fn the_first_attempt_comes_at_once_and_one_at_a_time() {
     let mut pace = pace();
     assert_eq!(pace.earliest(), Some(Moment::START));
-    assert!(pace.begin(Moment::START));
+    assert!(begin(&mut pace, Moment::START));
     assert_eq!(pace.earliest(), None);
-    assert!(!pace.begin(at(100_000)), "one is on its way");
+    let died = Pace::new(pace.kept().clone(), WallTime(0), Moment::START, Chance::new(7));
+    assert!((MINUTE..=2 * MINUTE).contains(&left(&died, Moment::START)), "a process that dies of it");
+    assert!(!begin(&mut pace, at(100_000)), "one is on its way");
     pace.succeeded(Duration::from_secs(90 * 24 * HOUR), WallTime(0), at(1));
     assert_eq!(left(&pace, at(1)), 48 * HOUR, "a clock that is wrong gets one certificate, not many");
 }
@@ -40,11 +46,11 @@ fn waits_grow_by_what_went_wrong_and_shrink_with_the_time_that_is_left() {
         (LIMITED, Urgency::Near, 15 * MINUTE, HOUR),
         (Trouble::Refused, Urgency::Over, 15 * MINUTE, HOUR),
     ] {
-        let (mut pace, mut now) = (pace(), Moment::START);
+        let mut pace = pace();
         let mut waits = Vec::new();
         for _ in 0..20 {
-            now = pace.earliest().unwrap();
-            assert!(pace.begin(now));
+            let now = pace.earliest().unwrap();
+            assert!(begin(&mut pace, now));
             pace.failed(trouble, urgency, WallTime(0), now);
             waits.push(left(&pace, now));
         }
@@ -58,7 +64,7 @@ fn waits_grow_by_what_went_wrong_and_shrink_with_the_time_that_is_left() {
 fn what_the_authority_asks_for_is_kept_to_and_nobody_waives_it() {
     for (asked, low, high) in [(1, 60, 66), (3_600, 3_600, 3_960), (u64::MAX, 12 * HOUR, 12 * HOUR * 11 / 10)] {
         let mut pace = pace();
-        assert!(pace.begin(Moment::START));
+        assert!(begin(&mut pace, Moment::START));
         let asked = Trouble::Limited(Some(Duration::from_secs(asked)));
         pace.failed(asked, Urgency::Over, WallTime(0), Moment::START);
         pace.asked(at(1));
@@ -74,29 +80,29 @@ fn a_person_and_a_clock_that_was_set_are_heard_within_bounds() {
     {
         let tried = |waive: fn(&mut Pace, Moment)| {
             let mut pace = pace();
-            assert!(pace.begin(Moment::START));
+            assert!(begin(&mut pace, Moment::START));
             pace.failed(trouble, Urgency::Calm, WallTime(0), Moment::START);
             waive(&mut pace, at(10));
-            pace.begin(at(10))
+            begin(&mut pace, at(10))
         };
         assert_eq!(tried(Pace::clock_stepped), by_clock, "{trouble:?}");
         assert_eq!(tried(Pace::asked), by_person, "{trouble:?}");
     }
     let mut pace = pace();
-    assert!(pace.begin(Moment::START));
+    assert!(begin(&mut pace, Moment::START));
     pace.succeeded(Duration::from_secs(90 * 24 * HOUR), WallTime(0), at(1));
     pace.asked(at(100));
     pace.clock_stepped(at(100));
-    assert!(!pace.begin(at(100)), "nothing is renewed because somebody looks");
+    assert!(!begin(&mut pace, at(100)), "nothing is renewed because somebody looks");
     pace.other_names(at(100));
-    assert!(pace.begin(at(100)));
+    assert!(begin(&mut pace, at(100)));
 }
 
 #[test]
 fn a_restart_goes_on_where_it_was() {
     let mut before = pace();
     for second in [0, 100_000] {
-        assert!(before.begin(at(second)));
+        assert!(begin(&mut before, at(second)));
         before.failed(Trouble::Refused, Urgency::Calm, WallTime(5_000_000), at(second));
     }
     let kept = before.kept().clone();
@@ -162,9 +168,9 @@ proptest! {
                 Event::Asked => pace.asked(at(now)),
                 Event::Names => pace.other_names(at(now)),
             }
-            if pace.begin(at(now)) {
+            if begin(&mut pace, at(now)) {
                 begun.push(now);
-                prop_assert!(!pace.begin(at(now)), "two at once");
+                prop_assert!(!begin(&mut pace, at(now)), "two at once");
                 now += 1;
                 match became {
                     None => pace.succeeded(Duration::from_secs(90 * 24 * HOUR), WallTime(wall), at(now)),
@@ -190,10 +196,9 @@ proptest! {
         troubles in proptest::collection::vec((trouble(), urgency()), 1..60), seed: u64, wall: i64,
     ) {
         let mut pace = Pace::new(Kept::default(), WallTime(wall), Moment::START, Chance::new(seed));
-        let mut now = Moment::START;
         for (trouble, urgency) in troubles {
-            now = pace.earliest().unwrap();
-            prop_assert!(pace.begin(now));
+            let now = pace.earliest().unwrap();
+            prop_assert!(begin(&mut pace, now));
             pace.failed(trouble, urgency, WallTime(wall), now);
             let wait = pace.earliest().unwrap().since(now);
             prop_assert!(wait <= RETRY_AFTER_MAX / 10 * 11, "{wait:?}");

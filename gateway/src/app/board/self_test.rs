@@ -159,6 +159,13 @@ fn ask(mut stream: impl Read + Write, request: &[u8]) -> io::Result<String> {
 /// `doctor`.
 fn connection(tls: &Tls, address: SocketAddr) -> Result<ClientConnection, Error> {
     let tls = tls.clone();
+    // What an authority hasn't given yet says nothing about this version.
+    if tls.certificate().is_none() {
+        let (name, own) = tls.inside().map_err(|error| Error::General(error.to_string()))?;
+        let config = judging_by(move |shown| *own == **shown)?;
+        let name = ServerName::try_from(name).map_err(|error| Error::General(error.to_string()))?;
+        return ClientConnection::new(config, name);
+    }
     let config = judging_by(move |shown| tls.certificate().is_some_and(|own| own == shown.as_ref()))?;
     ClientConnection::new(config, ServerName::IpAddress(address.ip().into()))
 }
