@@ -108,7 +108,6 @@ pub(super) struct Keeper {
     watched_until: Moment,
     written: Moment,
     ask_at: Moment,
-    asks_in_vain: u32,
 }
 
 impl Keeper {
@@ -156,7 +155,6 @@ impl Keeper {
             watched_until: now,
             written: now,
             ask_at,
-            asks_in_vain: 0,
         };
         keeper.publish(false);
         keeper
@@ -189,6 +187,7 @@ impl Keeper {
                 }
                 if asked {
                     self.pace.asked(now.1);
+                    self.ask_at = now.1;
                 }
                 before = now;
             }
@@ -342,12 +341,8 @@ impl Keeper {
     /// Asks the authority when it wants its certificate renewed.
     async fn ask(&mut self) {
         let wait = match self.advice().await {
-            Ok(retry_after) => {
-                self.asks_in_vain = 0;
-                ask_again(retry_after)
-            }
+            Ok(retry_after) => ask_again(retry_after),
             Err(why) => {
-                self.asks_in_vain += 1;
                 tracing::debug!(why, "the authority can't be asked about its certificate");
                 ask_again(None)
             }
