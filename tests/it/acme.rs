@@ -6,7 +6,7 @@ use model::signature::hub;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::harness::{Appliance, Pebble, Site, connect, eventually, peer_certificate, port, run, secret, wagate};
+use crate::harness::{Appliance, Pebble, Site, connect, eventually, peer_certificate, plain, port, run, secret, wagate};
 
 const NAME: &str = "box.example.com";
 
@@ -82,7 +82,7 @@ fn names_are_proved_on_port_80_where_that_is_opened() {
         assert_eq!(post(&pebble, &site, NAME).await, 200);
         assert_eq!(appliance.api.metric("wagate_connections_total", "\"challenge\"").await, 0.0);
         let url = format!("http://127.0.0.1:{http}/.well-known/acme-challenge/x");
-        let answer = reqwest::get(url).await.unwrap();
+        let answer = plain().get(url).send().await.unwrap();
         assert_eq!((answer.status().as_u16(), answer.headers().get("server")), (404, None));
         appliance.stop().await;
     });
@@ -143,8 +143,8 @@ fn an_authority_that_says_no_is_understood_and_left_alone() {
         let appliance = Appliance::start(&site).await;
         let acme = stands(&appliance, "missing").await;
         let words = acme["last_error"].as_str().unwrap();
-        assert!(words.contains("box.example.com") && words.contains("connection: "), "{words}");
-        assert!(acme["next"].as_str().unwrap().contains("TCP port 443"), "{acme}");
+        assert!(words.contains("box.example.com") && words.contains("127.9.9.9"), "{words}");
+        assert!(acme["next"].as_str().unwrap().contains("lead to this box"), "{acme}");
         for _ in 0..3 {
             appliance.signal(Signal::HUP);
             tokio::time::sleep(Duration::from_millis(200)).await;

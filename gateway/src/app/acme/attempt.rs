@@ -63,6 +63,13 @@ pub(super) struct Got {
     pub(super) unkept: Option<Failure>,
 }
 
+// The key is nobody's business.
+impl std::fmt::Debug for Got {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Got").field("unkept", &self.unkept).finish_non_exhaustive()
+    }
+}
+
 impl Attempt {
     /// Gets a certificate. What has been spoilt is forgotten before it returns.
     ///

@@ -31,6 +31,8 @@ use crate::config::Acme;
 
 /// Between two looks, at most: how soon a clock that was set is noticed.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// And at least, whatever the figures say.
+const LOOK_LEAST: Duration = Duration::from_millis(200);
 /// For one call of the authority.
 const CALL_WITHIN: Duration = Duration::from_secs(30);
 /// For a whole attempt.
@@ -218,7 +220,9 @@ impl Keeper {
     fn wait(&self) -> Duration {
         let now = self.now();
         let attempt = self.pace.earliest().map(|earliest| earliest.since(now).max(self.due().unwrap_or_default()));
-        attempt.unwrap_or(LOOK_EVERY).clamp(Duration::from_millis(200), LOOK_EVERY)
+        let turns = self.held.as_ref().map(|held| held.life.turns_after(self.age(held)));
+        let wait = attempt.into_iter().chain(turns.flatten()).min().unwrap_or(LOOK_EVERY);
+        wait.clamp(LOOK_LEAST, LOOK_EVERY)
     }
 
     /// How long until the certificate is to be renewed; `None` without one that is wanted and kept.
@@ -421,6 +425,7 @@ fn show(tls: &Tls, certificate: Certificate, unkept: bool) -> Option<Held> {
         tracing::error!(%error, "the certificate that is kept can't be used; getting another");
         return None;
     }
+    tls.show(clock::now());
     let life = certificate.life()?;
     Some(Held { certificate, life, unkept })
 }
