@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each target uses one of them, from another module")]
 
 use ingress::Handshake;
+use ingress::proxy::{self, Progress};
 use model::signature::hub::{AppSecret, Signature};
 use model::{ContactId, Kind, Record, Sequence, WallTime};
 use serde_json::value::RawValue;
@@ -50,6 +51,22 @@ pub fn handshake(bytes: &[u8]) {
     }
 }
 
+/// What a relay sends ahead of TLS: read within its bound, a byte at a time as all at once, and nothing behind it.
+pub fn proxy(bytes: &[u8]) {
+    let whole = proxy::read(bytes);
+    for end in 0..bytes.len().min(proxy::V2_BYTES + 1) {
+        match (proxy::read(&bytes[..end]), whole) {
+            (Progress::More, _) => assert!(end < proxy::V2_BYTES),
+            (early, Progress::Header(header)) if end >= header.length => assert_eq!(early, whole),
+            (early, later) => assert!(matches!((early, later), (Progress::Broken(_), Progress::Broken(_)))),
+        }
+    }
+    if let Progress::Header(header) = whole {
+        let shortest = "PROXY UNKNOWN\r\n".len();
+        assert!((shortest..=proxy::V2_BYTES).contains(&header.length) && header.length <= bytes.len());
+    }
+}
+
 /// Bytes of each stored format.
 pub fn stored(bytes: &[u8]) {
     store::fuzzing::stored(bytes);
@@ -58,4 +75,38 @@ pub fn stored(bytes: &[u8]) {
 /// A log that holds any bytes.
 pub fn log(bytes: &[u8]) {
     store::fuzzing::log(bytes);
+}
+
+/// The body of `POST /v1/messages` is a request whose parts are JSON again, or at least one fault.
+pub fn outgoing(bytes: &[u8]) {
+    let numbers = [("106540352242922", "+85291234567")].into_iter().collect();
+    match records::outgoing::read(bytes, &numbers) {
+        Ok(request) => assert!(!request.parts.is_empty()),
+        Err(faults) => assert!((1..=records::outgoing::FAULTS_MAX).contains(&faults.len())),
+    }
+}
+
+/// Bytes that a CRM answers with.
+pub fn answer(bytes: &[u8]) {
+    egress::fuzzing::answer(bytes);
+}
+
+/// What a certificate file may hold.
+pub fn certificate(bytes: &[u8]) {
+    let read = |bytes: &[u8]| (ingress::not_after(bytes), ingress::is_self_issued(bytes));
+    if let (Some(expires), issued) = read(bytes) {
+        assert_eq!(read(&[bytes, b"more"].concat()), (Some(expires), issued), "what follows is none of it");
+    }
+}
+
+/// The beginning of an update, or its manifest once its signature was found right.
+pub fn bundle(bytes: &[u8]) {
+    let Some((which, bytes)) = bytes.split_first() else { return };
+    if which % 2 == 0 {
+        if let Ok(head) = board::bundle::Head::read(&mut &*bytes) {
+            assert!(head.verify(&board::TrustedKeys::new([])).is_err(), "nobody is trusted");
+        }
+    } else if let Ok(manifest) = board::Manifest::parse(bytes) {
+        assert!(manifest.slot_bytes > 0 && manifest.slot_sha256.len() == 64);
+    }
 }

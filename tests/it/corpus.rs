@@ -39,6 +39,11 @@ fn handshake_queries() {
 }
 
 #[test]
+fn proxy_headers() {
+    replay("fuzz/corpus/proxy", harness::proxy);
+}
+
+#[test]
 fn stored_formats() {
     replay("fuzz/corpus/stored", harness::stored);
 }
@@ -46,4 +51,24 @@ fn stored_formats() {
 #[test]
 fn logs() {
     replay("fuzz/corpus/log", harness::log);
+}
+
+#[test]
+fn outgoing_messages() {
+    replay("fuzz/corpus/outgoing", harness::outgoing);
+}
+
+#[test]
+fn answers_of_a_crm() {
+    replay("fuzz/corpus/answer", harness::answer);
+}
+
+#[test]
+fn certificates() {
+    replay("fuzz/corpus/certificate", harness::certificate);
+}
+
+#[test]
+fn update_bundles() {
+    replay("fuzz/corpus/bundle", harness::bundle);
 }

@@ -6,6 +6,7 @@
 
 mod acme;
 mod backlog;
+mod clients;
 mod clock;
 mod confined;
 mod contract;
@@ -18,6 +19,7 @@ mod failover_others;
 mod failover_stage;
 mod harness;
 mod inbound;
+mod reach;
 mod sending;
 mod sending_clock;
 mod sending_full;

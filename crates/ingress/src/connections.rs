@@ -13,7 +13,7 @@ use crate::network::Network;
 /// The other end of a connection.
 #[derive(Debug, Clone)]
 pub struct Peer {
-    /// Where it calls from.
+    /// Where it calls from; where its relay says so, not the relay.
     pub address: SocketAddr,
     pub(crate) connection: Arc<Connection>,
 }
@@ -22,15 +22,22 @@ impl Peer {
     /// A peer at `address` that has proved nothing yet.
     #[must_use]
     pub fn new(address: SocketAddr) -> Self {
-        let connection =
-            Connection { network: address.ip().into(), state: Mutex::default(), cut: Notify::new() };
+        let network = Mutex::new(address.ip().into());
+        let connection = Connection { network, state: Mutex::default(), cut: Notify::new() };
         Self { address, connection: Arc::new(connection) }
+    }
+
+    /// Notes where the peer really calls from, as its relay says: from now on budgets and the choice of who has
+    /// to go count it there.
+    pub(crate) fn comes_from(&mut self, source: SocketAddr) {
+        self.address = source;
+        *self.connection.network.lock().unwrap_or_else(PoisonError::into_inner) = source.ip().into();
     }
 
     /// Whose the address is, as far as budgets go.
     #[must_use]
     pub fn network(&self) -> Network {
-        self.connection.network
+        self.connection.network()
     }
 
     /// Notes that the peer has shown a secret: its connection may be idle for longer, and others
@@ -61,7 +68,7 @@ impl Drop for Busy {
 /// What is known of one connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    network: Network,
+    network: Mutex<Network>,
     state: Mutex<State>,
     /// Told when the connection has to make room.
     pub(crate) cut: Notify,
@@ -76,6 +83,10 @@ struct State {
 }
 
 impl Connection {
+    fn network(&self) -> Network {
+        *self.network.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -110,7 +121,7 @@ impl Connections {
     pub(crate) fn enter(&self, peer: &Peer) -> bool {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.len() >= self.most {
-            let states: Vec<_> = open.iter().map(|other| (other.network, *other.lock())).collect();
+            let states: Vec<_> = open.iter().map(|other| (other.network(), *other.lock())).collect();
             let Some(place) = first_to_go(&states) else { return false };
             open.remove(place).cut.notify_one();
         }
@@ -176,6 +187,18 @@ mod tests {
         ] {
             assert_eq!(first_to_go(&open), place, "{open:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn who_comes_through_a_relay_counts_where_it_comes_from_once_that_is_known() {
+        let connections = Connections::new(3);
+        let relay = SocketAddr::from(([10, 8, 0, 1], 9));
+        let mut peers: Vec<Peer> = (0..4).map(|_| Peer::new(relay)).collect();
+        assert!(peers[..3].iter().all(|peer| connections.enter(peer)));
+        peers[0].comes_from(SocketAddr::from(([203, 0, 113, 9], 9)));
+        assert_eq!((peers[0].network(), peers[0].address.port()), (from(9), 9));
+        assert!(connections.enter(&peers[3]), "in the place of one that has said nothing yet");
+        peers[1].connection.cut.notified().await;
     }
 
     #[tokio::test]

@@ -3,6 +3,8 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use crate::proxy::Relays;
+
 /// What one listener takes on before it knows anything of who is calling.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionLimits {
@@ -23,6 +25,8 @@ pub struct ConnectionLimits {
     pub streams: u32,
     /// Time for the requests in flight when the listener is told to stop; see [`DRAIN_TIME`].
     pub drain_time: Duration,
+    /// Whose connections have to begin with a PROXY header, within the time for the handshake; nobody's by default.
+    pub relays: Relays,
 }
 
 /// Connections open at once. Meta uses a few dozen; an idle one over TLS costs some 30 KB.
@@ -53,6 +57,7 @@ impl Default for ConnectionLimits {
             headers: HEADERS,
             streams: STREAMS,
             drain_time: DRAIN_TIME,
+            relays: Relays::default(),
         }
     }
 }

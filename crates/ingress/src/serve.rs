@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,13 +18,14 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tracing::{debug, warn};
 
-use crate::connections::{Connections, Peer};
+use crate::connections::{Connection, Connections, Peer};
 use crate::limits::ConnectionLimits;
 use crate::metrics::ListenerMetrics;
 use crate::occupying::Occupying;
+use crate::proxy::{self, Said};
 use crate::quiet::Quiet;
 use crate::tls::Tls;
 
@@ -92,6 +94,7 @@ where
         limits,
         metrics,
         service,
+        headers: Quiet::default(),
     });
     let mut tasks = JoinSet::new();
     let (tell, told) = watch::channel(());
@@ -169,6 +172,7 @@ struct Shared<S> {
     connections: Connections,
     metrics: ListenerMetrics,
     service: S,
+    headers: Quiet,
 }
 
 impl<S, F, B> Shared<S>
@@ -178,26 +182,75 @@ where
     B: Body<Data = Bytes> + Unpin + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    async fn speak(&self, stream: TcpStream, peer: &Peer, mut told: watch::Receiver<()>) -> &'static str {
+    async fn speak(
+        &self,
+        mut stream: TcpStream,
+        peer: &mut Peer,
+        mut told: watch::Receiver<()>,
+    ) -> &'static str {
         // An answer is one small write; waiting for more to send would only delay it.
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%error, "cannot set TCP_NODELAY");
         }
+        // One time for both: who speaks for another has no more of it.
+        let deadline = Instant::now() + self.limits.handshake_time;
+        if self.limits.relays.contains(peer.address.ip()) {
+            let header =
+                self.until(deadline, &peer.connection, &mut told, self.header(&mut stream, peer)).await;
+            match header {
+                Ok(Some(source)) => peer.comes_from(source),
+                Ok(None) => {}
+                Err(why) => return why,
+            }
+        }
         let Transport::Tls(tls) = &self.transport else { return self.http(stream, peer, told).await };
-        let handshake = timeout(self.limits.handshake_time, tls.accept(stream));
-        let handshake = tokio::select! {
-            handshake = handshake => handshake,
-            () = peer.connection.cut.notified() => return "evicted",
-            _ = told.changed() => return "drained",
-        };
-        match handshake {
-            Ok(Ok(Some(stream))) => self.http(stream, peer, told).await,
-            Ok(Ok(None)) => "challenge",
-            Ok(Err(error)) => {
+        let handshake = async {
+            tls.handshake(stream).await.map_err(|error| {
                 debug!(%error, "TLS handshake failed");
                 "handshake_failed"
+            })
+        };
+        match self.until(deadline, &peer.connection, &mut told, handshake).await {
+            Ok(Some(stream)) => self.http(stream, peer, told).await,
+            Ok(None) => "challenge",
+            Err(why) => why,
+        }
+    }
+
+    /// What comes of `step`, unless the connection's time is over or it has to go.
+    async fn until<T>(
+        &self,
+        deadline: Instant,
+        peer: &Connection,
+        told: &mut watch::Receiver<()>,
+        step: impl Future<Output = Result<T, &'static str>>,
+    ) -> Result<T, &'static str> {
+        tokio::select! {
+            done = timeout_at(deadline, step) => done.unwrap_or(Err("handshake_timeout")),
+            () = peer.cut.notified() => Err("evicted"),
+            _ = told.changed() => Err("drained"),
+        }
+    }
+
+    /// What the relay at the other end says of where the connection comes from; `None`: from itself.
+    async fn header(&self, stream: &mut TcpStream, relay: &Peer) -> Result<Option<SocketAddr>, &'static str> {
+        match proxy::receive(stream).await {
+            Ok(Said::Source(source)) => Ok(source),
+            Ok(Said::Nothing) => Err("closed"),
+            Ok(Said::Broken(why)) => {
+                if let Some(unsaid) = self.headers.speak(Instant::now()) {
+                    let (listener, relay) = (self.metrics.name(), relay.address.ip());
+                    warn!(
+                        listener, %relay, unsaid,
+                        "closed a connection of a relay: {why}; switch the PROXY protocol on there, or take its address out of webhook.relays"
+                    );
+                }
+                Err("proxy_header")
             }
-            Err(_) => "handshake_timeout",
+            Err(error) => {
+                debug!(%error, "connection failed");
+                Err("failed")
+            }
         }
     }
 
@@ -281,7 +334,7 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     async fn serve(mut self, stream: TcpStream, told: watch::Receiver<()>) {
-        self.result = self.shared.speak(stream, &self.peer, told).await;
+        self.result = self.shared.speak(stream, &mut self.peer, told).await;
     }
 }
 

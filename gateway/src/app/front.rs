@@ -36,6 +36,7 @@ impl Front {
     pub(super) fn start(
         address: SocketAddr,
         transport: Transport,
+        limits: ConnectionLimits,
         webhook: Arc<Webhook<StoreAdmit>>,
         answers: Arc<Answers>,
         stop: watch::Receiver<bool>,
@@ -61,7 +62,7 @@ impl Front {
                 tokio::spawn(async move { answers.hand_out().await });
                 let serve = |listener: TcpListener| {
                     let (transport, webhook, stop) = (transport.clone(), Arc::clone(&webhook), stop.clone());
-                    serve_webhooks(listener, transport, ConnectionLimits::default(), webhook, when_true(stop))
+                    serve_webhooks(listener, transport, limits.clone(), webhook, when_true(stop))
                 };
                 let inner = async {
                     if let Some(inner) = inner {

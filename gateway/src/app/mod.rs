@@ -36,7 +36,7 @@ use std::sync::Arc;
 
 use ::board::{Board, Notify};
 use egress::Journal as _;
-use ingress::{RequestLimits, Transport, Webhook};
+use ingress::{ConnectionLimits, RequestLimits, Transport, Webhook};
 use model::WallTime;
 use policy::sending::Micros;
 use prometheus_client::registry::Registry;
@@ -140,7 +140,9 @@ impl App {
             tasks.push(tokio::spawn(ready.run(ingress_metrics.listener("acme"), stopped.clone())));
         }
         let (listen, told) = (config.webhook.listen, stopped.clone());
-        let front = Front::start(listen, transport, webhook, answers, told, below.keep_format())?;
+        let limits =
+            ConnectionLimits { relays: config.webhook.relays.clone(), ..ConnectionLimits::default() };
+        let front = Front::start(listen, transport, limits, webhook, answers, told, below.keep_format())?;
         let groups = Groups::open(config, &store);
         // Not before both sides listen: a box that can't start would deliver a little at each try, and
         // not hear the answers.
@@ -165,6 +167,10 @@ impl App {
             groups.clone(),
             &mut registry,
         )?;
+        if let Some(tls) = &tls {
+            let status = sending.status();
+            tls.judge_clients_by(move || status.borrow().known());
+        }
         let time_status = time.status.subscribe();
         if machine.is_there() {
             let (status, servers) = (sending.status(), config.clock.servers.clone());
@@ -245,6 +251,7 @@ impl App {
             address: front.address(),
             inside: front.inside(),
             path: config.webhook.path.clone(),
+            relays: config.webhook.relays.clone(),
             tls,
             app_secret: secrets.app_secret(),
         };

@@ -42,15 +42,18 @@ pub(super) fn confine_if_asked(loaded: &Loaded) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Where things lie that are read again while the program runs: certificates and secrets. By their folders, for they
+/// Where things lie that are read again while the program runs: certificates, authorities and secrets. By their folders, for they
 /// are replaced by others of the same name.
 fn read_again(loaded: &Loaded) -> Vec<PathBuf> {
     let mut files = Vec::new();
     match &loaded.config.webhook.tls {
-        Tls::Files { certificate, key } => files.extend([certificate.clone(), key.clone()]),
+        Tls::Files { certificate, key, ocsp } => {
+            files.extend([certificate, key].into_iter().chain(ocsp).cloned());
+        }
         Tls::Acme(acme) => files.extend(acme.ca.clone()),
         Tls::SelfSigned | Tls::Off => {}
     }
+    files.extend(loaded.config.webhook.client_auth.asked().map(|asked| asked.ca));
     let source = loaded.source();
     if let Ok(table) = source.text.parse::<toml::Table>() {
         referred(&toml::Value::Table(table), &mut |file| files.push(source.base.join(file)));

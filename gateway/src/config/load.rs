@@ -6,7 +6,7 @@ use std::path::Path;
 use super::keys::Form;
 use super::reader::Reader;
 use super::syntax::Parsed;
-use super::types::{ClientAuthMode, CrmKind};
+use super::types::CrmKind;
 use super::{Config, Problem, Problems, Severity, Source, rate_card, secret, sections, syntax, unknown};
 
 /// Looks up a variable of the environment.
@@ -61,18 +61,9 @@ impl Loaded {
                 help: None,
             })
         };
-        let Config { webhook, crm, .. } = &self.config;
-        [
-            not_yet(
-                webhook.client_auth.mode != ClientAuthMode::Off,
-                "webhook.client_auth.mode",
-                "client certificates",
-            ),
-            not_yet(crm.kind != CrmKind::Http, "crm.kind", "any kind of CRM but \"http\""),
-        ]
-        .into_iter()
-        .flatten()
-        .collect()
+        let crm = &self.config.crm;
+        let kind = not_yet(crm.kind != CrmKind::Http, "crm.kind", "any kind of CRM but \"http\"");
+        kind.into_iter().collect()
     }
 }
 

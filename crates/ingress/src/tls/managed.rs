@@ -7,6 +7,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::CertifiedKey;
+use tracing::info;
 
 use super::files::Identity;
 use super::validity::validity;
@@ -23,8 +24,8 @@ impl Tls {
     /// When it is no chain, or `key` (PEM) isn't its key; the certificate in use stays.
     pub fn install(&self, chain: &str, key: &str) -> Result<(), TlsError> {
         let identity = parse(chain, key, &self.shared.provider)?;
-        let mut state = self.state();
-        self.take(&mut state, identity);
+        info!(expires = %identity.life[1], "loaded the certificate");
+        self.take(&mut self.state(), identity);
         Ok(())
     }
 
@@ -43,9 +44,11 @@ impl Tls {
     /// When the system has no randomness.
     pub fn inside(&self) -> Result<(String, Vec<u8>), TlsError> {
         let key = KeyPair::generate().map_err(TlsError::Make)?;
-        // Behind the first byte, which says how the point is written.
-        let digits = key.der_bytes().iter().skip(1).take(NAME_BYTES);
-        let name = digits.map(|byte| format!("{byte:02x}")).collect::<String>() + ".invalid";
+        let name = self.own_name().unwrap_or_else(|| {
+            // Behind the first byte, which says how the point is written.
+            let digits = key.der_bytes().iter().skip(1).take(NAME_BYTES);
+            digits.map(|byte| format!("{byte:02x}")).collect::<String>() + ".invalid"
+        });
         let certificate = CertificateParams::new(vec![name.clone()])
             .and_then(|parameters| parameters.self_signed(&key))
             .map_err(TlsError::Make)?;
@@ -67,5 +70,5 @@ fn parse(chain: &str, key: &str, provider: &CryptoProvider) -> Result<Identity, 
     let life = validity(own).ok_or_else(|| unusable(&"it is no X.509 certificate"))?;
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(|error| unusable(&error))?;
     let key = CertifiedKey::from_der(chain, key, provider).map_err(|error| unusable(&error))?;
-    Ok(Identity { key: Arc::new(key), life })
+    Ok(Identity { key: Arc::new(key), life, staple: None })
 }

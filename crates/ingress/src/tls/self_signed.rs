@@ -23,7 +23,7 @@ const NAME: &str = "localhost";
 /// couldn't tell when to renew it, and whoever pins it would be surprised if it did.
 pub(super) fn find_or_make(folder: &Path, provider: &CryptoProvider) -> Result<Files, TlsError> {
     let path = folder.join(FILE);
-    let files = Files { certificate: path.clone(), key: path.clone() };
+    let files = Files { certificate: path.clone(), key: path.clone(), ocsp: None };
     match files.load(provider) {
         Ok(_) => return Ok(files),
         Err(TlsError::Unreadable(_, error)) if error.kind() == io::ErrorKind::NotFound => {}

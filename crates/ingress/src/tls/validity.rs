@@ -41,7 +41,7 @@ pub fn is_self_issued(certificate: &[u8]) -> Option<bool> {
 /// Number and issuer of a certificate, and the fields behind: validity, subject, ...
 pub(super) struct Issued<'a> {
     pub(super) serial: &'a [u8],
-    issuer: &'a [u8],
+    pub(super) issuer: &'a [u8],
     pub(super) rest: &'a [u8],
 }
 
@@ -83,7 +83,7 @@ pub(super) fn expect(tag: u8, der: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// `YYMMDDhhmmssZ` or `YYYYMMDDhhmmssZ`.
-fn instant(tag: u8, text: &str) -> Option<WallTime> {
+pub(super) fn instant(tag: u8, text: &str) -> Option<WallTime> {
     let (year, rest) = match tag {
         UTC_TIME => {
             let (year, rest) = number(text, 2)?;

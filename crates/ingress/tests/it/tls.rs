@@ -13,6 +13,7 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use wagate_ingress::{ConnectionLimits, RequestLimits, Source, Tls, TlsError, Transport};
@@ -31,7 +32,21 @@ pub(crate) async fn client(
     pem: &Path,
     alpn: &[u8],
     versions: &[&'static SupportedProtocolVersion],
-) -> io::Result<TlsStream<tokio::net::TcpStream>> {
+) -> io::Result<TlsStream<TcpStream>> {
+    handshake(door.connect().await, pem, alpn, versions).await
+}
+
+/// The same over a connection that is there.
+pub(crate) async fn over_tls(stream: TcpStream, pem: &Path) -> io::Result<TlsStream<TcpStream>> {
+    handshake(stream, pem, b"http/1.1", &[&TLS13]).await
+}
+
+async fn handshake(
+    stream: TcpStream,
+    pem: &Path,
+    alpn: &[u8],
+    versions: &[&'static SupportedProtocolVersion],
+) -> io::Result<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(pem).unwrap()).unwrap();
     let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
@@ -41,14 +56,14 @@ pub(crate) async fn client(
         .with_no_client_auth();
     config.alpn_protocols = vec![alpn.to_vec()];
     let name = ServerName::try_from("localhost").unwrap();
-    TlsConnector::from(Arc::new(config)).connect(name, door.connect().await).await
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await
 }
 
 async fn door(transport: Transport) -> Door {
     Door::over(transport, ConnectionLimits::default(), RequestLimits::default()).await
 }
 
-async fn post_over(mut stream: TlsStream<tokio::net::TcpStream>, request: &[u8]) -> u16 {
+async fn post_over(mut stream: TlsStream<TcpStream>, request: &[u8]) -> u16 {
     stream.write_all(request).await.unwrap();
     let mut bytes = [0; 12];
     stream.read_exact(&mut bytes).await.unwrap();
@@ -126,7 +141,7 @@ impl Pair {
     }
 
     fn source(&self) -> Source {
-        Source::Files { certificate: self.certificate(), key: self.key() }
+        Source::Files { certificate: self.certificate(), key: self.key(), ocsp: None }
     }
 }
 

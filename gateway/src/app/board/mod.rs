@@ -116,6 +116,8 @@ pub(super) struct Proof {
     /// Where the same is served on loopback.
     pub(super) inside: Option<std::net::SocketAddr>,
     pub(super) path: String,
+    /// Whose connections begin with a PROXY header.
+    pub(super) relays: ingress::proxy::Relays,
     pub(super) tls: Option<ingress::Tls>,
     pub(super) app_secret: OwnAppSecret,
 }
@@ -134,6 +136,7 @@ impl Trial for Candidate {
             address: proof.address,
             inside: proof.inside,
             path: proof.path.clone(),
+            relays: proof.relays.clone(),
             tls: proof.tls.clone(),
         };
         let (own, secret) = (Arc::clone(&proof.self_test), Arc::clone(&proof.app_secret));

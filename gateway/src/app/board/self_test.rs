@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use ingress::Tls;
+use ingress::proxy::Relays;
 use model::signature::hub::{AppSecret, HEADER};
 use ring::rand::SecureRandom as _;
 use rustls::pki_types::ServerName;
@@ -29,6 +30,9 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 /// `HTTP/1.1 200`, which is all that is read.
 const STATUS_BYTES: usize = 12;
+
+/// The PROXY protocol's words for a connection of the relay's own.
+const OWN_CONNECTION: &[u8] = b"PROXY UNKNOWN\r\n";
 
 /// The self-test's webhook; there is none in a process that has nothing to prove.
 #[derive(Debug, Default)]
@@ -75,6 +79,8 @@ pub(super) struct Door {
     pub(super) inside: Option<SocketAddr>,
     /// The path of the webhook.
     pub(super) path: String,
+    /// Whose connections begin with a PROXY header: where a tunnel ends on this machine, ours do.
+    pub(super) relays: Relays,
     /// The listener's certificate; `None` where it speaks plain HTTP.
     pub(super) tls: Option<Tls>,
 }
@@ -92,9 +98,12 @@ impl Door {
     pub(super) fn post(&self, body: &[u8], secret: &AppSecret) -> Result<(), String> {
         let address = self.reached_at();
         let reach = |error: io::Error| format!("our own listener at {address}: {error}");
-        let stream = TcpStream::connect_timeout(&address, CONNECT_WITHIN).map_err(reach)?;
+        let mut stream = TcpStream::connect_timeout(&address, CONNECT_WITHIN).map_err(reach)?;
         stream.set_read_timeout(Some(ANSWER_WITHIN)).map_err(reach)?;
         stream.set_write_timeout(Some(ANSWER_WITHIN)).map_err(reach)?;
+        if self.relays.contains(stream.local_addr().map_err(reach)?.ip()) {
+            stream.write_all(OWN_CONNECTION).map_err(reach)?;
+        }
         let head = format!(
             "POST {} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{HEADER}: {}\r\n\
              Content-Length: {}\r\nConnection: close\r\n\r\n",
@@ -158,7 +167,6 @@ fn ask(mut stream: impl Read + Write, request: &[u8]) -> io::Result<String> {
 /// Takes the certificate that the listener has in use and no other: whether the world takes it is the business of
 /// `doctor`.
 fn connection(tls: &Tls, address: SocketAddr) -> Result<ClientConnection, Error> {
-    let tls = tls.clone();
     // What an authority hasn't given yet says nothing about this version.
     if tls.certificate().is_none() {
         let (name, own) = tls.inside().map_err(|error| Error::General(error.to_string()))?;
@@ -166,8 +174,11 @@ fn connection(tls: &Tls, address: SocketAddr) -> Result<ClientConnection, Error>
         let name = ServerName::try_from(name).map_err(|error| Error::General(error.to_string()))?;
         return ClientConnection::new(config, name);
     }
+    let (tls, own_name) = (tls.clone(), tls.own_name());
     let config = judging_by(move |shown| tls.certificate().is_some_and(|own| own == shown.as_ref()))?;
-    ClientConnection::new(config, ServerName::IpAddress(address.ip().into()))
+    // By that name it needs no client certificate.
+    let name = own_name.and_then(|name| ServerName::try_from(name).ok());
+    ClientConnection::new(config, name.unwrap_or(ServerName::IpAddress(address.ip().into())))
 }
 
 #[cfg(test)]
@@ -208,7 +219,14 @@ mod tests {
         let inside: SocketAddr = "127.0.0.1:8443".parse().unwrap();
         // Of documentation's network (RFC 5737): no machine has it.
         let door = |address: &str, inside| {
-            Door { address: address.parse().unwrap(), inside, path: String::new(), tls: None }.reached_at()
+            Door {
+                address: address.parse().unwrap(),
+                inside,
+                path: String::new(),
+                relays: Relays::default(),
+                tls: None,
+            }
+            .reached_at()
         };
         assert_eq!(door("192.0.2.77:8443", Some(inside)), inside);
         assert_eq!(door("192.0.2.77:8443", None).to_string(), "192.0.2.77:8443");
@@ -218,7 +236,13 @@ mod tests {
     #[test]
     fn no_listener_is_said() {
         let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let door = Door { address: gone, inside: None, path: "/webhook".to_owned(), tls: None };
+        let door = Door {
+            address: gone,
+            inside: None,
+            path: "/webhook".to_owned(),
+            relays: Relays::default(),
+            tls: None,
+        };
         assert!(door.post(b"{}", &AppSecret::new(b"secret")).unwrap_err().contains("refused"));
     }
 }

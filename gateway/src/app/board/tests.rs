@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use board::about::SlotState;
+use ingress::proxy::Relays;
 use model::Sequence;
 use tokio::time::Instant;
 
@@ -20,9 +21,14 @@ async fn gateway(folder: &Path, board: &FakeBoard) -> App {
 }
 
 async fn gateway_at(folder: &Path, board: &FakeBoard, listen: &str) -> App {
+    gateway_with(folder, board, listen, "").await
+}
+
+/// `keys`: further lines for `[webhook]`.
+async fn gateway_with(folder: &Path, board: &FakeBoard, listen: &str, keys: &str) -> App {
     let text = format!(
         "[store]\npath = \"store\"\n[webhook]\nlisten = \"{listen}\"\nverify_token = \"a verify token\"\n\
-         app_secret = \"{SECRET}\"\n[webhook.tls]\nself_signed = true\n[api]\nlisten = \"127.0.0.1:0\"\n\
+         app_secret = \"{SECRET}\"\n{keys}\n[webhook.tls]\nself_signed = true\n[api]\nlisten = \"127.0.0.1:0\"\n\
          token = \"0123456789abcdef0123456789abcdef\"\n"
     );
     std::fs::write(folder.join("wagate.toml"), text).unwrap();
@@ -59,7 +65,8 @@ async fn the_self_test_passes_where_the_network_has_not_given_the_address() {
     // As if bound to an address of a router that is off.
     let address = format!("192.0.2.77:{}", bound.port()).parse().unwrap();
     let tls = ingress::Tls::open(&ingress::Source::SelfSigned(folder.path().join("store/tls"))).unwrap();
-    let door = Door { address, inside, path: "/webhook".to_owned(), tls: Some(tls) };
+    let door =
+        Door { address, inside, path: "/webhook".to_owned(), relays: Relays::default(), tls: Some(tls) };
     let nonce = SelfTest::default();
     let body = nonce.body().unwrap().to_vec();
     let posted = tokio::task::spawn_blocking(move || door.post(&body, &AppSecret::new(SECRET.as_bytes())));
@@ -69,6 +76,41 @@ async fn the_self_test_passes_where_the_network_has_not_given_the_address() {
     let committed = FakeBoard::running(SlotState::Committed);
     let app = gateway_at(folder.path(), &committed, "127.0.0.2:0").await;
     assert_eq!(app.front.inside(), None, "a version that stays opens no second door");
+    app.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_self_test_passes_where_everybody_else_has_to_show_a_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = rcgen::generate_simple_self_signed(vec!["authority".to_owned()]).unwrap();
+    std::fs::write(folder.path().join("ca.pem"), authority.cert.pem()).unwrap();
+    let board = FakeBoard::running(SlotState::Committed);
+    let keys = "client_auth = { mode = \"required\", ca = \"ca.pem\" }";
+    let app = gateway_with(folder.path(), &board, "127.0.0.1:0", keys).await;
+    let post = |tls: ingress::Tls| {
+        let (address, path, relays) = (app.webhook_address(), "/webhook".to_owned(), Relays::default());
+        let door = Door { address, inside: None, path, relays, tls: Some(tls) };
+        tokio::task::spawn_blocking(move || door.post(b"{}", &AppSecret::new(SECRET.as_bytes())))
+    };
+    assert_eq!(post(app.secrets.tls().unwrap()).await.unwrap(), Ok(()));
+    let stranger = ingress::Tls::open(&ingress::Source::SelfSigned(folder.path().join("store/tls"))).unwrap();
+    post(stranger).await.unwrap().expect_err("it doesn't know the name");
+    app.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn where_a_tunnel_ends_on_this_machine_the_self_test_says_that_it_is_no_relay() {
+    let folder = tempfile::tempdir().unwrap();
+    let board = FakeBoard::running(SlotState::Committed);
+    let app = gateway_with(folder.path(), &board, "127.0.0.1:0", "relays = [\"127.0.0.1\"]").await;
+    let tls = ingress::Tls::open(&ingress::Source::SelfSigned(folder.path().join("store/tls"))).unwrap();
+    let post = |relays: Relays| {
+        let (address, path) = (app.webhook_address(), "/webhook".to_owned());
+        let door = Door { address, inside: None, path, relays, tls: Some(tls.clone()) };
+        tokio::task::spawn_blocking(move || door.post(b"{}", &AppSecret::new(SECRET.as_bytes())))
+    };
+    assert_eq!(post(app.loaded.config.webhook.relays.clone()).await.unwrap(), Ok(()));
+    post(Relays::default()).await.unwrap().expect_err("a header is asked for");
     app.stop().await.unwrap();
 }
 
@@ -84,7 +126,8 @@ async fn only_the_own_listener_and_the_own_secret_will_do() {
     // What another process has made: a webhook like any other here.
     let nonce = SelfTest::default();
     let post = |tls: &ingress::Tls, secret: &'static str| {
-        let door = Door { address, inside: None, path: "/webhook".to_owned(), tls: Some(tls.clone()) };
+        let (path, relays) = ("/webhook".to_owned(), Relays::default());
+        let door = Door { address, inside: None, path, relays, tls: Some(tls.clone()) };
         let body = nonce.body().unwrap().to_vec();
         tokio::task::spawn_blocking(move || door.post(&body, &AppSecret::new(secret.as_bytes())))
     };

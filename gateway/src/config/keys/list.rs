@@ -54,6 +54,12 @@ pub(super) const GATEWAY: &[Key] = &[
         Otherwise("the first ACME domain and `path`, else none"),
         "where Meta reaches this webhook; a standby hands it to Meta when it takes over",
     ),
+    key(
+        "webhook.relays",
+        Shaped("list of at most 16 IP addresses or networks"),
+        Otherwise("none"),
+        "relays that pass connections on; each of theirs has to begin with a PROXY header, version 1 or 2, which says where it comes from",
+    ),
     key("webhook.verify_token", Secret, Required, "what Meta has to say in the handshake"),
     key("webhook.app_secret", Secrets, Required, "what Meta signs webhooks with; two while it is rotated"),
     key(
@@ -69,6 +75,12 @@ pub(super) const GATEWAY: &[Key] = &[
         "PEM file of the certificate chain; reloaded when it changes",
     ),
     key("webhook.tls.key", Path, Otherwise("required beside `certificate`"), "PEM file of the private key"),
+    key(
+        "webhook.tls.ocsp",
+        Path,
+        Otherwise("none"),
+        "DER file of an OCSP answer, shown beside `certificate`; reloaded when it changes, and left out when it is over",
+    ),
     key(
         "webhook.tls.acme.domains",
         Texts,
@@ -115,7 +127,7 @@ pub(super) const GATEWAY: &[Key] = &[
         "webhook.client_auth.ca",
         Path,
         Is(r#""meta-outbound-ca.pem""#),
-        "PEM file of the root that it comes from; read unless `mode` is off",
+        "PEM file of the authorities that it may come from, at most 16; read unless `mode` is off, and again when it changes",
     ),
     key(
         "webhook.client_auth.name",

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use ingress::proxy::Relays;
 use reqwest::Url;
 
 use super::super::reader::Section;
@@ -22,10 +23,17 @@ pub(super) fn webhook(section: &Section<'_>) -> Option<Webhook> {
             Fault::new(message).help("the same path, unless a relay in front of the box changes it"),
         );
     }
+    let relays = relays(section);
     let verify_token = secret(section, "verify_token");
     let app_secret = secrets(section, "app_secret");
     let tls = tls(&section.section("tls"), listen);
     let client_auth = client_auth(&section.section("client_auth"));
+    let asked = client_auth.as_ref().is_some_and(|auth| auth.mode != ClientAuthMode::Off);
+    if asked && tls == Some(Tls::Off) {
+        let fault = Fault::new("without tls no client can show a certificate");
+        section.section("client_auth").mistake("mode", fault.help("mode = \"off\", or another kind of tls"));
+        return None;
+    }
     let path = path?;
     let public_url = if section.has("public_url") {
         Some(public_url?)
@@ -36,11 +44,24 @@ pub(super) fn webhook(section: &Section<'_>) -> Option<Webhook> {
         listen: listen?,
         path,
         public_url,
+        relays: relays?,
         verify_token: verify_token?,
         app_secret: app_secret?,
         tls: tls?,
         client_auth: client_auth?,
     })
+}
+
+fn relays(section: &Section<'_>) -> Option<Relays> {
+    let relays = match section.read("relays", values::relays) {
+        None if section.has("relays") => return None,
+        relays => relays.unwrap_or_default(),
+    };
+    for wide in relays.iter().filter(|relay| relay.is_wide()) {
+        let message = format!("every machine in {wide}, a network of the internet, may claim any address");
+        section.warn("relays", Fault::new(message).help("the addresses of the relays alone"));
+    }
+    Some(relays.into_iter().collect())
 }
 
 /// The address that the certificate's first name gives; none if it is longer than Meta takes.
@@ -63,6 +84,10 @@ fn tls(section: &Section<'_>, listen: Option<SocketAddr>) -> Option<Tls> {
     if section.has("key") && !section.has("certificate") {
         let fault = Fault::new("a key without its `certificate`");
         section.mistake("key", fault.help("add certificate = \"cert.pem\""));
+    }
+    if section.has("ocsp") && !section.has("certificate") {
+        let fault = Fault::new("an OCSP answer without its `certificate`");
+        section.mistake("ocsp", fault.help("it stands beside certificate and key"));
     }
     for extra in chosen.iter().skip(1) {
         let message = format!("`{extra}` is one kind of tls, and `{}` is chosen already", chosen[0]);
@@ -94,7 +119,11 @@ fn files(section: &Section<'_>) -> Option<Tls> {
         section.mistake("certificate", fault.help("add key = \"key.pem\""));
     }
     let key = pem(section, "key", "PRIVATE KEY");
-    Some(Tls::Files { certificate: certificate?, key: key? })
+    let ocsp = path(section, "ocsp");
+    if section.has("ocsp") && ocsp.is_none() {
+        return None;
+    }
+    Some(Tls::Files { certificate: certificate?, key: key?, ocsp })
 }
 
 fn off(section: &Section<'_>, listen: Option<SocketAddr>) -> Option<Tls> {

@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ingress::proxy::Relays;
 use jiff::tz::TimeZone;
 use policy::sending::{Micros, RateCard};
 use reqwest::Url;
@@ -84,6 +85,8 @@ pub struct Webhook {
     /// Where Meta reaches this webhook, if that is known: `https`, no query, at most
     /// [`Self::PUBLIC_URL_MAX`] characters.
     pub public_url: Option<Url>,
+    /// Whose connections begin with a PROXY header.
+    pub relays: Relays,
     /// What Meta has to say in the handshake.
     pub verify_token: Secret,
     /// One app secret, or two while it is rotated.
@@ -110,6 +113,8 @@ pub enum Tls {
         certificate: PathBuf,
         /// The private key.
         key: PathBuf,
+        /// An OCSP answer in DER, to be shown beside the chain.
+        ocsp: Option<PathBuf>,
     },
     /// A certificate fetched by ACME.
     Acme(Acme),
@@ -142,10 +147,23 @@ impl Acme {
 pub struct ClientAuth {
     /// Whether a certificate is asked for.
     pub mode: ClientAuthMode,
-    /// The root that it has to come from.
+    /// The authorities that it may come from.
     pub ca: PathBuf,
     /// The name that it has to bear.
     pub name: String,
+}
+
+impl ClientAuth {
+    /// What the public listener is told; `None` where nobody is asked.
+    #[must_use]
+    pub fn asked(&self) -> Option<ingress::ClientAuth> {
+        let required = match self.mode {
+            ClientAuthMode::Off => return None,
+            ClientAuthMode::Optional => false,
+            ClientAuthMode::Required => true,
+        };
+        Some(ingress::ClientAuth { required, ca: self.ca.clone(), name: self.name.clone() })
+    }
 }
 
 /// `webhook.client_auth.mode`

@@ -5,6 +5,7 @@ mod calling_codes;
 mod money;
 pub(super) mod network;
 mod people;
+mod relays;
 
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use super::unknown::nearest;
 pub(super) use addresses::{contact, fixed_url_path, header, host, listen, number_url_path, public_url, url};
 pub(super) use money::amount;
 pub(super) use people::{digits, phone, timezone};
+pub(super) use relays::relays;
 
 /// What is wrong with a value, and what would be right.
 #[derive(Debug, Clone, PartialEq, Eq)]

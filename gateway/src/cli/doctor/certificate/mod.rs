@@ -1,6 +1,7 @@
 //! The certificate that Meta sees.
 
 mod acme;
+pub(super) mod clients;
 mod judge;
 mod look;
 
@@ -30,10 +31,12 @@ use crate::config::Tls;
 
 type Chain = Vec<CertificateDer<'static>>;
 
-pub(super) async fn check(world: &World) -> Finding {
-    if !matches!(world.config.webhook.tls, Tls::Acme(_)) {
-        return look_at(world).await;
-    }
+pub(super) async fn check(world: &World) -> Vec<Finding> {
+    let shown = of_listener(world).await;
+    [shown].into_iter().chain(clients::check(world)).collect()
+}
+
+async fn of_listener(world: &World) -> Finding {
     let Gateway::Runs(status) = world.gateway().await else { return look_at(world).await };
     match acme::Told::of(status) {
         Some(told) => match told.without_any() {
@@ -108,14 +111,14 @@ fn without_listener(world: &World, shown: impl Fn(&Chain, Seen) -> Finding) -> F
             Err(why) => acme::not_kept(&why),
         };
     }
-    let Tls::Files { certificate, key } = &world.config.webhook.tls else {
+    let Tls::Files { certificate, key, ocsp } = &world.config.webhook.tls else {
         return Finding::skip(
             Check::Certificate,
             "the gateway isn't running, so its certificate can't be seen",
         );
     };
     // The very reader of a start; of files it changes nothing.
-    let source = Source::Files { certificate: certificate.clone(), key: key.clone() };
+    let source = Source::Files { certificate: certificate.clone(), key: key.clone(), ocsp: ocsp.clone() };
     if let Err(error) = ingress::Tls::open(&source) {
         return Finding::fail(Check::Certificate, error.to_string())
             .detail("With these files wagate doesn't start.")
