@@ -30,7 +30,7 @@ use crate::clock;
 use crate::config::Acme;
 
 /// Between two looks, at most: how soon a clock that was set is noticed.
-const LOOK_EVERY: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// And at least, whatever the figures say.
 const LOOK_LEAST: Duration = Duration::from_millis(200);
 /// For one call of the authority.
@@ -394,8 +394,7 @@ impl Keeper {
             (Some(_), false, 0) => State::Valid,
             (Some(_), false, _) => State::Failing,
         };
-        let after = |wait: Duration| wall.minus(Duration::ZERO).0.saturating_add(ms(wait));
-        let at = |wait: Duration| WallTime(after(wait)).rfc3339_seconds();
+        let at = |wait: Duration| WallTime(wall.0.saturating_add(ms(wait))).rfc3339_seconds();
         let next_attempt = self.pace.earliest().filter(|_| self.due().is_none_or(|left| left.is_zero()));
         let [words, next] = match &self.renewal.last_error {
             Some([words, next]) => [Some(words.clone()), Some(next.clone())],
