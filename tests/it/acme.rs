@@ -7,7 +7,8 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::harness::{
-    Appliance, Faketime, Pebble, Site, connect, eventually, peer_certificate, plain, port, run, secret, wagate,
+    Appliance, Faketime, Pebble, Site, connect, eventually, peer_certificate, plain, port, run, secret,
+    wagate,
 };
 
 const NAME: &str = "box.example.com";
@@ -55,7 +56,8 @@ fn a_certificate_for_two_names_is_got_on_the_public_listener_and_survives_the_au
         assert!(left > 80.0 * 86_400.0, "{left}");
         assert_eq!(kept(&site, "account.json")["contact"], "mailto:it@example.com");
         assert!(!site.store.join("tls/acme/order.json").exists(), "the order is over");
-        let page = String::from_utf8(wagate(&["status", "--config", &site.config_argument()]).stdout).unwrap();
+        let page =
+            String::from_utf8(wagate(&["status", "--config", &site.config_argument()]).stdout).unwrap();
         assert!(page.contains("\nacme          valid, renewed from "), "{page}");
 
         let before = peer_certificate(site.webhook_port).await;
@@ -161,7 +163,10 @@ fn an_authority_that_says_no_is_understood_and_left_alone() {
         let appliance = Appliance::start(&site).await;
         let refused = eventually("another word of the authority", async || {
             let acme = appliance.api.status().await["acme"].clone();
-            acme["last_error"].as_str().filter(|words| words.contains("rejectedIdentifier")).map(str::to_owned)
+            acme["last_error"]
+                .as_str()
+                .filter(|words| words.contains("rejectedIdentifier"))
+                .map(str::to_owned)
         });
         assert!(refused.await.contains("blocked.example.com"));
         appliance.stop().await;

@@ -15,12 +15,12 @@ use store::{Health, ReadError, Store};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::{acme, age_seconds};
 use super::failover::{Group, Groups};
 use super::inbound::Inbound;
 use super::journal::StoreJournal;
 use super::update::{Job, Updates};
 use super::wear::{Wear, WearView, WearWatch};
+use super::{acme, age_seconds};
 use crate::clock;
 use crate::config::CrmMode;
 

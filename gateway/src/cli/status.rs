@@ -263,8 +263,10 @@ mod tests {
 
     #[test]
     fn how_the_certificate_is_got_is_shown_where_it_is() {
-        let page = describe(&json!({ "ready": true, "acme": { "state": "failing", "renews_at": "2027-01-01T00:00:00Z",
-            "failures": 2, "last_error": "the authority says no", "next": "see the DNS" } }));
+        let page = describe(
+            &json!({ "ready": true, "acme": { "state": "failing", "renews_at": "2027-01-01T00:00:00Z",
+            "failures": 2, "last_error": "the authority says no", "next": "see the DNS" } }),
+        );
         let line = "\nacme          failing, renewed from 2027-01-01T00:00:00Z on, 2 failures: the authority says no; \
                     what to do: see the DNS\n";
         assert!(page.contains(line), "{page}");

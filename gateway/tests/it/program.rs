@@ -58,7 +58,8 @@ fn check_tells_what_this_version_cannot_do_yet() {
     let output = wagate(&["check", "--config", &file.display().to_string()]);
     assert_eq!(output.status.code(), Some(0));
     assert!(
-        text(&output.stdout).contains("warning: crm.kind: this version of wagate can't do any kind of CRM but")
+        text(&output.stdout)
+            .contains("warning: crm.kind: this version of wagate can't do any kind of CRM but")
     );
 }
 

@@ -77,8 +77,18 @@ impl Pebble {
         let names = Process::start(
             "pebble-challtestsrv",
             &[
-                "-dns01", &at(names_port), "-management", &at(names_management), "-defaultIPv6", "", "-http01", "",
-                "-https01", "", "-tlsalpn01", "",
+                "-dns01",
+                &at(names_port),
+                "-management",
+                &at(names_management),
+                "-defaultIPv6",
+                "",
+                "-http01",
+                "",
+                "-https01",
+                "",
+                "-tlsalpn01",
+                "",
             ],
             &[],
             &folder.path().join("names.log"),
@@ -183,7 +193,8 @@ impl Pebble {
             .with_root_certificates(roots)
             .with_no_client_auth();
         let address = ([127, 0, 0, 1], site.webhook_port).into();
-        let client = reqwest::Client::builder().tls_backend_preconfigured(tls).resolve(name, address).no_proxy();
+        let client =
+            reqwest::Client::builder().tls_backend_preconfigured(tls).resolve(name, address).no_proxy();
         client.build().unwrap()
     }
 

@@ -68,8 +68,7 @@ impl Tls {
     /// When the name can't stand in a certificate, the system has no randomness, or the certificate isn't managed.
     pub fn challenge(&self, name: &str, digest: &[u8; 32]) -> Result<Challenge, TlsError> {
         let challenges = self.shared.challenges.as_ref();
-        let challenges =
-            challenges.ok_or_else(|| TlsError::Unusable("its source is another".to_owned()))?;
+        let challenges = challenges.ok_or_else(|| TlsError::Unusable("its source is another".to_owned()))?;
         let key = KeyPair::generate().map_err(TlsError::Make)?;
         let name = name.to_ascii_lowercase();
         let mut parameters = CertificateParams::new(vec![name.clone()]).map_err(TlsError::Make)?;

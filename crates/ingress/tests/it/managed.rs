@@ -146,7 +146,10 @@ async fn an_authority_is_shown_its_certificate_and_nobody_else_is() {
         let mut stream = look(&door, NAME, &[acme], version).await.unwrap();
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(acme));
         let seen = shown(&stream);
-        assert!(seen.windows(49).any(|part| part == extension(digest)), "the digest, in a critical extension");
+        assert!(
+            seen.windows(49).any(|part| part == extension(digest)),
+            "the digest, in a critical extension"
+        );
         let mut rest = Vec::new();
         let _ = stream.write_all(&signed(b"{}")).await;
         let _ = stream.read_to_end(&mut rest).await;

@@ -136,9 +136,13 @@ mod tests {
     #[test]
     fn an_alarm_is_up_for_fourteen_days_or_a_sixth_of_a_short_life() {
         assert_eq!(LIFE.alarm_before(), days(14));
-        for (age, expected) in
-            [(0, Urgency::Calm), (76, Urgency::Calm), (77, Urgency::Near), (89, Urgency::Near), (90, Urgency::Over)]
-        {
+        for (age, expected) in [
+            (0, Urgency::Calm),
+            (76, Urgency::Calm),
+            (77, Urgency::Near),
+            (89, Urgency::Near),
+            (90, Urgency::Over),
+        ] {
             assert_eq!(LIFE.urgency(days(age)), expected, "{age}");
             let turn = LIFE.turns_after(days(age)).map(|wait| LIFE.urgency(days(age) + wait));
             assert_eq!(turn.is_none(), expected == Urgency::Over);

@@ -62,7 +62,8 @@ fn waits_grow_by_what_went_wrong_and_shrink_with_the_time_that_is_left() {
 
 #[test]
 fn what_the_authority_asks_for_is_kept_to_and_nobody_waives_it() {
-    for (asked, low, high) in [(1, 60, 66), (3_600, 3_600, 3_960), (u64::MAX, 12 * HOUR, 12 * HOUR * 11 / 10)] {
+    for (asked, low, high) in [(1, 60, 66), (3_600, 3_600, 3_960), (u64::MAX, 12 * HOUR, 12 * HOUR * 11 / 10)]
+    {
         let mut pace = pace();
         assert!(begin(&mut pace, Moment::START));
         let asked = Trouble::Limited(Some(Duration::from_secs(asked)));

@@ -84,7 +84,8 @@ mod tests {
     #[test]
     fn the_answer_of_rfc_9773_is_understood() {
         // Section 4.2.
-        let body = br#"{ "suggestedWindow": { "start": "2025-01-02T04:00:00Z", "end": "2025-01-03T04:00:00Z" },
+        let body =
+            br#"{ "suggestedWindow": { "start": "2025-01-02T04:00:00Z", "end": "2025-01-03T04:00:00Z" },
             "explanationURL": "https://acme.example.com/docs/ari" }"#;
         let window = window(body).unwrap();
         assert_eq!(window.start.rfc3339_seconds(), "2025-01-02T04:00:00Z");

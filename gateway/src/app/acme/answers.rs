@@ -81,7 +81,9 @@ impl Answers {
         digest: &[u8; 32],
     ) -> Result<Said, TlsError> {
         match proof {
-            Proof::Tls => self.tls.challenge(name, digest).map(|challenge| Said::Tls { _challenge: challenge }),
+            Proof::Tls => {
+                self.tls.challenge(name, digest).map(|challenge| Said::Tls { _challenge: challenge })
+            }
             Proof::Http => {
                 let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
                 tokens.insert(token.to_owned(), authorization.to_owned());

@@ -71,23 +71,31 @@ impl std::fmt::Debug for Got {
 }
 
 impl Attempt {
-    /// Gets a certificate. What has been spoilt is forgotten before it returns.
+    /// Gets a certificate. What has been spoilt is forgotten before it returns; without an account that the authority
+    /// knows another is made at once.
     ///
     /// # Errors
     /// When there is none, with what to do.
     pub(super) async fn run(self) -> Result<Got, Failure> {
         let got = self.get().await;
-        if let Err(failure) = &got {
-            let file = match failure.forget {
-                Forget::Nothing => return got,
-                Forget::Order => ORDER,
-                Forget::Account => ACCOUNT,
-            };
-            if let Err(error) = self.folder.remove(file).await {
-                tracing::warn!(%error, file, "what can't be used any more couldn't be removed");
+        match &got {
+            Err(Failure { forget: Forget::Account, words, .. }) => {
+                tracing::warn!(words, "making another account at the certificate authority");
+                self.forget(ACCOUNT).await;
             }
+            Err(Failure { forget: Forget::Order, .. }) => {
+                self.forget(ORDER).await;
+                return got;
+            }
+            Err(_) | Ok(_) => return got,
         }
-        got
+        self.get().await
+    }
+
+    async fn forget(&self, file: &'static str) {
+        if let Err(error) = self.folder.remove(file).await {
+            tracing::warn!(%error, file, "what can't be used any more couldn't be removed");
+        }
     }
 
     async fn get(&self) -> Result<Got, Failure> {
@@ -148,8 +156,8 @@ impl Attempt {
             }
             None => {
                 let made = once_more!({
-                    let known = Key::from_pkcs8_der(key.clone_key())
-                        .map_err(self.failed("reading the account"))?;
+                    let known =
+                        Key::from_pkcs8_der(key.clone_key()).map_err(self.failed("reading the account"))?;
                     let der = PrivateKeyDer::Pkcs8(key.clone_key());
                     self.builder().create_from_key((known, der), directory.clone()).await
                 });
@@ -221,7 +229,9 @@ impl Attempt {
         let once_without = match &made {
             Ok(_) => false,
             // Such as that it is replaced already.
-            Err(Error::Api(problem)) => Failure::said(problem, None, "", &self.caller).forget == Forget::Order,
+            Err(Error::Api(problem)) => {
+                Failure::said(problem, None, "", &self.caller).forget == Forget::Order
+            }
             Err(error) => !matches!(error, Error::Other(other) if other.is::<super::http::Unheard>()),
         };
         if once_without {
@@ -254,8 +264,7 @@ impl Attempt {
                     }
                     next => next.map_err(self.failed("asking for the names"))?,
                 };
-                if authorization.status != AuthorizationStatus::Pending
-                    || shown.contains(authorization.url())
+                if authorization.status != AuthorizationStatus::Pending || shown.contains(authorization.url())
                 {
                     continue;
                 }
@@ -325,8 +334,8 @@ impl Attempt {
                 parameters.distinguished_name = DistinguishedName::new();
                 parameters.serialize_request(&key)
             };
-            let request = request()
-                .map_err(|error| Failure { forget: Forget::Order, ..Failure::own(&error) })?;
+            let request =
+                request().map_err(|error| Failure { forget: Forget::Order, ..Failure::own(&error) })?;
             once_more!(order.finalize_csr(request.der()).await).map_err(self.failed("having it signed"))?;
         }
         let policy = RetryPolicy::new().timeout(SIGN_WITHIN);
@@ -365,7 +374,8 @@ fn check(certificate: &Certificate) -> Result<(), Failure> {
     let wrong = |why: String| Failure::unusable(format!("the authority has given something else: {why}"));
     ingress::Tls::check(&certificate.chain, &certificate.key).map_err(|error| wrong(error.to_string()))?;
     let own = certificate.own().ok_or_else(|| wrong("no certificate".to_owned()))?;
-    let parsed = rustls::server::ParsedCertificate::try_from(&own).map_err(|error| wrong(error.to_string()))?;
+    let parsed =
+        rustls::server::ParsedCertificate::try_from(&own).map_err(|error| wrong(error.to_string()))?;
     for name in &certificate.wanted.names {
         let server = ServerName::try_from(name.as_str()).map_err(|error| wrong(error.to_string()))?;
         rustls::client::verify_server_name(&parsed, &server)

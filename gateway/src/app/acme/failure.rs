@@ -80,9 +80,10 @@ impl Failure {
     pub(super) fn of(error: Error, doing: &str, caller: &Caller) -> Self {
         match error {
             Error::Api(problem) => Self::said(&problem, None, doing, caller),
-            Error::Timeout(_) => {
-                Self { next: WAIT.to_owned(), ..Self::unreachable(format!("the authority takes too long ({doing})")) }
-            }
+            Error::Timeout(_) => Self {
+                next: WAIT.to_owned(),
+                ..Self::unreachable(format!("the authority takes too long ({doing})"))
+            },
             Error::Other(error) => {
                 let failure = Self::unreachable(format!("{error} ({doing})"));
                 match caller.retry_after().filter(|_| error.is::<Unheard>()) {
@@ -90,12 +91,13 @@ impl Failure {
                     None => failure,
                 }
             }
-            Error::Crypto | Error::KeyRejected => Self {
-                forget: Forget::Account,
-                ..Self::own(&"the key of the account can't be used")
-            },
+            Error::Crypto | Error::KeyRejected => {
+                Self { forget: Forget::Account, ..Self::own(&"the key of the account can't be used") }
+            }
             // An answer in no form that is known, such as of a captive portal.
-            other => Self::unreachable(format!("the authority's answer can't be understood: {other} ({doing})")),
+            other => {
+                Self::unreachable(format!("the authority's answer can't be understood: {other} ({doing})"))
+            }
         }
     }
 

@@ -59,8 +59,8 @@ impl Folder {
     /// Reads a file. Blocks.
     pub(super) fn read<T: DeserializeOwned>(&self, name: &str) -> Found<T> {
         let mut text = String::new();
-        let read = File::open(self.path.join(name))
-            .and_then(|file| file.take(BYTES_MAX).read_to_string(&mut text));
+        let read =
+            File::open(self.path.join(name)).and_then(|file| file.take(BYTES_MAX).read_to_string(&mut text));
         match read {
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Found::Nothing,
@@ -129,9 +129,7 @@ fn place(error: &serde_json::Error) -> String {
     format!("it can't be understood from line {}, column {} on", error.line(), error.column())
 }
 
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }
 

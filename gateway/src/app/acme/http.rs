@@ -129,8 +129,13 @@ fn unheard(host: &str, error: &reqwest::Error) -> String {
 impl Caller {
     /// Of nobody in particular.
     pub(super) fn for_tests() -> Self {
-        let clients = egress::Clients::new(egress::ClientSettings::new("wagate/0".to_owned(), 1)).unwrap();
-        Self::new(clients.client().unwrap())
+        // The roots of the world are read once for all tests.
+        static CLIENT: std::sync::OnceLock<reqwest::Client> = std::sync::OnceLock::new();
+        let make = || {
+            let settings = egress::ClientSettings::new("wagate/0".to_owned(), 1);
+            egress::Clients::new(settings).unwrap().client().unwrap()
+        };
+        Self::new(CLIENT.get_or_init(make).clone())
     }
 }
 

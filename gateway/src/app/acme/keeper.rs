@@ -123,9 +123,9 @@ impl Keeper {
     ) -> Self {
         let folder = tools.folder.clone();
         let read = move || (folder.read::<Certificate>(CERTIFICATE), folder.read::<Renewal>(RENEWAL));
-        let (certificate, renewal) = tokio::task::spawn_blocking(read).await.unwrap_or_else(|error| {
-            (Found::Spoilt(error.to_string()), Found::Spoilt(error.to_string()))
-        });
+        let (certificate, renewal) = tokio::task::spawn_blocking(read)
+            .await
+            .unwrap_or_else(|error| (Found::Spoilt(error.to_string()), Found::Spoilt(error.to_string())));
         let held = there(certificate, CERTIFICATE).and_then(|certificate| show(&tls, certificate, false));
         let mut renewal = there(renewal, RENEWAL).unwrap_or_default();
         let now = Moment::START;
@@ -219,7 +219,8 @@ impl Keeper {
     /// How long there is nothing to do.
     fn wait(&self) -> Duration {
         let now = self.now();
-        let attempt = self.pace.earliest().map(|earliest| earliest.since(now).max(self.due().unwrap_or_default()));
+        let attempt =
+            self.pace.earliest().map(|earliest| earliest.since(now).max(self.due().unwrap_or_default()));
         let turns = self.held.as_ref().map(|held| held.life.turns_after(self.age(held)));
         let wait = attempt.into_iter().chain(turns.flatten()).min().unwrap_or(LOOK_EVERY);
         wait.clamp(LOOK_LEAST, LOOK_EVERY)

@@ -74,13 +74,16 @@ impl Ready {
         events: Events,
         registry: &mut Registry,
     ) -> anyhow::Result<Self> {
-        let listener = match acme.http_listen {
-            Some(address) => {
-                let bound = answers::bind(address).await;
-                Some(bound.with_context(|| format!("`webhook.tls.acme.http_listen`: can't listen on {address}"))?)
-            }
-            None => None,
-        };
+        let listener =
+            match acme.http_listen {
+                Some(address) => {
+                    let bound = answers::bind(address).await;
+                    Some(bound.with_context(|| {
+                        format!("`webhook.tls.acme.http_listen`: can't listen on {address}")
+                    })?)
+                }
+                None => None,
+            };
         let answers = Answers::new(tls.clone());
         let (sender, status) = watch::channel(Status::default());
         let wake = Arc::new(Notify::new());

@@ -163,10 +163,11 @@ async fn what_is_spoilt_on_either_side_is_made_anew() {
     }
     // The authority has forgotten the account.
     authority.refuse("/order", "accountDoesNotExist", 1);
-    let failure = attempt(&authority, folder.path()).await.unwrap_err();
-    assert_eq!(failure.forget, Forget::Account);
     attempt(&authority, folder.path()).await.unwrap();
     assert_eq!(authority.accounts(), 3);
+    authority.refuse("/order", "accountDoesNotExist", 2);
+    let failure = attempt(&authority, folder.path()).await.unwrap_err();
+    assert_eq!((failure.forget, authority.accounts()), (Forget::Account, 4), "once");
 }
 
 #[tokio::test(start_paused = true)]

@@ -116,8 +116,10 @@ impl State {
         let parts: Vec<&str> = path.split('/').collect();
         let number = |place: usize| parts[place].parse::<usize>().unwrap();
         let answer = match parts[0] {
-            "directory" => json!({ "newNonce": format!("{base}/nonce"), "newAccount": format!("{base}/account"),
-                "newOrder": format!("{base}/order") }),
+            "directory" => {
+                json!({ "newNonce": format!("{base}/nonce"), "newAccount": format!("{base}/account"),
+                "newOrder": format!("{base}/order") })
+            }
             "nonce" => Value::Null,
             "account" if parts.len() == 1 => {
                 let key = protected["jwk"]["x"].to_string();

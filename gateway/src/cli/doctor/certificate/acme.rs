@@ -22,11 +22,14 @@ impl<'a> Told<'a> {
     pub(super) fn without_any(&self) -> Option<Finding> {
         let none = match self.0["state"].as_str() {
             Some("missing") => {
-                let finding = Finding::fail(Check::Certificate, format!("there is none yet: {}", self.error()));
+                let finding =
+                    Finding::fail(Check::Certificate, format!("there is none yet: {}", self.error()));
                 finding.next(self.next())
             }
-            Some("getting") => Finding::warn(Check::Certificate, "there is none yet: it is being got from the authority")
-                .next("a minute later, once more"),
+            Some("getting") => {
+                Finding::warn(Check::Certificate, "there is none yet: it is being got from the authority")
+                    .next("a minute later, once more")
+            }
             _ => return None,
         };
         Some(none.detail("Until there is one Meta can't reach this box."))
@@ -37,7 +40,10 @@ impl<'a> Told<'a> {
         let failing = self.0["state"] == "failing";
         if failing {
             let failures = self.0["failures"].as_u64().unwrap_or_default();
-            let more = format!("Renewing it has failed {failures} times in a row, the last time so: {}.", self.error());
+            let more = format!(
+                "Renewing it has failed {failures} times in a row, the last time so: {}.",
+                self.error()
+            );
             finding.detail = Some(match finding.detail.take() {
                 Some(detail) => format!("{detail} {more}"),
                 None => more,
@@ -70,7 +76,10 @@ impl<'a> Told<'a> {
 
 /// While the gateway doesn't run, and nothing is kept.
 pub(super) fn not_kept(why: &str) -> Finding {
-    Finding::skip(Check::Certificate, format!("the gateway isn't running, and of its certificate it is known: {why}"))
+    Finding::skip(
+        Check::Certificate,
+        format!("the gateway isn't running, and of its certificate it is known: {why}"),
+    )
 }
 
 #[cfg(test)]
