@@ -52,14 +52,18 @@ impl Loaded {
     /// What the configuration asks for and this version of the program can't do yet.
     #[must_use]
     pub fn not_yet(&self) -> Vec<Problem> {
-        let other_crm = (self.config.crm.kind != CrmKind::Http).then(|| Problem {
-            severity: Severity::Mistake,
-            span: None,
-            key: "crm.kind".to_owned(),
-            message: "this version of wagate can't do any kind of CRM but \"http\" yet".to_owned(),
-            help: None,
-        });
-        other_crm.into_iter().collect()
+        let not_yet = |wanted: bool, key: &str, what: &str| {
+            wanted.then(|| Problem {
+                severity: Severity::Mistake,
+                span: None,
+                key: key.to_owned(),
+                message: format!("this version of wagate can't do {what} yet"),
+                help: None,
+            })
+        };
+        let crm = &self.config.crm;
+        let kind = not_yet(crm.kind != CrmKind::Http, "crm.kind", "any kind of CRM but \"http\"");
+        kind.into_iter().collect()
     }
 }
 
