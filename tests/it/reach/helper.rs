@@ -42,6 +42,7 @@ fn a_tunnel_may_end_at_a_machine_beside_the_box() {
             assert_eq!(shop.large_webhook(&far, META), Ok(200));
             shop.tells_senders_apart(&far, META, STRANGER).await;
             relay.looks_into_the_shop(&net, &helper);
+            net.ip("box", "route add 10.8.0.0/24 via 192.168.1.30");
             for address in ["10.8.0.2", "192.168.1.20", "192.168.1.30"] {
                 shop.api_is_out_of_reach(&net, "relay", address);
             }

@@ -139,13 +139,20 @@ fn an_ssh_tunnel_leads_to_the_box_and_comes_back_by_itself() {
             let _sshd = tunnel.serve().await;
             tunnel.reconnect(&mut ssh, &mut shop, &far).await;
 
-            // The carrier's NAT forgets everything: both ends notice by themselves, and the port is free again.
-            net.nft(
-                "carrier",
-                "add chain ip carrier hole { type filter hook forward priority -20; policy drop; }",
+            // The carrier's NAT forgets the connection: both ends notice by themselves, and the port is free again.
+            let connection = net.run("box", "ss", &["-Htn", "dst", &format!("{PUBLIC}:22")]);
+            let port = connection.split_whitespace().nth(3).and_then(|own| own.rsplit(':').next()).unwrap();
+            let rules = format!(
+                "table ip forgetful {{
+                chain through {{
+                    type filter hook forward priority -20
+                    tcp sport {port} tcp dport 22 drop
+                    tcp sport 22 tcp dport {port} drop
+                }}
+            }}"
             );
+            net.nft("carrier", &rules);
             eventually("the shop's end notices", async || ssh.has_ended().then_some(())).await;
-            net.nft("carrier", "delete chain ip carrier hole");
             tunnel.reconnect(&mut ssh, &mut shop, &far).await;
             shop.appliance.stop().await;
         },
