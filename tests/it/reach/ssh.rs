@@ -6,6 +6,9 @@ use super::pass_through::{haproxy, listens};
 use super::{Far, Folder, META, NAME, Net, PUBLIC, Running, STRANGER, Shop, behind_carrier_nat, copy, stage};
 use crate::harness::eventually;
 
+/// How the box knows where ssh connects from.
+pub(super) const RELAYS: &str = "relays = [\"192.168.1.20\"]";
+
 /// The command that systemd would start and start again, with a few words replaced.
 fn command(replaced: &[(&str, &str)]) -> Vec<String> {
     let unit = original("wagate-tunnel.service").replace("\\\n", " ");
@@ -98,11 +101,16 @@ fn an_ssh_tunnel_leads_to_the_box_and_comes_back_by_itself() {
         &programs,
         |net| behind_carrier_nat(net, &[]),
         async |net: Net| {
-            let mut shop = Shop::open(NAME, "0.0.0.0:443", "relays = [\"192.168.1.20\"]").await;
+            let mut shop = Shop::open(NAME, "0.0.0.0:443", RELAYS).await;
             let tunnel = Tunnel::new(&net);
             let _sshd = tunnel.serve().await;
             let folder = Folder::new();
-            let end = [("10.8.0.2:443", "127.0.0.1:8443"), ("10.8.0.3:443", "127.0.0.1:8444")];
+            let end = [
+                ("10.8.0.2:443", "127.0.0.1:8443"),
+                ("10.8.0.3:443", "127.0.0.1:8444"),
+                // It would try for three seconds, which is right for a box that starts anew and long for a test.
+                ("timeout connect 5s", "timeout connect 5s\n    retries 0"),
+            ];
             let _front = haproxy(&net, &folder, &end).await;
             let far = Far::new(&net, PUBLIC);
             assert!(shop.webhook(&far, META).await.is_err(), "nobody has come out from behind the NAT yet");
