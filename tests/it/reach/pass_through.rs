@@ -1,6 +1,6 @@
 //! A relay that reads the name in the first packet of TLS and passes on what it can't read, for several boxes.
 
-use super::far::{NO_TLS, REFUSED};
+use super::far::{NO_TLS, NOT_THE_BOX, REFUSED};
 use super::{
     Far, Folder, META, META6, NAME, Net, PUBLIC, PUBLIC6, Running, SECOND_NAME, STRANGER, STRANGER6, Shop,
     copy, internet, stage,
@@ -70,6 +70,9 @@ async fn passes_on(net: &Net, [first, second]: [&mut Shop; 2], folder: &Folder) 
         let key = shop.key_line();
         assert!(!folder.content().contains(&key), "the relay has the box's key");
     }
+    let authority = second.authority();
+    let mistaken = Far { more: &["--cacert", &authority], ..Far::new(net, PUBLIC) };
+    assert_eq!(first.webhook(&mistaken, META).await, NOT_THE_BOX, "it would be noticed");
     first.tells_senders_apart(&far, META, STRANGER).await;
     let public6 = format!("[{PUBLIC6}]");
     // Over the same tunnel, which knows IPv4 only.

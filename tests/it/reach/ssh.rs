@@ -140,6 +140,11 @@ fn an_ssh_tunnel_leads_to_the_box_and_comes_back_by_itself() {
             eventually("there is no shell", async || shell.has_ended().then_some(())).await;
             assert!(shell.said().contains("open failed"), "{}", shell.said());
 
+            let way_out = [("-N -T", "-W 127.0.0.1:22"), ("-R 127.0.0.1:8443:192.168.1.20:443", "")];
+            let mut way_out = tunnel.connect(&way_out);
+            eventually("there is no way out", async || way_out.has_ended().then_some(())).await;
+            assert!(way_out.said().contains("administratively prohibited"), "{}", way_out.said());
+
             // The relay is started anew: refused, then there again.
             net.kill_all("relay");
             assert_eq!(shop.webhook(&far, META).await, REFUSED);
