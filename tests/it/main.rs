@@ -4,7 +4,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(clippy::print_stdout, reason = "figures that a run has found")]
 
+mod acme;
 mod backlog;
+mod clients;
 mod clock;
 mod confined;
 mod contract;

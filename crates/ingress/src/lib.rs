@@ -38,5 +38,8 @@ pub use limits::{ConnectionLimits, RequestLimits};
 pub use metrics::{ListenerMetrics, Metrics};
 pub use network::Network;
 pub use serve::{Drained, Transport, serve};
-pub use tls::{Source, Tls, TlsError, is_self_issued, not_after};
+pub use tls::{
+    AuthorityAndSerial, Challenge, ClientAuth, Known, ROOTS_MAX, Root, Source, Tls, TlsError,
+    authority_and_serial, client_roots, is_self_issued, not_after, validity,
+};
 pub use webhook::{LISTENER, Webhook, serve_webhooks, signature};

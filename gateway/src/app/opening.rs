@@ -51,12 +51,14 @@ pub(super) fn open_tls(config: &Config) -> anyhow::Result<Option<Tls>> {
     let source = match &config.webhook.tls {
         config::Tls::Off => return Ok(None),
         config::Tls::SelfSigned => ingress::Source::SelfSigned(tls_folder(&config.store.path)),
-        config::Tls::Files { certificate, key } => {
-            ingress::Source::Files { certificate: certificate.clone(), key: key.clone() }
+        config::Tls::Files { certificate, key, ocsp } => {
+            ingress::Source::Files { certificate: certificate.clone(), key: key.clone(), ocsp: ocsp.clone() }
         }
-        config::Tls::Acme(_) => anyhow::bail!("this version of wagate can't fetch certificates by ACME yet"),
+        config::Tls::Acme(_) => ingress::Source::Managed,
     };
-    Ok(Some(Tls::open(&source).context("there is no usable certificate for the public listener")?))
+    let tls = Tls::open(&source).context("there is no usable certificate for the public listener")?;
+    let Some(asked) = config.webhook.client_auth.asked() else { return Ok(Some(tls)) };
+    Ok(Some(tls.asking(&asked).context("`webhook.client_auth.ca`: no client could be let in")?))
 }
 
 fn tls_folder(store: &Path) -> std::path::PathBuf {

@@ -59,6 +59,11 @@ impl Secrets {
         Arc::clone(&self.app_secret)
     }
 
+    #[cfg(test)]
+    pub(super) fn tls(&self) -> Option<Tls> {
+        self.tls.clone()
+    }
+
     /// Takes over the secrets of `config`, all or none.
     pub(super) fn replace(&self, config: &Config) {
         match credentials(config).and_then(|credentials| Ok((credentials, signing(config)?))) {

@@ -13,7 +13,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
 use super::TlsError;
-use super::validity::not_after;
+use super::staple::{self, Staple};
+use super::validity::validity;
 
 /// The two files; they may be one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,14 +23,18 @@ pub(super) struct Files {
     pub(super) certificate: PathBuf,
     /// The private key as PEM (PKCS#8, SEC1 or PKCS#1).
     pub(super) key: PathBuf,
+    /// An OCSP answer as DER, where there is one to show.
+    pub(super) ocsp: Option<PathBuf>,
 }
 
 /// A certificate that can be used.
 #[derive(Debug)]
 pub(super) struct Identity {
     pub(super) key: Arc<CertifiedKey>,
-    /// `notAfter` of the box's own certificate.
-    pub(super) expires: WallTime,
+    /// `notBefore` and `notAfter` of the box's own certificate.
+    pub(super) life: [WallTime; 2],
+    /// The OCSP answer to show with it, or why there is none; `None` where none is wanted.
+    pub(super) staple: Option<Result<Staple, String>>,
 }
 
 /// What tells that a file is another than before.
@@ -42,7 +47,7 @@ pub(super) struct Stamp {
 }
 
 /// A chain of ten certificates has 20 KB.
-const PEM_BYTES: u64 = 1024 * 1024;
+pub(super) const PEM_BYTES: u64 = 1024 * 1024;
 
 impl Files {
     /// Reads and checks both.
@@ -54,23 +59,24 @@ impl Files {
         let Some(own) = chain.first() else {
             return Err(TlsError::Certificate(self.certificate.clone(), "no certificate in it".to_owned()));
         };
-        let expires = not_after(own).ok_or_else(|| {
+        let life = validity(own).ok_or_else(|| {
             TlsError::Certificate(self.certificate.clone(), "not an X.509 certificate".to_owned())
         })?;
         let key = PrivateKeyDer::from_pem_slice(&read(&self.key)?)
             .map_err(|error| TlsError::Key(self.key.clone(), error.to_string()))?;
         let key = CertifiedKey::from_der(chain, key, provider)
             .map_err(|error| TlsError::Key(self.key.clone(), error.to_string()))?;
-        Ok(Identity { key: Arc::new(key), expires })
+        let staple = self.ocsp.as_deref().map(staple::read);
+        Ok(Identity { key: Arc::new(key), life, staple })
     }
 
-    /// The stamps of both; `None` for one that can't be looked at.
-    pub(super) fn stamps(&self) -> [Option<Stamp>; 2] {
-        [stamp(&self.certificate), stamp(&self.key)]
+    /// The stamps of all; `None` for one that can't be looked at.
+    pub(super) fn stamps(&self) -> [Option<Stamp>; 3] {
+        [stamp(&self.certificate), stamp(&self.key), self.ocsp.as_deref().and_then(stamp)]
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     let unreadable = |error| TlsError::Unreadable(path.to_owned(), error);
     let mut bytes = Vec::new();
     File::open(path).and_then(|file| file.take(PEM_BYTES + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
@@ -80,7 +86,7 @@ fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     Ok(bytes)
 }
 
-fn stamp(path: &Path) -> Option<Stamp> {
+pub(super) fn stamp(path: &Path) -> Option<Stamp> {
     let metadata = fs::metadata(path).ok()?;
     Some(Stamp {
         inode: metadata.ino(),

@@ -1,9 +1,17 @@
 //! TLS with a certificate that may change under way.
 
+mod challenges;
+mod client;
 mod files;
 mod handshake;
+mod identity;
+mod managed;
 mod resolver;
 mod self_signed;
+mod staple;
+mod stapling;
+mod suites;
+mod tickets;
 mod validity;
 
 use std::future::Future;
@@ -20,11 +28,19 @@ use rustls::crypto::CryptoProvider;
 use rustls::server::NoServerSessionStorage;
 use tracing::{error, info};
 
-pub use validity::{is_self_issued, not_after};
+pub use challenges::Challenge;
+pub use client::{ClientAuth, Known, ROOTS_MAX, Root, client_roots};
+pub use identity::{AuthorityAndSerial, authority_and_serial};
+pub use validity::{is_self_issued, not_after, validity};
 
 use crate::metrics::CertificateMetrics;
-use files::{Files, Stamp};
+use challenges::Challenges;
+use client::Clients;
+use files::{Files, Identity, Stamp};
+use handshake::Asking;
 use resolver::Resolver;
+use stapling::Stapling;
+use tickets::Tickets;
 
 /// Where the certificate comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,18 +53,26 @@ pub enum Source {
         certificate: PathBuf,
         /// The private key.
         key: PathBuf,
+        /// An OCSP answer in DER, to be shown beside the certificate.
+        ocsp: Option<PathBuf>,
     },
+    /// Whatever [`Tls::install`] is given: none until then, and every handshake fails.
+    Managed,
 }
 
 /// A TLS server; clones share its certificate.
 #[derive(Clone)]
 pub struct Tls {
     config: Arc<ServerConfig>,
+    asking: Option<Asking>,
     shared: Arc<Shared>,
 }
 
 struct Shared {
-    files: Files,
+    /// `None` where the certificate is managed.
+    files: Option<Files>,
+    /// Only where the certificate is managed.
+    challenges: Option<Challenges>,
     provider: Arc<CryptoProvider>,
     resolver: Arc<Resolver>,
     state: Mutex<State>,
@@ -57,9 +81,11 @@ struct Shared {
 
 struct State {
     /// The files that the last attempt to load has seen.
-    stamps: [Option<Stamp>; 2],
-    expires: WallTime,
+    stamps: [Option<Stamp>; 3],
+    /// `None` without a certificate.
+    life: Option<[WallTime; 2]>,
     fault: Option<String>,
+    stapling: Option<Stapling>,
 }
 
 /// A certificate on disk changes a few times a year; looking costs two system calls.
@@ -71,43 +97,51 @@ impl Tls {
     /// # Errors
     /// When there is no usable certificate: there is none to fall back on at a start.
     pub fn open(source: &Source) -> Result<Self, TlsError> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let provider = suites::provider();
         let files = match source {
-            Source::SelfSigned(folder) => self_signed::find_or_make(folder, &provider)?,
-            Source::Files { certificate, key } => {
-                Files { certificate: certificate.clone(), key: key.clone() }
+            Source::SelfSigned(folder) => Some(self_signed::find_or_make(folder, &provider)?),
+            Source::Files { certificate, key, ocsp } => {
+                Some(Files { certificate: certificate.clone(), key: key.clone(), ocsp: ocsp.clone() })
             }
+            Source::Managed => None,
         };
-        let stamps = files.stamps();
-        let identity = files.load(&provider)?;
-        let resolver = Arc::new(Resolver::new(identity.key));
-        let state = State { stamps, expires: identity.expires, fault: None };
+        let stamps = files.as_ref().map(Files::stamps).unwrap_or_default();
+        let identity = files.as_ref().map(|files| files.load(&provider)).transpose()?;
         let metrics = CertificateMetrics::default();
-        metrics.loads.inc();
-        Ok(Self {
-            config: Arc::new(config(&provider, &resolver)?),
-            shared: Arc::new(Shared { files, provider, resolver, state: Mutex::new(state), metrics }),
-        })
+        let resolver = Arc::new(Resolver::new(None));
+        let challenges = files.is_none().then(Challenges::default);
+        let tickets = Tickets::new().map_err(TlsError::Setup)?;
+        let config = Arc::new(config(&provider, &resolver, Arc::new(tickets), None)?);
+        let state = Mutex::new(State { stamps, life: None, fault: None, stapling: None });
+        let shared = Arc::new(Shared { files, challenges, provider, resolver, state, metrics });
+        let tls = Self { config, asking: None, shared };
+        if let Some(identity) = identity {
+            tls.take(&mut tls.state(), identity);
+        }
+        Ok(tls)
     }
 
-    /// Reads the files again. The certificate in use stays when they can't be used, and
+    /// Reads the files again, where there are any, and the authorities of clients. The certificate in use stays when
+    /// they can't be used, and
     /// [`Tls::fault`] says why.
     ///
     /// # Errors
     /// When they can't be used; whoever put them there has to mend them.
     pub fn reload(&self) -> Result<(), TlsError> {
+        let clients = self.asking.as_ref().map_or(Ok(()), |asking| asking.clients.reload());
+        self.reload_certificate().and(clients)
+    }
+
+    fn reload_certificate(&self) -> Result<(), TlsError> {
+        let Some(files) = &self.shared.files else { return Ok(()) };
         // Looked at before reading, so that a change while reading is seen the next time.
-        let stamps = self.shared.files.stamps();
-        let loaded = self.shared.files.load(&self.shared.provider);
+        let stamps = files.stamps();
+        let loaded = files.load(&self.shared.provider);
         let mut state = self.state();
         state.stamps = stamps;
         match loaded {
             Ok(identity) => {
-                self.shared.resolver.replace(identity.key);
-                state.expires = identity.expires;
-                state.fault = None;
-                self.shared.metrics.loads.inc();
-                info!(expires = %identity.expires, "loaded the certificate");
+                self.take(&mut state, identity);
                 Ok(())
             }
             Err(error) => {
@@ -121,18 +155,25 @@ impl Tls {
         }
     }
 
-    /// Reads the files again if they have changed, or while they can't be used. True when a
-    /// certificate was loaded.
+    /// Reads the files again if they have changed, or while they can't be used; those of the authorities likewise.
+    /// True when one was loaded.
     ///
     /// # Errors
     /// As for [`Tls::reload`].
     pub fn reload_if_changed(&self) -> Result<bool, TlsError> {
-        let stamps = self.shared.files.stamps();
+        let clients = self.asking.as_ref().map_or(Ok(false), |asking| asking.clients.reload_if_changed());
+        let certificate = self.certificate_if_changed()?;
+        Ok(certificate | clients?)
+    }
+
+    fn certificate_if_changed(&self) -> Result<bool, TlsError> {
+        let Some(files) = &self.shared.files else { return Ok(false) };
+        let stamps = files.stamps();
         let same = {
             let state = self.state();
             state.fault.is_none() && state.stamps == stamps
         };
-        if same { Ok(false) } else { self.reload().map(|()| true) }
+        if same { Ok(false) } else { self.reload_certificate().map(|()| true) }
     }
 
     /// Looks after the files every few seconds until `stop`, and sets the metrics as of `now`.
@@ -155,31 +196,52 @@ impl Tls {
     /// Puts the metrics of the certificate into `registry`, which has no prefix.
     pub fn register(&self, registry: &mut Registry) {
         self.shared.metrics.register(registry);
+        if let Some(asking) = &self.asking {
+            asking.clients.register(registry);
+        }
     }
 
-    /// Sets the metrics of the certificate as of `now`.
+    /// Sets the metrics of the certificate as of `now`, and shows an OCSP answer with it while that is valid.
     pub fn show(&self, now: WallTime) {
+        self.staple(now);
         let (state, metrics) = (self.state(), &self.shared.metrics);
-        metrics.seconds_left.set(state.expires.0.saturating_sub(now.0).div_euclid(1000));
+        let left = state.life.map_or(0, |[_, end]| end.0.saturating_sub(now.0).div_euclid(1000));
+        metrics.seconds_left.set(left);
         metrics.fault.set(i64::from(state.fault.is_some()));
     }
 
     /// The certificate in use, in DER, without the rest of its chain; `None` where it has none.
     #[must_use]
     pub fn certificate(&self) -> Option<Vec<u8>> {
-        self.shared.resolver.current().end_entity_cert().ok().map(|der| der.to_vec())
+        self.shared.resolver.current()?.end_entity_cert().ok().map(|der| der.to_vec())
     }
 
-    /// Until when the certificate in use is valid.
+    /// Until when the certificate in use is valid; `None` without one.
     #[must_use]
-    pub fn expires(&self) -> WallTime {
-        self.state().expires
+    pub fn expires(&self) -> Option<WallTime> {
+        self.life().map(|[_, end]| end)
+    }
+
+    /// From when until when the certificate in use is valid; `None` without one.
+    #[must_use]
+    pub fn life(&self) -> Option<[WallTime; 2]> {
+        self.state().life
     }
 
     /// Why the files can't be used, while they can't.
     #[must_use]
     pub fn fault(&self) -> Option<String> {
         self.state().fault.clone()
+    }
+
+    /// Shows `identity` from now on.
+    fn take(&self, state: &mut State, identity: Identity) {
+        self.shared.resolver.replace(identity.key);
+        state.life = Some(identity.life);
+        state.fault = None;
+        state.stapling = identity.staple.map(Stapling::new);
+        self.shared.metrics.loads.inc();
+        info!(expires = %identity.life[1], "loaded the certificate");
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -193,17 +255,26 @@ impl std::fmt::Debug for Tls {
     }
 }
 
-/// TLS 1.2 and 1.3. Sessions resume by tickets whose keys are changed every few hours, so that
-/// nothing is kept for those who don't come back.
-fn config(provider: &Arc<CryptoProvider>, resolver: &Arc<Resolver>) -> Result<ServerConfig, TlsError> {
-    let mut config = ServerConfig::builder_with_provider(Arc::clone(provider))
-        .with_safe_default_protocol_versions()
-        .map_err(TlsError::Setup)?
-        .with_no_client_auth()
-        .with_cert_resolver(Arc::clone(resolver) as Arc<_>);
+/// TLS 1.2 and 1.3. Sessions resume by tickets, so that nothing is kept for those who don't come back. No early data
+/// (0-RTT): it can be sent twice by whoever has recorded it. No compression and no renegotiation: the library has none.
+fn config(
+    provider: &Arc<CryptoProvider>,
+    resolver: &Arc<Resolver>,
+    tickets: Arc<Tickets>,
+    clients: Option<Arc<Clients>>,
+) -> Result<ServerConfig, TlsError> {
+    let builder = ServerConfig::builder_with_provider(Arc::clone(provider))
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .map_err(TlsError::Setup)?;
+    let builder = match clients {
+        Some(clients) => builder.with_client_cert_verifier(clients),
+        None => builder.with_no_client_auth(),
+    };
+    let mut config = builder.with_cert_resolver(Arc::clone(resolver) as Arc<_>);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config.session_storage = Arc::new(NoServerSessionStorage {});
-    config.ticketer = rustls::crypto::ring::Ticketer::new().map_err(TlsError::Setup)?;
+    config.ticketer = tickets;
+    config.max_early_data_size = 0;
     Ok(config)
 }
 
@@ -220,6 +291,9 @@ pub enum TlsError {
     /// The key file holds no usable key, or one that belongs to another certificate.
     #[error("{} holds no key for the certificate: {}", .0.display(), .1)]
     Key(PathBuf, String),
+    /// What was to be installed is no chain with its key.
+    #[error("the certificate can't be used: {0}")]
+    Unusable(String),
     /// A self-signed certificate can't be made: the system has no randomness.
     #[error("cannot make a self-signed certificate: {0}")]
     Make(#[source] rcgen::Error),

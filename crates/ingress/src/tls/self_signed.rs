@@ -23,7 +23,7 @@ const NAME: &str = "localhost";
 /// couldn't tell when to renew it, and whoever pins it would be surprised if it did.
 pub(super) fn find_or_make(folder: &Path, provider: &CryptoProvider) -> Result<Files, TlsError> {
     let path = folder.join(FILE);
-    let files = Files { certificate: path.clone(), key: path.clone() };
+    let files = Files { certificate: path.clone(), key: path.clone(), ocsp: None };
     match files.load(provider) {
         Ok(_) => return Ok(files),
         Err(TlsError::Unreadable(_, error)) if error.kind() == io::ErrorKind::NotFound => {}
@@ -84,7 +84,7 @@ mod tests {
         assert_eq!(find_or_make(&folder, &provider()).unwrap(), files);
         assert_eq!(fs::read(&files.key).unwrap(), first);
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "no draft is left behind");
-        let expires = files.load(&provider()).unwrap().expires;
+        let [_, expires] = files.load(&provider()).unwrap().life;
         assert!(expires > WallTime::from_seconds(253_402_000_000), "no end: {}", expires.0);
     }
 

@@ -3,7 +3,7 @@
 use jiff::civil::DateTime;
 use model::WallTime;
 
-const SEQUENCE: u8 = 0x30;
+pub(super) const SEQUENCE: u8 = 0x30;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 /// `[0] EXPLICIT Version`, absent in version 1.
@@ -13,43 +13,54 @@ const VERSION: u8 = 0xA0;
 /// where it isn't one. 9999-12-31 means no end.
 #[must_use]
 pub fn not_after(certificate: &[u8]) -> Option<WallTime> {
+    validity(certificate).map(|[_, end]| end)
+}
+
+/// Reads `notBefore` and `notAfter` likewise.
+#[must_use]
+pub fn validity(certificate: &[u8]) -> Option<[WallTime; 2]> {
     let (validity, _) = expect(SEQUENCE, issued(certificate)?.rest)?;
-    let (_not_before, rest) = element(validity)?;
-    let ((tag, text), _) = element(rest)?;
-    instant(tag, std::str::from_utf8(text).ok()?)
+    let (begins, rest) = time(validity)?;
+    Some([begins, time(rest)?.0])
+}
+
+fn time(der: &[u8]) -> Option<(WallTime, &[u8])> {
+    let ((tag, text), rest) = element(der)?;
+    Some((instant(tag, std::str::from_utf8(text).ok()?)?, rest))
 }
 
 /// Whether a certificate in DER names itself as the one that vouches for it. `None` where it isn't one.
 #[must_use]
 pub fn is_self_issued(certificate: &[u8]) -> Option<bool> {
-    let Issued { issuer, rest } = issued(certificate)?;
+    let Issued { issuer, rest, .. } = issued(certificate)?;
     let (_validity, rest) = element(rest)?;
     let (subject, _) = expect(SEQUENCE, rest)?;
     Some(issuer == subject)
 }
 
-/// Who vouches for a certificate, and the fields behind: validity, subject, ...
-struct Issued<'a> {
-    issuer: &'a [u8],
-    rest: &'a [u8],
+/// Number and issuer of a certificate, and the fields behind: validity, subject, ...
+pub(super) struct Issued<'a> {
+    pub(super) serial: &'a [u8],
+    pub(super) issuer: &'a [u8],
+    pub(super) rest: &'a [u8],
 }
 
-fn issued(certificate: &[u8]) -> Option<Issued<'_>> {
+pub(super) fn issued(certificate: &[u8]) -> Option<Issued<'_>> {
     let (certificate, _) = expect(SEQUENCE, certificate)?;
     let (mut fields, _) = expect(SEQUENCE, certificate)?;
     if let Some((_, rest)) = expect(VERSION, fields) {
         fields = rest;
     }
-    let (_serial, rest) = element(fields)?;
+    let ((_, serial), rest) = element(fields)?;
     let (_algorithm, rest) = element(rest)?;
     let (issuer, rest) = expect(SEQUENCE, rest)?;
-    Some(Issued { issuer, rest })
+    Some(Issued { serial, issuer, rest })
 }
 
 /// A DER element's tag and content, and what follows it.
-type Element<'a> = ((u8, &'a [u8]), &'a [u8]);
+pub(super) type Element<'a> = ((u8, &'a [u8]), &'a [u8]);
 
-fn element(der: &[u8]) -> Option<Element<'_>> {
+pub(super) fn element(der: &[u8]) -> Option<Element<'_>> {
     let [tag, length, rest @ ..] = der else { return None };
     let (length, rest) = match *length {
         short @ 0..0x80 => (usize::from(short), rest),
@@ -66,13 +77,13 @@ fn element(der: &[u8]) -> Option<Element<'_>> {
     Some(((*tag, content), rest))
 }
 
-fn expect(tag: u8, der: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(super) fn expect(tag: u8, der: &[u8]) -> Option<(&[u8], &[u8])> {
     let ((found, content), rest) = element(der)?;
     (found == tag).then_some((content, rest))
 }
 
 /// `YYMMDDhhmmssZ` or `YYYYMMDDhhmmssZ`.
-fn instant(tag: u8, text: &str) -> Option<WallTime> {
+pub(super) fn instant(tag: u8, text: &str) -> Option<WallTime> {
     let (year, rest) = match tag {
         UTC_TIME => {
             let (year, rest) = number(text, 2)?;

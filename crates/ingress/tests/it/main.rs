@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod bounds;
+mod clients;
 mod drain;
 mod hostile;
 mod http2;
+mod managed;
 mod proxy;
 mod service;
 mod statuses;

@@ -80,6 +80,25 @@ async fn the_self_test_passes_where_the_network_has_not_given_the_address() {
 }
 
 #[tokio::test]
+async fn the_self_test_passes_where_everybody_else_has_to_show_a_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = rcgen::generate_simple_self_signed(vec!["authority".to_owned()]).unwrap();
+    std::fs::write(folder.path().join("ca.pem"), authority.cert.pem()).unwrap();
+    let board = FakeBoard::running(SlotState::Committed);
+    let keys = "client_auth = { mode = \"required\", ca = \"ca.pem\" }";
+    let app = gateway_with(folder.path(), &board, "127.0.0.1:0", keys).await;
+    let post = |tls: ingress::Tls| {
+        let (address, path, relays) = (app.webhook_address(), "/webhook".to_owned(), Relays::default());
+        let door = Door { address, inside: None, path, relays, tls: Some(tls) };
+        tokio::task::spawn_blocking(move || door.post(b"{}", &AppSecret::new(SECRET.as_bytes())))
+    };
+    assert_eq!(post(app.secrets.tls().unwrap()).await.unwrap(), Ok(()));
+    let stranger = ingress::Tls::open(&ingress::Source::SelfSigned(folder.path().join("store/tls"))).unwrap();
+    post(stranger).await.unwrap().expect_err("it doesn't know the name");
+    app.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn where_a_tunnel_ends_on_this_machine_the_self_test_says_that_it_is_no_relay() {
     let folder = tempfile::tempdir().unwrap();
     let board = FakeBoard::running(SlotState::Committed);

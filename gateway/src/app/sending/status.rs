@@ -90,6 +90,12 @@ struct Blocked {
 }
 
 impl Status {
+    /// What is known of the time, for judging certificates.
+    pub(crate) fn known(&self) -> ingress::Known {
+        let Self { now_ms, clock_trusted: trusted, proved_ms, .. } = *self;
+        ingress::Known { now_ms, trusted, proved_ms }
+    }
+
     pub(crate) fn shown(&self) -> Shown {
         let sum = |count: fn(&Way) -> u64| self.ways.iter().map(count).sum();
         let stopped = self.ways.iter().filter_map(|way| {

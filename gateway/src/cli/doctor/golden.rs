@@ -9,7 +9,7 @@ use model::WallTime;
 use reqwest::Url;
 use serde_json::{Value, json};
 
-use super::certificate::Authority;
+use super::certificate::{Authority, clients};
 use super::disk::{Live, tests::store};
 use super::dns::{Found, Whose};
 use super::finding::{Check, Finding};
@@ -295,13 +295,29 @@ fn boards() -> Vec<Finding> {
     all
 }
 
+fn client_roots() -> Vec<Finding> {
+    let now = WallTime::from_seconds(1_795_305_600);
+    let root = |name: &str, days: i64| ingress::Root {
+        name: name.to_owned(),
+        expires: Some(WallTime(now.0 + days * 86_400_000)),
+    };
+    let of = |roots, required| clients::judge(&Ok(roots), now, required);
+    vec![
+        of(vec![root("old", -3), root("Meta Outbound API CA", 900)], true),
+        of(vec![root("Meta Outbound API CA", 29)], true),
+        of(vec![root("Meta Outbound API CA", 29)], false),
+        of(vec![root("Meta Outbound API CA", -1)], true),
+        clients::judge(&Err("cannot read ca.pem: No such file or directory".to_owned()), now, true),
+    ]
+}
+
 #[test]
 fn the_words_are_those_that_were_agreed_on() {
-    let certificates = Authority::new("Public").cases().into_iter().map(|(_, finding)| finding).collect();
+    let certificates = Authority::new("Public").cases().into_iter().map(|(_, finding)| finding);
     let mut text = String::new();
     for (check, findings) in [
         (Check::Gateway, gateway()),
-        (Check::Certificate, certificates),
+        (Check::Certificate, certificates.chain(client_roots()).collect()),
         (Check::Clock, clocks()),
         (Check::Dns, names()),
         (Check::Reach, reached()),

@@ -88,7 +88,7 @@ async fn within(check: Check, world: Arc<World>) -> Vec<Finding> {
 async fn one(check: Check, world: &World) -> Vec<Finding> {
     match check {
         Check::Gateway => vec![running::check(world).await],
-        Check::Certificate => vec![certificate::check(world).await],
+        Check::Certificate => certificate::check(world).await,
         Check::Clock => vec![clock::check(world).await],
         Check::Dns => dns::check(world).await,
         Check::Reach => reach::check(world).await,

@@ -76,6 +76,12 @@ pub(super) const GATEWAY: &[Key] = &[
     ),
     key("webhook.tls.key", Path, Otherwise("required beside `certificate`"), "PEM file of the private key"),
     key(
+        "webhook.tls.ocsp",
+        Path,
+        Otherwise("none"),
+        "DER file of an OCSP answer, shown beside `certificate`; reloaded when it changes, and left out when it is over",
+    ),
+    key(
         "webhook.tls.acme.domains",
         Texts,
         Otherwise("required within `acme`, one kind of `tls`"),
@@ -100,6 +106,12 @@ pub(super) const GATEWAY: &[Key] = &[
         "PEM file of a root to trust when the directory is asked",
     ),
     key(
+        "webhook.tls.acme.http_listen",
+        Listen,
+        Otherwise("none: names are proved on `webhook.listen`"),
+        "a second listener, `0.0.0.0:80`, on which the authority may look whether a name is ours",
+    ),
+    key(
         "webhook.tls.off",
         Flag,
         Otherwise("one kind of `tls` is required"),
@@ -115,7 +127,7 @@ pub(super) const GATEWAY: &[Key] = &[
         "webhook.client_auth.ca",
         Path,
         Is(r#""meta-outbound-ca.pem""#),
-        "PEM file of the root that it comes from; read unless `mode` is off",
+        "PEM file of the authorities that it may come from, at most 16; read unless `mode` is off, and again when it changes",
     ),
     key(
         "webhook.client_auth.name",

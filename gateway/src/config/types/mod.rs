@@ -113,6 +113,8 @@ pub enum Tls {
         certificate: PathBuf,
         /// The private key.
         key: PathBuf,
+        /// An OCSP answer in DER, to be shown beside the chain.
+        ocsp: Option<PathBuf>,
     },
     /// A certificate fetched by ACME.
     Acme(Acme),
@@ -123,7 +125,7 @@ pub enum Tls {
 /// `acme` in `[webhook.tls]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Acme {
-    /// The names that the certificate is for; at least one.
+    /// The names that the certificate is for; 1 to [`Self::DOMAINS_MAX`].
     pub domains: Vec<String>,
     /// `mailto:` and an address.
     pub contact: Option<String>,
@@ -131,6 +133,13 @@ pub struct Acme {
     pub directory: Url,
     /// A root to trust beside the usual ones when the directory is asked.
     pub ca: Option<PathBuf>,
+    /// The listener for HTTP-01; `None`: names are proved on the public listener alone.
+    pub http_listen: Option<SocketAddr>,
+}
+
+impl Acme {
+    /// As many as Let's Encrypt puts into one certificate.
+    pub const DOMAINS_MAX: usize = 100;
 }
 
 /// `[webhook.client_auth]`
@@ -138,10 +147,23 @@ pub struct Acme {
 pub struct ClientAuth {
     /// Whether a certificate is asked for.
     pub mode: ClientAuthMode,
-    /// The root that it has to come from.
+    /// The authorities that it may come from.
     pub ca: PathBuf,
     /// The name that it has to bear.
     pub name: String,
+}
+
+impl ClientAuth {
+    /// What the public listener is told; `None` where nobody is asked.
+    #[must_use]
+    pub fn asked(&self) -> Option<ingress::ClientAuth> {
+        let required = match self.mode {
+            ClientAuthMode::Off => return None,
+            ClientAuthMode::Optional => false,
+            ClientAuthMode::Required => true,
+        };
+        Some(ingress::ClientAuth { required, ca: self.ca.clone(), name: self.name.clone() })
+    }
 }
 
 /// `webhook.client_auth.mode`
