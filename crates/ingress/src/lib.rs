@@ -23,10 +23,12 @@ mod memory;
 mod metrics;
 mod network;
 mod occupying;
+mod paced;
 mod quiet;
 mod rate;
 mod serve;
 mod tls;
+mod turns;
 mod webhook;
 
 pub use admit::{Admit, Place, Reason, Refusal};

@@ -16,7 +16,7 @@ use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, yield_now};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{debug, warn};
 
@@ -24,8 +24,10 @@ use crate::connections::{Connections, Peer};
 use crate::limits::ConnectionLimits;
 use crate::metrics::ListenerMetrics;
 use crate::occupying::Occupying;
+use crate::paced::Paced;
 use crate::quiet::Quiet;
 use crate::tls::Tls;
+use crate::turns::Turns;
 
 /// What a connection speaks below HTTP.
 #[derive(Debug, Clone)]
@@ -47,6 +49,9 @@ pub struct Drained {
 
 /// After EMFILE and its like: long enough not to spin, short enough not to be noticed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Connections that are accepted before those that are there have their turn. Who is told to go needs one, and a flood must
+/// not keep the others from theirs.
+const ACCEPTED_AT_ONCE: u32 = 16;
 /// Time for the last bytes of a connection that is being closed (GOAWAY, close_notify).
 const CLOSE_TIME: Duration = Duration::from_secs(1);
 /// Bytes that a peer may send ahead on one HTTP/2 stream.
@@ -69,7 +74,8 @@ const FAULTY_STREAMS: usize = 64;
 /// A connection that has proved nothing ([`Peer::prove`]) has
 /// [`header_time`](ConnectionLimits::header_time) for each head, a proved one
 /// [`idle_time`](ConnectionLimits::idle_time). Where there are too many connections an unproved
-/// one makes room, of the address that holds the most. An answer whose body has no known length
+/// one makes room, of the address that holds the most; of a neighbourhood in which somebody has
+/// proved itself only when there is no other. Handshakes of others wait for their turns. An answer whose body has no known length
 /// may stream for as long as it likes; its sender has to bound it.
 pub async fn serve<S, F, B>(
     listener: TcpListener,
@@ -87,7 +93,8 @@ where
 {
     let shared = Arc::new(Shared {
         http: http(&limits),
-        connections: Connections::new(limits.connections),
+        connections: Connections::new(limits.connections, limits.neighbourhoods),
+        turns: Turns::new(metrics.waiting()),
         transport,
         limits,
         metrics,
@@ -97,6 +104,7 @@ where
     let (tell, told) = watch::channel(());
     let accept_trouble = Quiet::default();
     let mut stop = pin!(stop);
+    let mut accepted_at_once = 0;
     loop {
         let accepted = tokio::select! {
             () = &mut stop => break,
@@ -120,6 +128,11 @@ where
             continue;
         };
         tasks.spawn(seat.serve(stream, told.clone()));
+        accepted_at_once += 1;
+        if accepted_at_once == ACCEPTED_AT_ONCE {
+            accepted_at_once = 0;
+            yield_now().await;
+        }
     }
     drop(listener);
     let begun = Instant::now();
@@ -167,6 +180,7 @@ struct Shared<S> {
     transport: Transport,
     limits: ConnectionLimits,
     connections: Connections,
+    turns: Turns,
     metrics: ListenerMetrics,
     service: S,
 }
@@ -184,7 +198,8 @@ where
             debug!(%error, "cannot set TCP_NODELAY");
         }
         let Transport::Tls(tls) = &self.transport else { return self.http(stream, peer, told).await };
-        let handshake = timeout(self.limits.handshake_time, tls.acceptor().accept(stream));
+        let turns = (!self.connections.is_known(peer)).then_some(&self.turns);
+        let handshake = timeout(self.limits.handshake_time, tls.handshake(stream, turns));
         let handshake = tokio::select! {
             handshake = handshake => handshake,
             () = peer.connection.cut.notified() => return "evicted",
@@ -209,7 +224,7 @@ where
             let answer = (self.service)(peer.clone(), request);
             async move { Ok::<_, Infallible>(answer.await.map(|body| Occupying::new(body, busy))) }
         });
-        let mut connection = pin!(self.http.serve_connection(TokioIo::new(io), service));
+        let mut connection = pin!(self.http.serve_connection(TokioIo::new(Paced::new(io)), service));
         let opened = Instant::now();
         let mut closing: Option<(&'static str, Instant)> = None;
         loop {

@@ -1,6 +1,7 @@
 //! TLS with a certificate that may change under way.
 
 mod files;
+mod handshake;
 mod resolver;
 mod self_signed;
 mod validity;
@@ -17,7 +18,6 @@ use prometheus_client::registry::Registry;
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::server::NoServerSessionStorage;
-use tokio_rustls::TlsAcceptor;
 use tracing::{error, info};
 
 pub use validity::{is_self_issued, not_after};
@@ -43,7 +43,7 @@ pub enum Source {
 /// A TLS server; clones share its certificate.
 #[derive(Clone)]
 pub struct Tls {
-    acceptor: TlsAcceptor,
+    config: Arc<ServerConfig>,
     shared: Arc<Shared>,
 }
 
@@ -85,7 +85,7 @@ impl Tls {
         let metrics = CertificateMetrics::default();
         metrics.loads.inc();
         Ok(Self {
-            acceptor: TlsAcceptor::from(Arc::new(config(&provider, &resolver)?)),
+            config: Arc::new(config(&provider, &resolver)?),
             shared: Arc::new(Shared { files, provider, resolver, state: Mutex::new(state), metrics }),
         })
     }
@@ -180,10 +180,6 @@ impl Tls {
     #[must_use]
     pub fn fault(&self) -> Option<String> {
         self.state().fault.clone()
-    }
-
-    pub(crate) const fn acceptor(&self) -> &TlsAcceptor {
-        &self.acceptor
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
