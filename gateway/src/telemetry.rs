@@ -52,7 +52,12 @@ where
 
 /// What is let through, and whether `directives` had to be ignored.
 fn filter(log: Log, directives: Option<&str>) -> (Targets, bool) {
-    let configured = || Targets::new().with_default(level(log.level));
+    let configured = || {
+        let level = level(log.level);
+        let targets = Targets::new().with_default(level);
+        // At WARN it has a line for each connection on which a stranger floods it.
+        if level >= LevelFilter::DEBUG { targets } else { targets.with_target("h2", LevelFilter::ERROR) }
+    };
     match directives.map(str::parse) {
         Some(Ok(filter)) => (filter, false),
         Some(Err(_)) => (configured(), true),
@@ -150,14 +155,16 @@ mod tests {
     fn the_environment_wins_over_the_configuration_where_it_makes_sense() {
         let log = Log { format: LogFormat::Auto, level: LogLevel::Warn };
         for (directives, shown, refused) in [
-            (None, "warn", false),
+            (None, "h2=error,warn", false),
             (Some("debug"), "debug", false),
             (Some("info,wagate=trace"), "wagate=trace,info", false),
-            (Some("wagate=loud"), "warn", true),
+            (Some("wagate=loud"), "h2=error,warn", true),
         ] {
             let (filter, was_refused) = filter(log, directives);
             assert_eq!((filter.to_string().as_str(), was_refused), (shown, refused), "{directives:?}");
         }
+        let log = Log { level: LogLevel::Debug, ..log };
+        assert_eq!(filter(log, None).0.to_string(), "debug", "who asks for everything gets everything");
     }
 
     #[test]

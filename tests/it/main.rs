@@ -28,6 +28,7 @@ mod sending_pace;
 mod sending_trouble;
 mod sending_types;
 mod sending_window;
+mod siege;
 mod stop;
 mod supervisor;
 mod tidy;

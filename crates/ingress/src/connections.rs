@@ -1,6 +1,6 @@
 //! Who is connected, and who has to go when there are too many.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -78,6 +78,8 @@ pub(crate) struct Connection {
 struct State {
     in_flight: u32,
     proved: bool,
+    /// Somebody in its neighbourhood has proved itself before.
+    known: bool,
     /// Since when nothing is being worked on; `None` before the first request.
     since: Option<Instant>,
 }
@@ -96,6 +98,11 @@ impl Connection {
         self.lock().proved
     }
 
+    /// Whether somebody in the peer's neighbourhood has shown one.
+    pub(crate) fn known(&self) -> bool {
+        self.lock().known
+    }
+
     /// How long nothing has been worked on at `now`, on a connection opened at `opened`; `None`
     /// while something is.
     pub(crate) fn idle_for(&self, opened: Instant, now: Instant) -> Option<Duration> {
@@ -109,17 +116,58 @@ impl Connection {
 pub(crate) struct Connections {
     most: usize,
     open: Mutex<Vec<Arc<Connection>>>,
+    known: Mutex<Known>,
+}
+
+/// Neighbourhoods in which somebody has proved itself, the one that was left longest ago first.
+#[derive(Debug, Default)]
+struct Known {
+    most: usize,
+    neighbourhoods: VecDeque<Network>,
+}
+
+impl Known {
+    fn remember(&mut self, neighbourhood: Network) {
+        self.neighbourhoods.retain(|other| *other != neighbourhood);
+        if self.neighbourhoods.len() >= self.most {
+            self.neighbourhoods.pop_front();
+        }
+        self.neighbourhoods.push_back(neighbourhood);
+    }
 }
 
 impl Connections {
-    pub(crate) fn new(most: usize) -> Self {
-        Self { most, open: Mutex::default() }
+    /// Room for `most` connections, and for the memory of so many `neighbourhoods`.
+    pub(crate) fn new(most: usize, neighbourhoods: usize) -> Self {
+        let known = Known { most: neighbourhoods.max(1), neighbourhoods: VecDeque::new() };
+        Self { most, open: Mutex::default(), known: Mutex::new(known) }
+    }
+
+    /// Whether somebody in the neighbourhood of `peer` is proved, or was. Noted for the choice of who has to go, too:
+    /// who sends webhooks opens connections all the time, and one that is new has proved nothing yet.
+    pub(crate) fn is_known(&self, peer: &Peer) -> bool {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        self.recognise(peer, &open)
+    }
+
+    fn recognise(&self, peer: &Peer, open: &[Arc<Connection>]) -> bool {
+        let neighbourhood = peer.network().neighbourhood();
+        let remembered = || {
+            let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            known.neighbourhoods.contains(&neighbourhood)
+        };
+        let is_known =
+            open.iter().any(|other| other.proved() && other.network().neighbourhood() == neighbourhood)
+                || remembered();
+        peer.connection.lock().known = is_known;
+        is_known
     }
 
     /// Lets `peer` in, if need be in the place of another, which is told to go. False when
     /// everybody else has a better claim.
     pub(crate) fn enter(&self, peer: &Peer) -> bool {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        self.recognise(peer, &open);
         if open.len() >= self.most {
             let states: Vec<_> = open.iter().map(|other| (other.network(), *other.lock())).collect();
             let Some(place) = first_to_go(&states) else { return false };
@@ -133,25 +181,36 @@ impl Connections {
     pub(crate) fn leave(&self, peer: &Peer) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|other| !Arc::ptr_eq(other, &peer.connection));
+        if peer.connection.proved() {
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            known.remember(peer.network().neighbourhood());
+        }
     }
 }
 
 /// Chooses who makes room, of connections in the order in which they were opened.
 ///
-/// Who has proved nothing goes first, and of those the oldest of the address that holds the most:
-/// a flood from a few addresses drives out itself, and Meta, which proves itself with its first
-/// request, stays. Then who is idle, the longest first. Nobody who is proved and busy goes.
+/// Who has proved nothing goes first, strangers before those of a known neighbourhood, and of those the oldest of
+/// the address that holds the most: a flood from a few addresses drives out itself, one from many
+/// drives out strangers, and Meta, which proves itself with its first request, stays. Then who is
+/// idle, the longest first. Nobody who is proved and busy goes.
 fn first_to_go(open: &[(Network, State)]) -> Option<usize> {
-    let mut unproved: HashMap<Network, (usize, usize)> = HashMap::new();
-    for (place, (network, _)) in open.iter().enumerate().filter(|(_, (_, state))| !state.proved) {
-        unproved.entry(*network).or_insert((0, place)).0 += 1;
-    }
-    let crowd = unproved.into_values().max_by_key(|(count, oldest)| (*count, usize::MAX - oldest));
-    if let Some((_, oldest)) = crowd {
+    let unproved = |known| crowd(open, move |state| !state.proved && state.known == known);
+    if let Some(oldest) = unproved(false).or_else(|| unproved(true)) {
         return Some(oldest);
     }
     let idle = open.iter().enumerate().filter(|(_, (_, state))| state.in_flight == 0);
     idle.min_by_key(|(_, (_, state))| state.since).map(|(place, _)| place)
+}
+
+/// The oldest connection of the address that holds the most of those that are `meant`.
+fn crowd(open: &[(Network, State)], meant: impl Fn(&State) -> bool) -> Option<usize> {
+    let mut addresses: HashMap<Network, (usize, usize)> = HashMap::with_capacity(open.len());
+    for (place, (network, _)) in open.iter().enumerate().filter(|(_, (_, state))| meant(state)) {
+        addresses.entry(*network).or_insert((0, place)).0 += 1;
+    }
+    let crowd = addresses.into_values().max_by_key(|(count, oldest)| (*count, usize::MAX - oldest));
+    crowd.map(|(_, oldest)| oldest)
 }
 
 #[cfg(test)]
@@ -165,7 +224,7 @@ mod tests {
     }
 
     fn state(proved: bool, in_flight: u32, since: Option<Instant>) -> State {
-        State { in_flight, proved, since }
+        State { in_flight, proved, known: false, since }
     }
 
     #[test]
@@ -177,9 +236,12 @@ mod tests {
         let idle = state(true, 0, Some(now));
         let idle_later = state(true, 0, Some(later));
         let busy = state(true, 1, Some(now));
+        let known = State { known: true, ..stranger };
         for (open, place) in [
             (vec![(from(1), stranger), (from(2), stranger), (from(2), reading)], Some(1)),
             (vec![(from(1), stranger), (from(2), stranger)], Some(0)),
+            (vec![(from(1), known), (from(1), known), (from(2), stranger)], Some(2)),
+            (vec![(from(1), idle), (from(2), known), (from(1), known), (from(1), known)], Some(2)),
             (vec![(from(1), idle), (from(1), idle), (from(2), stranger)], Some(2)),
             (vec![(from(1), busy), (from(1), idle_later), (from(2), idle)], Some(2)),
             (vec![(from(1), busy), (from(1), busy)], None),
@@ -191,7 +253,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_comes_through_a_relay_counts_where_it_comes_from_once_that_is_known() {
-        let connections = Connections::new(3);
+        let connections = Connections::new(3, 3);
         let relay = SocketAddr::from(([10, 8, 0, 1], 9));
         let mut peers: Vec<Peer> = (0..4).map(|_| Peer::new(relay)).collect();
         assert!(peers[..3].iter().all(|peer| connections.enter(peer)));
@@ -203,7 +265,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_has_to_go_is_told_and_the_number_is_kept() {
-        let connections = Connections::new(2);
+        let connections = Connections::new(2, 2);
         let peers: Vec<Peer> =
             (1..=4).map(|last| Peer::new(SocketAddr::from(([203, 0, 113, last], 9)))).collect();
         assert!(connections.enter(&peers[0]));
@@ -216,5 +278,31 @@ mod tests {
         assert!(!connections.enter(&peers[3]), "the others are at work");
         connections.leave(&peers[0]);
         assert!(connections.enter(&peers[3]));
+    }
+
+    #[tokio::test]
+    async fn who_calls_from_where_somebody_was_proved_stays_and_what_is_remembered_is_bounded() {
+        let connections = Connections::new(2, 2);
+        let peer = |third: u8, last: u8| Peer::new(SocketAddr::from(([203, 0, third, last], 9)));
+        let meta = peer(1, 1);
+        assert!(connections.enter(&meta) && !connections.is_known(&meta));
+        meta.prove();
+        let neighbour = peer(1, 2);
+        assert!(connections.enter(&neighbour) && connections.is_known(&neighbour), "while it is there");
+        connections.leave(&meta);
+        assert!(connections.enter(&peer(2, 1)));
+        let flood: Vec<Peer> = (3..50).map(|third| peer(third, 1)).collect();
+        assert!(flood.iter().all(|stranger| connections.enter(stranger)));
+        let cut = tokio::time::timeout(Duration::from_millis(1), neighbour.connection.cut.notified()).await;
+        assert!(cut.is_err(), "strangers drive out strangers");
+        assert!(connections.is_known(&peer(1, 3)), "and once it has left");
+        for third in [60, 61] {
+            let other = peer(third, 1);
+            other.prove();
+            connections.leave(&other);
+        }
+        assert!(connections.is_known(&peer(61, 9)) && connections.is_known(&peer(60, 9)));
+        connections.leave(&neighbour);
+        assert!(!connections.is_known(&peer(1, 3)), "two others have proved themselves since");
     }
 }

@@ -23,11 +23,13 @@ mod memory;
 mod metrics;
 mod network;
 mod occupying;
+mod paced;
 pub mod proxy;
 mod quiet;
 mod rate;
 mod serve;
 mod tls;
+mod turns;
 mod webhook;
 
 pub use admit::{Admit, Place, Reason, Refusal};

@@ -10,6 +10,8 @@ use crate::proxy::Relays;
 pub struct ConnectionLimits {
     /// Connections open at once; see [`CONNECTIONS`].
     pub connections: usize,
+    /// Neighbourhoods remembered in which somebody has proved itself; see [`NEIGHBOURHOODS`].
+    pub neighbourhoods: usize,
     /// Time for the TLS handshake; see [`HANDSHAKE_TIME`].
     pub handshake_time: Duration,
     /// Time that a connection which has proved nothing may spend without a request being worked
@@ -31,6 +33,9 @@ pub struct ConnectionLimits {
 
 /// Connections open at once. Meta uses a few dozen; an idle one over TLS costs some 30 KB.
 pub const CONNECTIONS: usize = 256;
+/// Rows of addresses (a /24, a /48) from which a secret was shown: their next connections are no strangers'. Meta sends from
+/// a few dozen; a place takes 16 bytes.
+pub const NEIGHBOURHOODS: usize = 256;
 /// A handshake takes two round trips; this leaves room for a poor line.
 pub const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 /// A webhook's head follows its handshake at once.
@@ -50,6 +55,7 @@ impl Default for ConnectionLimits {
     fn default() -> Self {
         Self {
             connections: CONNECTIONS,
+            neighbourhoods: NEIGHBOURHOODS,
             handshake_time: HANDSHAKE_TIME,
             header_time: HEADER_TIME,
             idle_time: IDLE_TIME,
@@ -79,6 +85,9 @@ pub struct RequestLimits {
     /// How many may come from all such addresses together; past it 503; see
     /// [`STRANGERS_BYTES_IN_FLIGHT`].
     pub strangers_bytes_in_flight: usize,
+    /// The same for those who have proved nothing either, and in whose neighbourhood somebody has; see
+    /// [`NEIGHBOURS_BYTES_IN_FLIGHT`].
+    pub neighbours_bytes_in_flight: usize,
     /// Bytes read and dropped after an answer that came before the end of the body; see
     /// [`DROPPED_BYTES`].
     pub dropped_bytes: usize,
@@ -108,6 +117,9 @@ pub const BODY_BYTES_IN_FLIGHT: usize = 32 * 1024 * 1024;
 pub const STRANGER_BYTES_IN_FLIGHT: usize = STRANGERS_BYTES_IN_FLIGHT / 2;
 /// Half of all is for connections that have brought something signed: addresses cost nothing.
 pub const STRANGERS_BYTES_IN_FLIGHT: usize = BODY_BYTES_IN_FLIGHT / 2;
+/// Half of what is left: Meta's new connections don't go short because of strangers, nor its old ones because of who has
+/// found a place beside it.
+pub const NEIGHBOURS_BYTES_IN_FLIGHT: usize = STRANGERS_BYTES_IN_FLIGHT / 2;
 /// Eight times what is allowed: enough for every honest mistake.
 pub const DROPPED_BYTES: usize = 32 * 1024 * 1024;
 /// As for the drain of a listener.
@@ -130,6 +142,7 @@ impl Default for RequestLimits {
             body_bytes_in_flight: BODY_BYTES_IN_FLIGHT,
             stranger_bytes_in_flight: STRANGER_BYTES_IN_FLIGHT,
             strangers_bytes_in_flight: STRANGERS_BYTES_IN_FLIGHT,
+            neighbours_bytes_in_flight: NEIGHBOURS_BYTES_IN_FLIGHT,
             dropped_bytes: DROPPED_BYTES,
             dropped_time: DROPPED_TIME,
             unsigned_per_minute: UNSIGNED_PER_MINUTE,

@@ -26,6 +26,7 @@ pub struct Metrics {
     pub(crate) body_bytes_in_flight: Gauge,
     pub(crate) addresses_remembered: Gauge,
     open: Family<Label, Gauge>,
+    waiting: Family<Label, Gauge>,
     connections: Family<Labels, Counter>,
 }
 
@@ -45,6 +46,7 @@ impl Default for Metrics {
             body_bytes_in_flight: Gauge::default(),
             addresses_remembered: Gauge::default(),
             open: Family::default(),
+            waiting: Family::default(),
             connections: Family::default(),
         }
     }
@@ -76,6 +78,11 @@ impl Metrics {
         );
         registry.register("wagate_connections_open", "Connections open, by listener", self.open.clone());
         registry.register(
+            "wagate_handshakes_waiting",
+            "Handshakes of strangers that wait for their turn, by listener",
+            self.waiting.clone(),
+        );
+        registry.register(
             "wagate_connections",
             "Connections that ended or were never let in, by listener and result",
             self.connections.clone(),
@@ -88,6 +95,7 @@ impl Metrics {
         ListenerMetrics {
             name,
             open: Arc::new(self.open.get_or_create(&[("listener", name)]).clone()),
+            waiting: self.waiting.get_or_create(&[("listener", name)]).clone(),
             connections: self.connections.clone(),
         }
     }
@@ -112,6 +120,7 @@ impl Metrics {
 pub struct ListenerMetrics {
     name: &'static str,
     open: Arc<Gauge>,
+    waiting: Gauge,
     connections: Family<Labels, Counter>,
 }
 
@@ -132,6 +141,10 @@ impl ListenerMetrics {
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.name
+    }
+
+    pub(crate) fn waiting(&self) -> Gauge {
+        self.waiting.clone()
     }
 
     pub(crate) fn opened(&self) {

@@ -12,6 +12,18 @@ pub enum Network {
     V6(u64),
 }
 
+impl Network {
+    /// Whom it stands beside: the /24 of an IPv4 address, the /48 of an IPv6 one. Who sends from many addresses, as
+    /// Meta does, has them in such rows.
+    #[must_use]
+    pub(crate) const fn neighbourhood(self) -> Self {
+        match self {
+            Self::V4(address) => Self::V4(Ipv4Addr::from_bits(address.to_bits() & !0xff)),
+            Self::V6(upper) => Self::V6(upper & !0xffff),
+        }
+    }
+}
+
 impl From<IpAddr> for Network {
     fn from(address: IpAddr) -> Self {
         match address.to_canonical() {
@@ -40,5 +52,15 @@ mod tests {
         assert_ne!(network("2001:db8:1:2::1"), network("2001:db8:1:3::1"));
         assert_eq!(network("::ffff:203.0.113.9"), network("203.0.113.9"));
         assert_ne!(network("203.0.113.9"), network("203.0.113.10"));
+    }
+
+    #[test]
+    fn neighbours_are_a_24_and_a_48() {
+        let [one, other, stranger] =
+            ["203.0.113.9", "203.0.113.200", "203.0.114.9"].map(|text| network(text).neighbourhood());
+        assert!(one == other && one != stranger);
+        let [one, other, stranger] = ["2001:db8:1:2::1", "2001:db8:1:ffff::9", "2001:db8:2:2::1"]
+            .map(|text| network(text).neighbourhood());
+        assert!(one == other && one != stranger);
     }
 }

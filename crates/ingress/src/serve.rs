@@ -17,7 +17,7 @@ use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, yield_now};
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tracing::{debug, warn};
 
@@ -25,9 +25,11 @@ use crate::connections::{Connection, Connections, Peer};
 use crate::limits::ConnectionLimits;
 use crate::metrics::ListenerMetrics;
 use crate::occupying::Occupying;
+use crate::paced::Paced;
 use crate::proxy::{self, Said};
 use crate::quiet::Quiet;
 use crate::tls::Tls;
+use crate::turns::Turns;
 
 /// What a connection speaks below HTTP.
 #[derive(Debug, Clone)]
@@ -49,6 +51,9 @@ pub struct Drained {
 
 /// After EMFILE and its like: long enough not to spin, short enough not to be noticed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Connections that are accepted before those that are there have their turn. Who is told to go needs one, and a flood must
+/// not keep the others from theirs.
+const ACCEPTED_AT_ONCE: u32 = 16;
 /// Time for the last bytes of a connection that is being closed (GOAWAY, close_notify).
 const CLOSE_TIME: Duration = Duration::from_secs(1);
 /// Bytes that a peer may send ahead on one HTTP/2 stream.
@@ -71,7 +76,8 @@ const FAULTY_STREAMS: usize = 64;
 /// A connection that has proved nothing ([`Peer::prove`]) has
 /// [`header_time`](ConnectionLimits::header_time) for each head, a proved one
 /// [`idle_time`](ConnectionLimits::idle_time). Where there are too many connections an unproved
-/// one makes room, of the address that holds the most. An answer whose body has no known length
+/// one makes room, of the address that holds the most; of a neighbourhood in which somebody has
+/// proved itself only when there is no other. Handshakes of others wait for their turns. An answer whose body has no known length
 /// may stream for as long as it likes; its sender has to bound it.
 pub async fn serve<S, F, B>(
     listener: TcpListener,
@@ -89,7 +95,8 @@ where
 {
     let shared = Arc::new(Shared {
         http: http(&limits),
-        connections: Connections::new(limits.connections),
+        connections: Connections::new(limits.connections, limits.neighbourhoods),
+        turns: Turns::new(metrics.waiting()),
         transport,
         limits,
         metrics,
@@ -100,6 +107,7 @@ where
     let (tell, told) = watch::channel(());
     let accept_trouble = Quiet::default();
     let mut stop = pin!(stop);
+    let mut accepted_at_once = 0;
     loop {
         let accepted = tokio::select! {
             () = &mut stop => break,
@@ -123,6 +131,11 @@ where
             continue;
         };
         tasks.spawn(seat.serve(stream, told.clone()));
+        accepted_at_once += 1;
+        if accepted_at_once == ACCEPTED_AT_ONCE {
+            accepted_at_once = 0;
+            yield_now().await;
+        }
     }
     drop(listener);
     let begun = Instant::now();
@@ -170,6 +183,7 @@ struct Shared<S> {
     transport: Transport,
     limits: ConnectionLimits,
     connections: Connections,
+    turns: Turns,
     metrics: ListenerMetrics,
     service: S,
     headers: Quiet,
@@ -204,8 +218,9 @@ where
             }
         }
         let Transport::Tls(tls) = &self.transport else { return self.http(stream, peer, told).await };
+        let turns = (!self.connections.is_known(peer)).then_some(&self.turns);
         let handshake = async {
-            tls.handshake(stream).await.map_err(|error| {
+            tls.handshake(stream, turns).await.map_err(|error| {
                 debug!(%error, "TLS handshake failed");
                 "handshake_failed"
             })
@@ -263,7 +278,7 @@ where
             let answer = (self.service)(peer.clone(), request);
             async move { Ok::<_, Infallible>(answer.await.map(|body| Occupying::new(body, busy))) }
         });
-        let mut connection = pin!(self.http.serve_connection(TokioIo::new(io), service));
+        let mut connection = pin!(self.http.serve_connection(TokioIo::new(Paced::new(io)), service));
         let opened = Instant::now();
         let mut closing: Option<(&'static str, Instant)> = None;
         loop {

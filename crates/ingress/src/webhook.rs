@@ -77,6 +77,7 @@ impl<A: Admit> Webhook<A> {
                 limits.body_bytes_in_flight,
                 limits.stranger_bytes_in_flight,
                 limits.strangers_bytes_in_flight,
+                limits.neighbours_bytes_in_flight,
                 metrics.body_bytes_in_flight.clone(),
             ),
             unsigned: UnsignedBudget::new(&limits),
@@ -173,7 +174,8 @@ impl<A: Admit> Webhook<A> {
             return self.charge(peer, Outcome::Unsigned);
         };
         let stranger = (!peer.connection.proved()).then(|| peer.network());
-        let held = match body.read(self.limits.body_bytes, deadline, self.memory.share(stranger)).await {
+        let share = self.memory.share(stranger, peer.connection.known());
+        let held = match body.read(self.limits.body_bytes, deadline, share).await {
             Ok(held) => held,
             Err(BodyError::TooLarge) => return Outcome::TooLarge,
             Err(BodyError::TooSlow) => return Outcome::TooSlow,

@@ -13,6 +13,7 @@ use tokio_rustls::server::TlsStream;
 use super::client::{ClientAuth, Clients, Known};
 use super::tickets::Tickets;
 use super::{Tls, TlsError, config};
+use crate::turns::Turns;
 
 /// Bytes of chance in the name by which the box calls itself.
 const OWN_NAME_BYTES: usize = 16;
@@ -67,22 +68,37 @@ impl Tls {
         self.asking.as_ref().map(|asking| asking.own_name.to_string())
     }
 
-    /// Does the handshake; the caller bounds the time. `None`: it was an authority that looked whether a name is ours
-    /// (`acme-tls/1`, RFC 8737), has seen so, and was seen out; it needs no client certificate.
+    /// Does the handshake; the caller bounds the time. A stranger waits for one of `turns` once it has said what it
+    /// wants, and before that costs no more than reading it. `None`: it was an authority that looked whether a name is
+    /// ours (`acme-tls/1`, RFC 8737), has seen so, and was seen out; it needs no client certificate.
     ///
     /// # Errors
     /// When the client speaks no TLS, or none that is taken, or has no right to come in, or hangs up.
-    pub(crate) async fn handshake(&self, stream: TcpStream) -> io::Result<Option<TlsStream<TcpStream>>> {
+    pub(crate) async fn handshake(
+        &self,
+        stream: TcpStream,
+        turns: Option<&Turns>,
+    ) -> io::Result<Option<TlsStream<TcpStream>>> {
         let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
         let challenges = self.shared.challenges.as_ref();
-        if let Some(config) =
-            challenges.and_then(|asked| asked.answer(&start.client_hello(), &self.shared.provider))
-        {
-            start.into_stream(config).await?.shutdown().await?;
+        let challenge =
+            challenges.and_then(|asked| asked.answer(&start.client_hello(), &self.shared.provider));
+        let is_challenge = challenge.is_some();
+        let (config, clients) =
+            challenge.map_or_else(|| self.config_for(&start.client_hello()), |config| (config, None));
+        // The call itself does the costly part, the signature, and has to be counted.
+        let shaking = async { start.into_stream(config).await };
+        let stream = match turns {
+            Some(turns) => {
+                turns.wait().await;
+                turns.timed(shaking).await
+            }
+            None => shaking.await,
+        };
+        if is_challenge {
+            stream?.shutdown().await?;
             return Ok(None);
         }
-        let (config, clients) = self.config_for(&start.client_hello());
-        let stream = start.into_stream(config).await;
         let Some(clients) = clients else { return stream.map(Some) };
         match stream {
             Ok(stream) => clients.welcome(stream.get_ref().1).map(|()| Some(stream)),
