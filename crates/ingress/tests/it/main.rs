@@ -7,6 +7,7 @@ mod clients;
 mod drain;
 mod hostile;
 mod http2;
+mod probes;
 mod proxy;
 mod service;
 mod statuses;
