@@ -5,6 +5,8 @@
 mod bounds;
 mod clients;
 mod drain;
+mod floods;
+mod frames;
 mod hostile;
 mod http2;
 mod probes;

@@ -83,32 +83,33 @@ async fn openssl_gets_in_by_sound_suites_only() {
     if !is_there("openssl") {
         return;
     }
-    for (kind, key) in [("ECDSA", EC), ("RSA", RSA)] {
-        let (_folder, door) = door(key, false).await;
-        let mut offered: Vec<(String, Option<String>)> = Vec::new();
-        for suite in ["TLS_AES_256_GCM_SHA384", "TLS_AES_128_GCM_SHA256", "TLS_CHACHA20_POLY1305_SHA256"] {
-            offered.push((format!("-tls1_3 -ciphersuites {suite}"), Some(format!("TLSv1.3 {suite}"))));
-        }
-        for suite in ["AES256-GCM-SHA384", "AES128-GCM-SHA256", "CHACHA20-POLY1305"] {
-            let suite = format!("ECDHE-{kind}-{suite}");
-            offered.push((format!("-tls1_2 -cipher {suite}"), Some(format!("TLSv1.2 {suite}"))));
-        }
-        // At security level 0 Debian's openssl offers the worst that it was built with.
-        let worst = "@SECLEVEL=0";
-        for version in ["-tls1_1", "-tls1"] {
-            offered.push((format!("{version} -cipher ALL:{worst}"), None));
-        }
-        for suites in
-            ["kRSA", "kDHE", "aNULL", "eNULL", "SHA1", "CBC", "AES+SHA256", "CAMELLIA", "PSK", "AESCCM"]
-        {
-            offered.push((format!("-tls1_2 -cipher {suites}:{worst}"), None));
-        }
-        offered.push(("-tls1_3 -ciphersuites TLS_AES_128_CCM_SHA256".to_owned(), None));
-        offered.push(("-alpn http/0.9".to_owned(), None));
-        offered.push(("-tls1_3 -groups ffdhe2048".to_owned(), None));
-        for (settings, expected) in offered {
-            assert_eq!(agreed(&door, &settings).await, expected, "{kind}: {settings}");
-        }
+    tokio::join!(offers("ECDSA", EC), offers("RSA", RSA));
+}
+
+async fn offers(kind: &str, key: &str) {
+    let (_folder, door) = door(key, false).await;
+    let mut offered: Vec<(String, Option<String>)> = Vec::new();
+    for suite in ["TLS_AES_256_GCM_SHA384", "TLS_AES_128_GCM_SHA256", "TLS_CHACHA20_POLY1305_SHA256"] {
+        offered.push((format!("-tls1_3 -ciphersuites {suite}"), Some(format!("TLSv1.3 {suite}"))));
+    }
+    for suite in ["AES256-GCM-SHA384", "AES128-GCM-SHA256", "CHACHA20-POLY1305"] {
+        let suite = format!("ECDHE-{kind}-{suite}");
+        offered.push((format!("-tls1_2 -cipher {suite}"), Some(format!("TLSv1.2 {suite}"))));
+    }
+    // At security level 0 Debian's openssl offers the worst that it was built with.
+    let worst = "@SECLEVEL=0";
+    for version in ["-tls1_1", "-tls1"] {
+        offered.push((format!("{version} -cipher ALL:{worst}"), None));
+    }
+    for suites in ["kRSA", "kDHE", "aNULL", "eNULL", "SHA1", "CBC", "AES+SHA256", "CAMELLIA", "PSK", "AESCCM"]
+    {
+        offered.push((format!("-tls1_2 -cipher {suites}:{worst}"), None));
+    }
+    offered.push(("-tls1_3 -ciphersuites TLS_AES_128_CCM_SHA256".to_owned(), None));
+    offered.push(("-alpn http/0.9".to_owned(), None));
+    offered.push(("-tls1_3 -groups ffdhe2048".to_owned(), None));
+    for (settings, expected) in offered {
+        assert_eq!(agreed(&door, &settings).await, expected, "{kind}: {settings}");
     }
 }
 
@@ -145,52 +146,53 @@ async fn sslscan_finds_nothing_to_complain_of() {
     if !is_there("sslscan") || !is_there("openssl") {
         return;
     }
-    for key in [EC, RSA] {
-        let (_folder, door) = door(key, false).await;
-        let address = door.address.to_string();
-        let ran = run("sslscan", ["--xml=-", "--no-colour", &address].map(str::to_owned).to_vec()).await;
-        let xml = String::from_utf8(ran.stdout).unwrap();
-        let elements: Vec<&str> =
-            xml.split('<').map(str::trim).filter(|element| !element.is_empty()).collect();
-        let value = |element: &str, name: &str| {
-            let (_, rest) = element.split_once(&format!(" {name}=\""))?;
-            Some(rest.split('"').next()?.to_owned())
-        };
-        let all = |kind: &str| {
-            elements
-                .iter()
-                .filter(move |one| one.split(' ').next() == Some(kind))
-                .copied()
-                .collect::<Vec<_>>()
-        };
-        let first = |kind: &str| all(kind).first().copied().unwrap_or_else(|| panic!("no {kind} in {xml}"));
+    tokio::join!(scan(EC), scan(RSA));
+}
 
-        let enabled: Vec<String> = all("protocol")
-            .into_iter()
-            .filter(|one| value(one, "enabled").as_deref() == Some("1"))
-            .map(|one| format!("{} {}", value(one, "type").unwrap(), value(one, "version").unwrap()))
-            .collect();
-        assert_eq!(enabled, ["tls 1.2", "tls 1.3"], "{xml}");
-        assert_eq!(all("protocol").len(), 6, "SSL 2 to TLS 1.3 were tried: {xml}");
-        let suites: Vec<String> = all("cipher").into_iter().filter_map(|one| value(one, "cipher")).collect();
-        assert!(suites.len() == 6, "three of each version: {suites:?}");
-        for suite in &suites {
-            let fresh = suite.starts_with("TLS_") || suite.starts_with("ECDHE-");
-            let sound = suite.contains("GCM") || suite.contains("POLY1305");
-            assert!(fresh && sound, "{suite}");
-        }
-        // Debian's openssl can't even ask for compression, so sslscan may say nothing of it.
-        for compression in all("compression") {
-            assert_eq!(value(compression, "supported").as_deref(), Some("0"), "{compression}");
-        }
-        for heartbleed in all("heartbleed") {
-            assert_eq!(value(heartbleed, "vulnerable").as_deref(), Some("0"), "{heartbleed}");
-        }
-        // The library has no renegotiation at all, which is the secure kind of having none.
-        let renegotiation = first("renegotiation");
-        let secure = value(renegotiation, "secure").as_deref() == Some("1");
-        assert!(secure || value(renegotiation, "supported").as_deref() == Some("0"), "{renegotiation}");
+async fn scan(key: &str) {
+    let (_folder, door) = door(key, false).await;
+    let address = door.address.to_string();
+    let ran = run(
+        "sslscan",
+        ["--xml=-", "--no-colour", "--timeout=1", "--no-groups", &address].map(str::to_owned).to_vec(),
+    )
+    .await;
+    let xml = String::from_utf8(ran.stdout).unwrap();
+    let elements: Vec<&str> = xml.split('<').map(str::trim).filter(|element| !element.is_empty()).collect();
+    let value = |element: &str, name: &str| {
+        let (_, rest) = element.split_once(&format!(" {name}=\""))?;
+        Some(rest.split('"').next()?.to_owned())
+    };
+    let all = |kind: &str| {
+        elements.iter().filter(move |one| one.split(' ').next() == Some(kind)).copied().collect::<Vec<_>>()
+    };
+    let first = |kind: &str| all(kind).first().copied().unwrap_or_else(|| panic!("no {kind} in {xml}"));
+
+    let enabled: Vec<String> = all("protocol")
+        .into_iter()
+        .filter(|one| value(one, "enabled").as_deref() == Some("1"))
+        .map(|one| format!("{} {}", value(one, "type").unwrap(), value(one, "version").unwrap()))
+        .collect();
+    assert_eq!(enabled, ["tls 1.2", "tls 1.3"], "{xml}");
+    assert_eq!(all("protocol").len(), 6, "SSL 2 to TLS 1.3 were tried: {xml}");
+    let suites: Vec<String> = all("cipher").into_iter().filter_map(|one| value(one, "cipher")).collect();
+    assert!(suites.len() == 6, "three of each version: {suites:?}");
+    for suite in &suites {
+        let fresh = suite.starts_with("TLS_") || suite.starts_with("ECDHE-");
+        let sound = suite.contains("GCM") || suite.contains("POLY1305");
+        assert!(fresh && sound, "{suite}");
     }
+    // Debian's openssl can't even ask for compression, so sslscan may say nothing of it.
+    for compression in all("compression") {
+        assert_eq!(value(compression, "supported").as_deref(), Some("0"), "{compression}");
+    }
+    for heartbleed in all("heartbleed") {
+        assert_eq!(value(heartbleed, "vulnerable").as_deref(), Some("0"), "{heartbleed}");
+    }
+    // The library has no renegotiation at all, which is the secure kind of having none.
+    let renegotiation = first("renegotiation");
+    let secure = value(renegotiation, "secure").as_deref() == Some("1");
+    assert!(secure || value(renegotiation, "supported").as_deref() == Some("0"), "{renegotiation}");
 }
 
 /// What openssl shows as a client: the chain of another library, and its word that it was asked.
