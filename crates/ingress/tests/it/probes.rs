@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use model::WallTime;
 use tempfile::TempDir;
 use wagate_ingress::{ClientAuth, ConnectionLimits, RequestLimits, Source, Tls, Transport};
 
@@ -33,7 +34,7 @@ fn openssl(folder: &Path, arguments: &str) {
 }
 
 /// A listener with a certificate of this kind.
-async fn door(key: &str, ocsp: bool) -> (TempDir, Door) {
+async fn door(key: &str, ocsp: bool) -> (TempDir, Door, Tls) {
     let folder = tempfile::tempdir().unwrap();
     openssl(
         folder.path(),
@@ -45,10 +46,14 @@ async fn door(key: &str, ocsp: bool) -> (TempDir, Door) {
     let [certificate, key, answer] =
         ["cert.pem", "key.pem", "cert.ocsp"].map(|name| folder.path().join(name));
     let tls = Tls::open(&Source::Files { certificate, key, ocsp: ocsp.then_some(answer) }).unwrap();
-    let seconds = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-    tls.show(model::WallTime::from_seconds(i64::try_from(seconds).unwrap()));
-    let transport = Transport::Tls(tls);
-    (folder, Door::over(transport, ConnectionLimits::default(), RequestLimits::default()).await)
+    tls.show(days_from_now(0));
+    let transport = Transport::Tls(tls.clone());
+    (folder, Door::over(transport, ConnectionLimits::default(), RequestLimits::default()).await, tls)
+}
+
+fn days_from_now(days: u64) -> WallTime {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    WallTime::from_seconds(i64::try_from(now + days * 24 * 3600).unwrap())
 }
 
 /// An OCSP answer for the certificate by itself, for a week.
@@ -87,7 +92,7 @@ async fn openssl_gets_in_by_sound_suites_only() {
 }
 
 async fn offers(kind: &str, key: &str) {
-    let (_folder, door) = door(key, false).await;
+    let (_folder, door, _) = door(key, false).await;
     let mut offered: Vec<(String, Option<String>)> = Vec::new();
     for suite in ["TLS_AES_256_GCM_SHA384", "TLS_AES_128_GCM_SHA256", "TLS_CHACHA20_POLY1305_SHA256"] {
         offered.push((format!("-tls1_3 -ciphersuites {suite}"), Some(format!("TLSv1.3 {suite}"))));
@@ -118,7 +123,7 @@ async fn openssl_sees_what_is_not_there_and_what_is_stapled() {
     if !is_there("openssl") {
         return;
     }
-    let (_folder, door) = door(EC, true).await;
+    let (folder, door, tls) = door(EC, true).await;
     for version in ["-tls1_2", "-tls1_3"] {
         let arguments = format!("s_client -connect {} -status -alpn h2,http/1.1 {version}", door.address);
         let ran = run("openssl", arguments.split(' ').map(str::to_owned).collect()).await;
@@ -138,6 +143,27 @@ async fn openssl_sees_what_is_not_there_and_what_is_stapled() {
         let early: Vec<&str> = said.lines().filter(|line| line.contains("Max Early Data")).collect();
         assert!(early.iter().all(|line| line.trim() == "Max Early Data: 0"), "{said}");
     }
+    // An answer that is over, or can't be read, is left out and said; a new one is shown.
+    let stapled = async || {
+        let arguments = format!("s_client -connect {} -status", door.address);
+        let ran = run("openssl", arguments.split(' ').map(str::to_owned).collect()).await;
+        String::from_utf8_lossy(&ran.stdout).contains("OCSP Response Status: successful")
+    };
+    assert!(stapled().await && tls.alarms().is_empty());
+    tls.show(days_from_now(8));
+    assert!(!stapled().await);
+    assert!(tls.alarms()[0].contains("webhook.tls.ocsp") && tls.alarms()[0].contains("it was valid until"));
+    tls.show(days_from_now(0));
+    assert!(stapled().await && tls.alarms().is_empty(), "the clock was wrong, and is right again");
+    let answer = folder.path().join("cert.ocsp");
+    std::fs::write(&answer, "none").unwrap();
+    assert!(tls.reload_if_changed().unwrap(), "the certificate is good without");
+    tls.show(days_from_now(0));
+    assert!(!stapled().await && tls.alarms()[0].contains("cert.ocsp"), "{:?}", tls.alarms());
+    staple(folder.path());
+    assert!(tls.reload_if_changed().unwrap());
+    tls.show(days_from_now(0));
+    assert!(stapled().await && tls.alarms().is_empty());
 }
 
 /// Every suite and flaw that sslscan knows of, by its XML.
@@ -150,7 +176,7 @@ async fn sslscan_finds_nothing_to_complain_of() {
 }
 
 async fn scan(key: &str) {
-    let (_folder, door) = door(key, false).await;
+    let (_folder, door, _) = door(key, false).await;
     let address = door.address.to_string();
     let ran = run(
         "sslscan",
