@@ -76,3 +76,37 @@ pub fn stored(bytes: &[u8]) {
 pub fn log(bytes: &[u8]) {
     store::fuzzing::log(bytes);
 }
+
+/// The body of `POST /v1/messages` is a request whose parts are JSON again, or at least one fault.
+pub fn outgoing(bytes: &[u8]) {
+    let numbers = [("106540352242922", "+85291234567")].into_iter().collect();
+    match records::outgoing::read(bytes, &numbers) {
+        Ok(request) => assert!(!request.parts.is_empty()),
+        Err(faults) => assert!((1..=records::outgoing::FAULTS_MAX).contains(&faults.len())),
+    }
+}
+
+/// Bytes that a CRM answers with.
+pub fn answer(bytes: &[u8]) {
+    egress::fuzzing::answer(bytes);
+}
+
+/// What a certificate file may hold.
+pub fn certificate(bytes: &[u8]) {
+    let read = |bytes: &[u8]| (ingress::not_after(bytes), ingress::is_self_issued(bytes));
+    if let (Some(expires), issued) = read(bytes) {
+        assert_eq!(read(&[bytes, b"more"].concat()), (Some(expires), issued), "what follows is none of it");
+    }
+}
+
+/// The beginning of an update, or its manifest once its signature was found right.
+pub fn bundle(bytes: &[u8]) {
+    let Some((which, bytes)) = bytes.split_first() else { return };
+    if which % 2 == 0 {
+        if let Ok(head) = board::bundle::Head::read(&mut &*bytes) {
+            assert!(head.verify(&board::TrustedKeys::new([])).is_err(), "nobody is trusted");
+        }
+    } else if let Ok(manifest) = board::Manifest::parse(bytes) {
+        assert!(manifest.slot_bytes > 0 && manifest.slot_sha256.len() == 64);
+    }
+}

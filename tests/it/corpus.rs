@@ -52,3 +52,23 @@ fn stored_formats() {
 fn logs() {
     replay("fuzz/corpus/log", harness::log);
 }
+
+#[test]
+fn outgoing_messages() {
+    replay("fuzz/corpus/outgoing", harness::outgoing);
+}
+
+#[test]
+fn answers_of_a_crm() {
+    replay("fuzz/corpus/answer", harness::answer);
+}
+
+#[test]
+fn certificates() {
+    replay("fuzz/corpus/certificate", harness::certificate);
+}
+
+#[test]
+fn update_bundles() {
+    replay("fuzz/corpus/bundle", harness::bundle);
+}

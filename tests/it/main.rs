@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(clippy::print_stdout, reason = "figures that a run has found")]
 
+mod acme;
 mod backlog;
 mod clients;
 mod clock;
@@ -18,6 +19,7 @@ mod failover_others;
 mod failover_stage;
 mod harness;
 mod inbound;
+mod reach;
 mod sending;
 mod sending_clock;
 mod sending_full;

@@ -18,6 +18,7 @@ pub mod crm;
 pub mod deliver;
 pub mod error;
 pub mod failover;
+pub mod fuzzing;
 pub mod graph;
 mod health;
 mod http;

@@ -39,7 +39,7 @@ pub use metrics::{ListenerMetrics, Metrics};
 pub use network::Network;
 pub use serve::{Drained, Transport, serve};
 pub use tls::{
-    ClientAuth, Known, ROOTS_MAX, Root, Source, Tls, TlsError, client_roots, is_self_issued, not_after,
-    validity,
+    AuthorityAndSerial, Challenge, ClientAuth, Known, ROOTS_MAX, Root, Source, Tls, TlsError,
+    authority_and_serial, client_roots, is_self_issued, not_after, validity,
 };
 pub use webhook::{LISTENER, Webhook, serve_webhooks, signature};

@@ -14,6 +14,7 @@ pub mod backoff;
 pub mod delivery;
 pub mod failover;
 pub mod moment;
+pub mod renewal;
 pub mod sending;
 pub mod standby;
 

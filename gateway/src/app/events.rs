@@ -24,7 +24,7 @@ const READERS_MAX: i64 = 16;
 const RECORDS_EVERY: Duration = Duration::from_secs(1);
 
 /// The names of events, as `?types=` has them.
-pub const NAMES: [&str; 5] = ["endpoint", "alarm", "records", "message", "update"];
+pub const NAMES: [&str; 6] = ["endpoint", "alarm", "records", "message", "update", "certificate"];
 
 /// Something that has changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,6 +130,11 @@ impl Events {
     /// An update of the firmware has come further, or has ended.
     pub(crate) fn update(&self, data: impl FnOnce() -> Value) {
         self.say("update", data);
+    }
+
+    /// An attempt to get a certificate has ended.
+    pub(crate) fn certificate(&self, data: impl FnOnce() -> Value) {
+        self.say("certificate", data);
     }
 
     fn records(&self, newest: Sequence, backlog: u64) {

@@ -34,6 +34,7 @@ pub(crate) fn shown(folder: &Path, machine: Machine) -> Arc<Shown> {
         inbound: None,
         refused: None,
         tls: None,
+        acme: None,
         sending: watch::Sender::new(Status::default()).subscribe(),
         updates: Updates::new(machine, Events::default(), RUNS.subscribe()),
         time: watch::Sender::default().subscribe(),

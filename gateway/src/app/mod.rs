@@ -4,6 +4,7 @@
 //! the [`store`], whose answer is the 200. The delivery worker reads the store's journal through
 //! [`journal`] and posts to the CRM; the store side ([`crate::api`]) shows and steers.
 
+pub(crate) mod acme;
 mod admit;
 mod alarms;
 mod answers;
@@ -75,6 +76,7 @@ pub struct App {
     api_address: SocketAddr,
     delivery: Option<DeliveryThread>,
     sending: SendingThread,
+    acme: Option<acme::Handle>,
     tasks: Vec<JoinHandle<()>>,
     heart: HeartMetrics,
     keeper: Notify,
@@ -130,6 +132,13 @@ impl App {
             }
             None => Transport::Plain,
         };
+        let mut acme = None;
+        if let (Some(tls), config::Tls::Acme(settings)) = (&tls, &config.webhook.tls) {
+            let (store, events) = (&config.store.path, events.clone());
+            let ready = acme::Ready::open(settings, store, tls.clone(), events, &mut registry).await?;
+            acme = Some(ready.handle());
+            tasks.push(tokio::spawn(ready.run(ingress_metrics.listener("acme"), stopped.clone())));
+        }
         let (listen, told) = (config.webhook.listen, stopped.clone());
         let limits =
             ConnectionLimits { relays: config.webhook.relays.clone(), ..ConnectionLimits::default() };
@@ -201,6 +210,7 @@ impl App {
             inbound: Some(inbound.clone()),
             refused: refused.as_ref().map(Problems::summary),
             tls: tls.clone(),
+            acme: acme.clone(),
             sending: sending.status(),
             updates: updates.clone(),
             time: time_status,
@@ -262,6 +272,7 @@ impl App {
             api_address,
             delivery,
             sending,
+            acme,
             tasks,
             heart,
             keeper,
@@ -305,6 +316,9 @@ impl App {
             }
         }
         self.secrets.reload_certificate();
+        if let Some(acme) = &self.acme {
+            acme.look_again();
+        }
         told(self.keeper.ready());
     }
 

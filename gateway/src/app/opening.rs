@@ -54,7 +54,7 @@ pub(super) fn open_tls(config: &Config) -> anyhow::Result<Option<Tls>> {
         config::Tls::Files { certificate, key, ocsp } => {
             ingress::Source::Files { certificate: certificate.clone(), key: key.clone(), ocsp: ocsp.clone() }
         }
-        config::Tls::Acme(_) => anyhow::bail!("this version of wagate can't fetch certificates by ACME yet"),
+        config::Tls::Acme(_) => ingress::Source::Managed,
     };
     let tls = Tls::open(&source).context("there is no usable certificate for the public listener")?;
     let Some(asked) = config.webhook.client_auth.asked() else { return Ok(Some(tls)) };

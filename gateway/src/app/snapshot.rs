@@ -2,23 +2,25 @@
 //! all read.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use board::About;
 use board::about::{SlotName, SlotState};
 use egress::{Status, Why};
 use ingress::Tls;
 use model::WallTime;
+use policy::renewal::{Life, Urgency};
 use serde::Serialize;
 use store::{Health, ReadError, Store};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::age_seconds;
 use super::failover::{Group, Groups};
 use super::inbound::Inbound;
 use super::journal::StoreJournal;
 use super::update::{Job, Updates};
 use super::wear::{Wear, WearView, WearWatch};
+use super::{acme, age_seconds};
 use crate::clock;
 use crate::config::CrmMode;
 
@@ -40,6 +42,8 @@ pub struct Shown {
     pub refused: Option<String>,
     /// The public listener's certificate.
     pub tls: Option<Tls>,
+    /// Who gets that by ACME, where somebody does.
+    pub(crate) acme: Option<acme::Handle>,
     /// How sending stands.
     pub(crate) sending: watch::Receiver<super::sending::Status>,
     /// The machine below, and its updates.
@@ -81,6 +85,8 @@ pub struct Snapshot {
     pub(crate) wear: Option<WearView>,
     /// When the public certificate ends, where there is one.
     pub certificate_expires: Option<String>,
+    /// How getting it by ACME stands; `None` where it comes from elsewhere.
+    pub(crate) acme: Option<acme::Status>,
     /// What a person should see to; empty when all is well.
     pub alarms: Vec<String>,
 }
@@ -212,7 +218,8 @@ impl Shown {
             update: self.updates.job(),
             time: machine.is_there().then(|| self.time.borrow().clone()),
             wear: wear.as_ref().map(Wear::view),
-            certificate_expires: self.tls.as_ref().map(|tls| tls.expires().rfc3339_seconds()),
+            certificate_expires: self.tls.as_ref().and_then(Tls::expires).map(WallTime::rfc3339_seconds),
+            acme: self.acme.as_ref().map(acme::Handle::status),
         }
     }
 
@@ -307,6 +314,7 @@ impl Shown {
             alarms.push(format!("the new certificate can't be used, the old one stays: {fault}"));
         }
         alarms.extend(self.tls.iter().flat_map(Tls::alarms));
+        alarms.extend(self.certificate_alarms());
         alarms.extend(wear.and_then(Wear::alarm));
         alarms.extend(
             machine.and_then(|machine| Some(format!("of the last start: {}", machine.note.as_ref()?))),
@@ -316,6 +324,25 @@ impl Shown {
         alarms.extend(self.inbound.iter().flat_map(Inbound::alarms));
         alarms.extend(self.sending.borrow().alarms());
         alarms
+    }
+}
+
+impl Shown {
+    /// Of a certificate that ends soon, or that isn't there.
+    fn certificate_alarms(&self) -> Vec<String> {
+        if let Some(acme) = &self.acme {
+            return acme.status().alarms();
+        }
+        let Some([begins, ends]) = self.tls.as_ref().and_then(Tls::life) else { return Vec::new() };
+        let life = Life { begins, ends };
+        let age = clock::now().0.saturating_sub(begins.0);
+        let age = Duration::from_millis(u64::try_from(age).unwrap_or_default());
+        let (when, told) = match life.urgency(age) {
+            Urgency::Calm => return Vec::new(),
+            Urgency::Near => ("ends", "renew it"),
+            Urgency::Over => ("has ended", "Meta refuses this box: renew it"),
+        };
+        vec![format!("the certificate {when} at {}: {told}", ends.rfc3339_seconds())]
     }
 }
 

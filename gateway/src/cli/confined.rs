@@ -25,7 +25,10 @@ pub(super) fn confine_if_asked(loaded: &Loaded) -> anyhow::Result<()> {
         .mode(0o700)
         .create(store)
         .with_context(|| format!("the folder {} can't be made", store.display()))?;
-    let ports = [config.webhook.listen.port(), config.api.listen.port()];
+    let mut ports = vec![config.webhook.listen.port(), config.api.listen.port()];
+    if let Tls::Acme(acme) = &config.webhook.tls {
+        ports.extend(acme.http_listen.map(|address| address.port()));
+    }
     // The supervisor starts a new gateway when it is started again itself, and there must be one only.
     let has_supervisor = std::env::var_os(board::paths::SOCKET_ENV).is_some();
     let base = &loaded.source().base;
@@ -43,8 +46,12 @@ pub(super) fn confine_if_asked(loaded: &Loaded) -> anyhow::Result<()> {
 /// are replaced by others of the same name.
 fn read_again(loaded: &Loaded) -> Vec<PathBuf> {
     let mut files = Vec::new();
-    if let Tls::Files { certificate, key, ocsp } = &loaded.config.webhook.tls {
-        files.extend([certificate, key].into_iter().chain(ocsp).cloned());
+    match &loaded.config.webhook.tls {
+        Tls::Files { certificate, key, ocsp } => {
+            files.extend([certificate, key].into_iter().chain(ocsp).cloned());
+        }
+        Tls::Acme(acme) => files.extend(acme.ca.clone()),
+        Tls::SelfSigned | Tls::Off => {}
     }
     files.extend(loaded.config.webhook.client_auth.asked().map(|asked| asked.ca));
     let source = loaded.source();

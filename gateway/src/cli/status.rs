@@ -116,6 +116,7 @@ fn describe(status: &Value) -> String {
     line("disk", format!("{} live, {} on disk", bytes("/disk/live_bytes"), bytes("/disk/file_bytes")));
     describe_machine(status, &mut line);
     line("certificate", format!("until {}", text("/certificate_expires")));
+    describe_acme(&status["acme"], &mut line);
     let alarms = status["alarms"].as_array().map(Vec::as_slice).unwrap_or_default();
     if alarms.is_empty() {
         line("alarms", "none".to_owned());
@@ -153,6 +154,23 @@ fn describe_machine(status: &Value, line: &mut impl FnMut(&str, String)) {
         let device = status.pointer("/wear/device").and_then(Value::as_str).unwrap_or("-");
         line("drive", format!("{device}: up to {percent} % of its life is used"));
     }
+}
+
+/// How getting the certificate stands; nothing where it comes from elsewhere.
+fn describe_acme(acme: &Value, line: &mut impl FnMut(&str, String)) {
+    let part = |name: &str| acme[name].as_str();
+    let Some(state) = part("state") else { return };
+    let mut words = state.to_owned();
+    if let Some(at) = part("renews_at") {
+        words.push_str(&format!(", renewed from {at} on"));
+    }
+    if let Some(error) = part("last_error") {
+        words.push_str(&format!(", {} failures: {error}", acme["failures"]));
+    }
+    if let Some(next) = part("next") {
+        words.push_str(&format!("; what to do: {next}"));
+    }
+    line("acme", words);
 }
 
 /// How an endpoint stands; a star in front of the one that its group goes by.
@@ -241,6 +259,18 @@ mod tests {
             !["\nbox ", "\nupdate ", "\nclock ", "\ndrive "].iter().any(|line| page.contains(line)),
             "{page}"
         );
+    }
+
+    #[test]
+    fn how_the_certificate_is_got_is_shown_where_it_is() {
+        let page = describe(
+            &json!({ "ready": true, "acme": { "state": "failing", "renews_at": "2027-01-01T00:00:00Z",
+            "failures": 2, "last_error": "the authority says no", "next": "see the DNS" } }),
+        );
+        let line = "\nacme          failing, renewed from 2027-01-01T00:00:00Z on, 2 failures: the authority says no; \
+                    what to do: see the DNS\n";
+        assert!(page.contains(line), "{page}");
+        assert!(!describe(&json!({ "ready": true, "acme": null })).contains("acme"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::keys::Form;
 use super::reader::Reader;
 use super::syntax::Parsed;
-use super::types::{CrmKind, Tls};
+use super::types::CrmKind;
 use super::{Config, Problem, Problems, Severity, Source, rate_card, secret, sections, syntax, unknown};
 
 /// Looks up a variable of the environment.
@@ -61,14 +61,11 @@ impl Loaded {
                 help: None,
             })
         };
-        let Config { webhook, crm, .. } = &self.config;
-        [
-            not_yet(matches!(webhook.tls, Tls::Acme(_)), "webhook.tls.acme", "ACME"),
-            not_yet(crm.kind != CrmKind::Http, "crm.kind", "any kind of CRM but \"http\""),
-        ]
-        .into_iter()
-        .flatten()
-        .collect()
+        let Config { crm, .. } = &self.config;
+        [not_yet(crm.kind != CrmKind::Http, "crm.kind", "any kind of CRM but \"http\"")]
+            .into_iter()
+            .flatten()
+            .collect()
     }
 }
 

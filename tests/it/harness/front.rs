@@ -38,6 +38,13 @@ impl Authority {
         (vec![certificate.der().clone()], PrivatePkcs8KeyDer::from(key.serialize_der()).into())
     }
 
+    /// A certificate for a name, and its key, as PEM.
+    pub(crate) fn vouch_for(&self, name: &str) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let parameters = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        (parameters.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
+    }
+
     /// A server on 127.0.0.1.
     fn server(&self) -> TlsAcceptor {
         let key = KeyPair::generate().unwrap();

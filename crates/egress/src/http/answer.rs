@@ -190,17 +190,24 @@ impl Reader {
     }
 }
 
+/// What comes of these portions: the answer and whether its connection can be used again, if there is one, and
+/// whether all of it was there; `None` for garbage.
+pub(crate) fn read(portions: &[&[u8]]) -> Option<(Option<(Answer, bool)>, bool)> {
+    let mut reader = Reader::new();
+    for portion in portions {
+        reader.feed(portion).ok()?;
+    }
+    let over = reader.is_over();
+    Some((reader.into_answer(), over))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn read(portions: &[&[u8]]) -> Option<(u16, String, bool, bool)> {
-        let mut reader = Reader::new();
-        for portion in portions {
-            reader.feed(portion).unwrap();
-        }
-        let over = reader.is_over();
-        let (answer, keeps) = reader.into_answer()?;
+        let (answer, over) = super::read(portions).unwrap();
+        let (answer, keeps) = answer?;
         Some((answer.code, String::from_utf8(answer.reason).unwrap(), over, keeps))
     }
 
@@ -271,20 +278,13 @@ mod tests {
                     _ => bytes.truncate(place + 1),
                 }
             }
-            let outcome = |portions: &[&[u8]]| {
-                let mut reader = Reader::new();
-                for portion in portions {
-                    reader.feed(portion)?;
-                }
-                Ok((reader.is_over(), reader.into_answer()))
-            };
-            let at_once: Result<_, Garbage> = outcome(&[&bytes]);
+            let at_once = super::read(&[&bytes]);
             let place = throw(bytes.len());
-            assert_eq!(outcome(&[&bytes[..place], &bytes[place..]]).ok(), at_once.as_ref().ok().cloned());
+            assert_eq!(super::read(&[&bytes[..place], &bytes[place..]]), at_once);
             ends[match at_once {
-                Ok((true, _)) => 0,
-                Ok((false, _)) => 1,
-                Err(_) => 2,
+                Some((_, true)) => 0,
+                Some((_, false)) => 1,
+                None => 2,
             }] += 1;
         }
         assert!(ends.iter().all(|count| *count > 1_000), "{ends:?}");

@@ -20,7 +20,7 @@ mod status;
 mod stream;
 
 pub(crate) use address::Address;
-pub(crate) use answer::Answer;
+pub(crate) use answer::{Answer, read as read_answer};
 pub(crate) use client::{Client, Trouble};
 pub use names::Names;
 pub(crate) use names::Resolver;

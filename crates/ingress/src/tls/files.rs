@@ -14,7 +14,7 @@ use rustls::sign::CertifiedKey;
 
 use super::TlsError;
 use super::staple::{self, Staple};
-use super::validity::not_after;
+use super::validity::validity;
 
 /// The two files; they may be one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,8 +31,8 @@ pub(super) struct Files {
 #[derive(Debug)]
 pub(super) struct Identity {
     pub(super) key: Arc<CertifiedKey>,
-    /// `notAfter` of the box's own certificate.
-    pub(super) expires: WallTime,
+    /// `notBefore` and `notAfter` of the box's own certificate.
+    pub(super) life: [WallTime; 2],
     /// The OCSP answer to show with it, or why there is none; `None` where none is wanted.
     pub(super) staple: Option<Result<Staple, String>>,
 }
@@ -59,7 +59,7 @@ impl Files {
         let Some(own) = chain.first() else {
             return Err(TlsError::Certificate(self.certificate.clone(), "no certificate in it".to_owned()));
         };
-        let expires = not_after(own).ok_or_else(|| {
+        let life = validity(own).ok_or_else(|| {
             TlsError::Certificate(self.certificate.clone(), "not an X.509 certificate".to_owned())
         })?;
         let key = PrivateKeyDer::from_pem_slice(&read(&self.key)?)
@@ -67,7 +67,7 @@ impl Files {
         let key = CertifiedKey::from_der(chain, key, provider)
             .map_err(|error| TlsError::Key(self.key.clone(), error.to_string()))?;
         let staple = self.ocsp.as_deref().map(staple::read);
-        Ok(Identity { key: Arc::new(key), expires, staple })
+        Ok(Identity { key: Arc::new(key), life, staple })
     }
 
     /// The stamps of all; `None` for one that can't be looked at.

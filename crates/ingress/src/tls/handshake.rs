@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rustls::ServerConfig;
 use rustls::server::{Acceptor, ClientHello};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -66,17 +67,25 @@ impl Tls {
         self.asking.as_ref().map(|asking| asking.own_name.to_string())
     }
 
-    /// Does the handshake; the caller bounds the time.
+    /// Does the handshake; the caller bounds the time. `None`: it was an authority that looked whether the name is ours
+    /// (`acme-tls/1`, RFC 8737), it has seen so, and the connection has been closed.
     ///
     /// # Errors
     /// When the client speaks no TLS, or none that is taken, or has no right to come in, or hangs up.
-    pub(crate) async fn handshake(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    pub(crate) async fn handshake(&self, stream: TcpStream) -> io::Result<Option<TlsStream<TcpStream>>> {
         let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+        let challenges = self.shared.challenges.as_ref();
+        if let Some(config) =
+            challenges.and_then(|all| all.answer(&start.client_hello(), &self.shared.provider))
+        {
+            start.into_stream(config).await?.shutdown().await?;
+            return Ok(None);
+        }
         let (config, clients) = self.config_for(&start.client_hello());
         let stream = start.into_stream(config).await;
-        let Some(clients) = clients else { return stream };
+        let Some(clients) = clients else { return stream.map(Some) };
         match stream {
-            Ok(stream) => clients.welcome(stream.get_ref().1).map(|()| stream),
+            Ok(stream) => clients.welcome(stream.get_ref().1).map(|()| Some(stream)),
             Err(error) => {
                 clients.refused(&error);
                 Err(error)

@@ -1,8 +1,11 @@
 //! TLS with a certificate that may change under way.
 
+mod challenges;
 mod client;
 mod files;
 mod handshake;
+mod identity;
+mod managed;
 mod resolver;
 mod self_signed;
 mod staple;
@@ -25,12 +28,15 @@ use rustls::crypto::CryptoProvider;
 use rustls::server::NoServerSessionStorage;
 use tracing::{error, info};
 
+pub use challenges::Challenge;
 pub use client::{ClientAuth, Known, ROOTS_MAX, Root, client_roots};
+pub use identity::{AuthorityAndSerial, authority_and_serial};
 pub use validity::{is_self_issued, not_after, validity};
 
 use crate::metrics::CertificateMetrics;
+use challenges::Challenges;
 use client::Clients;
-use files::{Files, Stamp};
+use files::{Files, Identity, Stamp};
 use handshake::Asking;
 use resolver::Resolver;
 use stapling::Stapling;
@@ -50,6 +56,8 @@ pub enum Source {
         /// An OCSP answer in DER, to be shown beside the certificate.
         ocsp: Option<PathBuf>,
     },
+    /// Whatever [`Tls::install`] is given: none until then, and every handshake fails.
+    Managed,
 }
 
 /// A TLS server; clones share its certificate.
@@ -61,7 +69,10 @@ pub struct Tls {
 }
 
 struct Shared {
-    files: Files,
+    /// `None` where the certificate is managed.
+    files: Option<Files>,
+    /// Only where the certificate is managed.
+    challenges: Option<Challenges>,
     provider: Arc<CryptoProvider>,
     resolver: Arc<Resolver>,
     state: Mutex<State>,
@@ -71,7 +82,8 @@ struct Shared {
 struct State {
     /// The files that the last attempt to load has seen.
     stamps: [Option<Stamp>; 3],
-    expires: WallTime,
+    /// `None` without a certificate.
+    life: Option<[WallTime; 2]>,
     fault: Option<String>,
     stapling: Option<Stapling>,
 }
@@ -87,27 +99,30 @@ impl Tls {
     pub fn open(source: &Source) -> Result<Self, TlsError> {
         let provider = suites::provider();
         let files = match source {
-            Source::SelfSigned(folder) => self_signed::find_or_make(folder, &provider)?,
+            Source::SelfSigned(folder) => Some(self_signed::find_or_make(folder, &provider)?),
             Source::Files { certificate, key, ocsp } => {
-                Files { certificate: certificate.clone(), key: key.clone(), ocsp: ocsp.clone() }
+                Some(Files { certificate: certificate.clone(), key: key.clone(), ocsp: ocsp.clone() })
             }
+            Source::Managed => None,
         };
-        let stamps = files.stamps();
-        let identity = files.load(&provider)?;
-        let resolver = Arc::new(Resolver::new(identity.key));
-        let stapling = identity.staple.map(Stapling::new);
-        let state = State { stamps, expires: identity.expires, fault: None, stapling };
+        let stamps = files.as_ref().map(Files::stamps).unwrap_or_default();
+        let identity = files.as_ref().map(|files| files.load(&provider)).transpose()?;
         let metrics = CertificateMetrics::default();
-        metrics.loads.inc();
+        let resolver = Arc::new(Resolver::new(None));
+        let challenges = files.is_none().then(Challenges::default);
         let tickets = Tickets::new().map_err(TlsError::Setup)?;
-        Ok(Self {
-            config: Arc::new(config(&provider, &resolver, Arc::new(tickets), None)?),
-            asking: None,
-            shared: Arc::new(Shared { files, provider, resolver, state: Mutex::new(state), metrics }),
-        })
+        let config = Arc::new(config(&provider, &resolver, Arc::new(tickets), None)?);
+        let state = Mutex::new(State { stamps, life: None, fault: None, stapling: None });
+        let shared = Arc::new(Shared { files, challenges, provider, resolver, state, metrics });
+        let tls = Self { config, asking: None, shared };
+        if let Some(identity) = identity {
+            tls.take(&mut tls.state(), identity);
+        }
+        Ok(tls)
     }
 
-    /// Reads the files again, and the authorities of clients. The certificate in use stays when they can't be used, and
+    /// Reads the files again, where there are any, and the authorities of clients. The certificate in use stays when
+    /// they can't be used, and
     /// [`Tls::fault`] says why.
     ///
     /// # Errors
@@ -118,19 +133,15 @@ impl Tls {
     }
 
     fn reload_certificate(&self) -> Result<(), TlsError> {
+        let Some(files) = &self.shared.files else { return Ok(()) };
         // Looked at before reading, so that a change while reading is seen the next time.
-        let stamps = self.shared.files.stamps();
-        let loaded = self.shared.files.load(&self.shared.provider);
+        let stamps = files.stamps();
+        let loaded = files.load(&self.shared.provider);
         let mut state = self.state();
         state.stamps = stamps;
         match loaded {
             Ok(identity) => {
-                self.shared.resolver.replace(identity.key);
-                state.expires = identity.expires;
-                state.fault = None;
-                state.stapling = identity.staple.map(Stapling::new);
-                self.shared.metrics.loads.inc();
-                info!(expires = %identity.expires, "loaded the certificate");
+                self.take(&mut state, identity);
                 Ok(())
             }
             Err(error) => {
@@ -156,7 +167,8 @@ impl Tls {
     }
 
     fn certificate_if_changed(&self) -> Result<bool, TlsError> {
-        let stamps = self.shared.files.stamps();
+        let Some(files) = &self.shared.files else { return Ok(false) };
+        let stamps = files.stamps();
         let same = {
             let state = self.state();
             state.fault.is_none() && state.stamps == stamps
@@ -193,26 +205,43 @@ impl Tls {
     pub fn show(&self, now: WallTime) {
         self.staple(now);
         let (state, metrics) = (self.state(), &self.shared.metrics);
-        metrics.seconds_left.set(state.expires.0.saturating_sub(now.0).div_euclid(1000));
+        let left = state.life.map_or(0, |[_, end]| end.0.saturating_sub(now.0).div_euclid(1000));
+        metrics.seconds_left.set(left);
         metrics.fault.set(i64::from(state.fault.is_some()));
     }
 
     /// The certificate in use, in DER, without the rest of its chain; `None` where it has none.
     #[must_use]
     pub fn certificate(&self) -> Option<Vec<u8>> {
-        self.shared.resolver.current().end_entity_cert().ok().map(|der| der.to_vec())
+        self.shared.resolver.current()?.end_entity_cert().ok().map(|der| der.to_vec())
     }
 
-    /// Until when the certificate in use is valid.
+    /// Until when the certificate in use is valid; `None` without one.
     #[must_use]
-    pub fn expires(&self) -> WallTime {
-        self.state().expires
+    pub fn expires(&self) -> Option<WallTime> {
+        self.life().map(|[_, end]| end)
+    }
+
+    /// From when until when the certificate in use is valid; `None` without one.
+    #[must_use]
+    pub fn life(&self) -> Option<[WallTime; 2]> {
+        self.state().life
     }
 
     /// Why the files can't be used, while they can't.
     #[must_use]
     pub fn fault(&self) -> Option<String> {
         self.state().fault.clone()
+    }
+
+    /// Shows `identity` from now on.
+    fn take(&self, state: &mut State, identity: Identity) {
+        self.shared.resolver.replace(identity.key);
+        state.life = Some(identity.life);
+        state.fault = None;
+        state.stapling = identity.staple.map(Stapling::new);
+        self.shared.metrics.loads.inc();
+        info!(expires = %identity.life[1], "loaded the certificate");
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -262,6 +291,9 @@ pub enum TlsError {
     /// The key file holds no usable key, or one that belongs to another certificate.
     #[error("{} holds no key for the certificate: {}", .0.display(), .1)]
     Key(PathBuf, String),
+    /// What was to be installed is no chain with its key.
+    #[error("the certificate can't be used: {0}")]
+    Unusable(String),
     /// A self-signed certificate can't be made: the system has no randomness.
     #[error("cannot make a self-signed certificate: {0}")]
     Make(#[source] rcgen::Error),

@@ -8,26 +8,45 @@ use rustls::sign::CertifiedKey;
 /// Shows the same certificate to everybody, whatever name they ask for: Meta asks for one name
 /// only, and a relay perhaps for none.
 #[derive(Debug)]
-pub(super) struct Resolver(RwLock<Arc<CertifiedKey>>);
+pub(super) struct Resolver(RwLock<Shown>);
+
+#[derive(Debug)]
+struct Shown {
+    /// None: whoever asks is turned away.
+    key: Option<Arc<CertifiedKey>>,
+    /// A name that nobody else knows, and what is shown to whoever asks for it.
+    inside: Option<(String, Arc<CertifiedKey>)>,
+}
 
 impl Resolver {
-    pub(super) const fn new(key: Arc<CertifiedKey>) -> Self {
-        Self(RwLock::new(key))
+    pub(super) const fn new(key: Option<Arc<CertifiedKey>>) -> Self {
+        Self(RwLock::new(Shown { key, inside: None }))
     }
 
     /// What is shown now.
-    pub(super) fn current(&self) -> Arc<CertifiedKey> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    pub(super) fn current(&self) -> Option<Arc<CertifiedKey>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).key.clone()
     }
 
     /// Uses `key` for every handshake from now on.
     pub(super) fn replace(&self, key: Arc<CertifiedKey>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = key;
+        let mut shown = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        *shown = Shown { key: Some(key), inside: None };
+    }
+
+    /// Shows `key` to whoever asks for `name`, until there is a certificate for everybody.
+    pub(super) fn show_inside(&self, name: String, key: Arc<CertifiedKey>) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).inside = Some((name, key));
     }
 }
 
 impl ResolvesServerCert for Resolver {
-    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.current())
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let shown = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(key) = &shown.key {
+            return Some(Arc::clone(key));
+        }
+        let (name, key) = shown.inside.as_ref()?;
+        (hello.server_name() == Some(name)).then(|| Arc::clone(key))
     }
 }

@@ -84,7 +84,7 @@ mod tests {
         assert_eq!(find_or_make(&folder, &provider()).unwrap(), files);
         assert_eq!(fs::read(&files.key).unwrap(), first);
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "no draft is left behind");
-        let expires = files.load(&provider()).unwrap().expires;
+        let [_, expires] = files.load(&provider()).unwrap().life;
         assert!(expires > WallTime::from_seconds(253_402_000_000), "no end: {}", expires.0);
     }
 

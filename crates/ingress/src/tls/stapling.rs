@@ -40,7 +40,7 @@ impl Tls {
     pub(super) fn staple(&self, now: WallTime) {
         let mut state = self.state();
         let Some(stapling) = &mut state.stapling else { return };
-        let current = self.shared.resolver.current();
+        let Some(current) = self.shared.resolver.current() else { return };
         let (wanted, fault) = match stapling.at(now) {
             Ok(staple) => (Some(&staple.der), None),
             Err(why) => (None, Some(why)),

@@ -32,14 +32,15 @@ fn time(der: &[u8]) -> Option<(WallTime, &[u8])> {
 /// Whether a certificate in DER names itself as the one that vouches for it. `None` where it isn't one.
 #[must_use]
 pub fn is_self_issued(certificate: &[u8]) -> Option<bool> {
-    let Issued { issuer, rest } = issued(certificate)?;
+    let Issued { issuer, rest, .. } = issued(certificate)?;
     let (_validity, rest) = element(rest)?;
     let (subject, _) = expect(SEQUENCE, rest)?;
     Some(issuer == subject)
 }
 
-/// Who vouches for a certificate, and the fields behind: validity, subject, ...
+/// Number and issuer of a certificate, and the fields behind: validity, subject, ...
 pub(super) struct Issued<'a> {
+    pub(super) serial: &'a [u8],
     pub(super) issuer: &'a [u8],
     pub(super) rest: &'a [u8],
 }
@@ -50,10 +51,10 @@ pub(super) fn issued(certificate: &[u8]) -> Option<Issued<'_>> {
     if let Some((_, rest)) = expect(VERSION, fields) {
         fields = rest;
     }
-    let (_serial, rest) = element(fields)?;
+    let ((_, serial), rest) = element(fields)?;
     let (_algorithm, rest) = element(rest)?;
     let (issuer, rest) = expect(SEQUENCE, rest)?;
-    Some(Issued { issuer, rest })
+    Some(Issued { serial, issuer, rest })
 }
 
 /// A DER element's tag and content, and what follows it.

@@ -9,6 +9,7 @@ mod floods;
 mod frames;
 mod hostile;
 mod http2;
+mod managed;
 mod probes;
 mod proxy;
 mod service;

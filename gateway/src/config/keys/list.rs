@@ -106,6 +106,12 @@ pub(super) const GATEWAY: &[Key] = &[
         "PEM file of a root to trust when the directory is asked",
     ),
     key(
+        "webhook.tls.acme.http_listen",
+        Listen,
+        Otherwise("none: names are proved on `webhook.listen`"),
+        "a second listener, `0.0.0.0:80`, on which the authority may look whether a name is ours",
+    ),
+    key(
         "webhook.tls.off",
         Flag,
         Otherwise("one kind of `tls` is required"),

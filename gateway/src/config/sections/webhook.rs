@@ -1,6 +1,6 @@
 //! `[webhook]`, its TLS and Meta's client certificate.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use ingress::proxy::Relays;
 use reqwest::Url;
@@ -96,7 +96,7 @@ fn tls(section: &Section<'_>, listen: Option<SocketAddr>) -> Option<Tls> {
     match chosen.first().copied() {
         Some("self_signed") => Some(Tls::SelfSigned),
         Some("certificate") => files(section),
-        Some("acme") => acme(&section.section("acme")).map(Tls::Acme),
+        Some("acme") => acme(&section.section("acme"), listen).map(Tls::Acme),
         Some(_) => off(section, listen),
         None => {
             // A kind that is there but can't be read isn't forgotten.
@@ -140,11 +140,18 @@ fn off(section: &Section<'_>, listen: Option<SocketAddr>) -> Option<Tls> {
     Some(Tls::Off)
 }
 
-fn acme(section: &Section<'_>) -> Option<Acme> {
+fn acme(section: &Section<'_>, listen: Option<SocketAddr>) -> Option<Acme> {
     let domains = section.read("domains", values::texts);
     let contact = section.read("contact", values::contact);
     let directory = section.read("directory", values::url);
     let ca = pem(section, "ca", "CERTIFICATE");
+    let http_listen = section.read("http_listen", values::listen);
+    if let (Some(http), Some(listen)) = (http_listen, listen)
+        && http.port() == listen.port()
+    {
+        let fault = Fault::new(format!("`webhook.listen` has port {} already", listen.port()));
+        section.mistake("http_listen", fault.help("http_listen = \"0.0.0.0:80\""));
+    }
     if !section.has("domains") {
         let fault = Fault::new("`domains` is required and missing");
         section.mistake("domains", fault.help("domains = [\"box.example.com\"]"));
@@ -152,12 +159,19 @@ fn acme(section: &Section<'_>) -> Option<Acme> {
     for domain in domains.iter().flatten() {
         if let Err(fault) = values::host(domain) {
             section.mistake("domains", fault);
+        } else if domain.parse::<IpAddr>().is_ok() {
+            let fault = Fault::new(format!("{domain} is an address, and a certificate is for names"));
+            section.mistake("domains", fault.help("domains = [\"box.example.com\"]"));
         }
+    }
+    if let Some(too_many) = domains.as_ref().map(Vec::len).filter(|names| *names > Acme::DOMAINS_MAX) {
+        let fault = Fault::new(format!("these are {too_many} names, and a certificate has 100 at most"));
+        section.mistake("domains", fault);
     }
     if directory.as_ref().is_some_and(|url| url.scheme() != "https") {
         section.mistake("directory", Fault::new("a certificate authority is asked by https only"));
     }
-    Some(Acme { domains: domains?, contact, directory: directory?, ca })
+    Some(Acme { domains: domains?, contact, directory: directory?, ca, http_listen })
 }
 
 fn client_auth(section: &Section<'_>) -> Option<ClientAuth> {

@@ -125,7 +125,7 @@ pub enum Tls {
 /// `acme` in `[webhook.tls]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Acme {
-    /// The names that the certificate is for; at least one.
+    /// The names that the certificate is for; 1 to [`Self::DOMAINS_MAX`].
     pub domains: Vec<String>,
     /// `mailto:` and an address.
     pub contact: Option<String>,
@@ -133,6 +133,13 @@ pub struct Acme {
     pub directory: Url,
     /// A root to trust beside the usual ones when the directory is asked.
     pub ca: Option<PathBuf>,
+    /// The listener for HTTP-01; `None`: names are proved on the public listener alone.
+    pub http_listen: Option<SocketAddr>,
+}
+
+impl Acme {
+    /// As many as Let's Encrypt puts into one certificate.
+    pub const DOMAINS_MAX: usize = 100;
 }
 
 /// `[webhook.client_auth]`

@@ -1,5 +1,6 @@
 //! The certificate that Meta sees.
 
+mod acme;
 pub(super) mod clients;
 mod judge;
 mod look;
@@ -23,6 +24,7 @@ pub(super) use look::tests::showing;
 
 use super::finding::{Check, Finding};
 use super::world::{ANSWER_WITHIN, Gateway, World};
+use crate::app::acme::kept_chain;
 use crate::cli::target;
 use crate::clock;
 use crate::config::Tls;
@@ -35,6 +37,20 @@ pub(super) async fn check(world: &World) -> Vec<Finding> {
 }
 
 async fn of_listener(world: &World) -> Finding {
+    if !matches!(world.config.webhook.tls, Tls::Acme(_)) {
+        return look_at(world).await;
+    }
+    let Gateway::Runs(status) = world.gateway().await else { return look_at(world).await };
+    match acme::Told::of(status) {
+        Some(told) => match told.without_any() {
+            Some(none) => none,
+            None => told.amend(look_at(world).await),
+        },
+        None => look_at(world).await,
+    }
+}
+
+async fn look_at(world: &World) -> Finding {
     let webhook = &world.config.webhook;
     let url = world.config.public_url();
     let host = url.and_then(Url::host_str);
@@ -88,6 +104,16 @@ async fn of_listener(world: &World) -> Finding {
 
 /// What can be said while the gateway doesn't run.
 fn without_listener(world: &World, shown: impl Fn(&Chain, Seen) -> Finding) -> Finding {
+    if let Tls::Acme(_) = &world.config.webhook.tls {
+        let chain = kept_chain(&world.config.store.path).and_then(|pem| {
+            let chain = CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<Chain, _>>();
+            chain.map_err(|error| error.to_string())
+        });
+        return match chain {
+            Ok(chain) => shown(&chain, Seen::Files),
+            Err(why) => acme::not_kept(&why),
+        };
+    }
     let Tls::Files { certificate, key, ocsp } = &world.config.webhook.tls else {
         return Finding::skip(
             Check::Certificate,

@@ -1,0 +1,266 @@
+//! Certificates by ACME, from a real authority: got, renewed, kept and served whatever the authority does.
+
+use std::time::Duration;
+
+use model::signature::hub;
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::harness::{
+    Appliance, Pebble, Site, connect, eventually, peer_certificate, port, run, secret, wagate,
+};
+
+const NAME: &str = "box.example.com";
+
+/// Waits until the box says that its certificate stands so.
+async fn stands(appliance: &Appliance, state: &str) -> Value {
+    eventually(&format!("the certificate is {state}"), async || {
+        let acme = appliance.api.status().await["acme"].clone();
+        (acme["state"] == state).then_some(acme)
+    })
+    .await
+}
+
+/// Posts a webhook under this name as somebody who trusts the authority; gives the status.
+async fn post(pebble: &Pebble, site: &Site, name: &str) -> u16 {
+    let (client, body) = (pebble.client(site, name).await, b"{}".to_vec());
+    let request = client.post(format!("https://{name}:{}/webhook", site.webhook_port));
+    let request = request.header(hub::HEADER, secret().sign(&body)).body(body);
+    request.send().await.unwrap().status().as_u16()
+}
+
+fn kept(site: &Site, file: &str) -> Value {
+    let text = std::fs::read_to_string(site.store.join("tls/acme").join(file)).unwrap();
+    serde_json::from_str::<Value>(&text).unwrap()["content"].clone()
+}
+
+#[test]
+fn a_certificate_for_two_names_is_got_on_the_public_listener_and_survives_the_authority() {
+    run(async {
+        let mut site = Site::without_crm();
+        let Some(mut pebble) = Pebble::of(&site, port(), "ACME").await else { return };
+        site.tls = pebble.tls(&["shop.example.com", NAME], "");
+        pebble.start().await;
+        let appliance = Appliance::start(&site).await;
+        let acme = stands(&appliance, "valid").await;
+        assert_eq!(acme["names"], serde_json::json!([NAME, "shop.example.com"]));
+        assert_eq!((&acme["last_error"], &acme["failures"]), (&Value::Null, &0.into()));
+        for name in [NAME, "shop.example.com"] {
+            assert_eq!(post(&pebble, &site, name).await, 200, "{name}");
+        }
+        assert_eq!(appliance.api.alarms().await, Vec::<String>::new());
+        assert_eq!(appliance.api.metric("wagate_certificate_renewals_total", "issued").await, 1.0);
+        assert_eq!(appliance.api.metric("wagate_certificate_renewal_failing", "").await, 0.0);
+        let left = appliance.api.metric("wagate_certificate_expiry_seconds", "").await;
+        assert!(left > 80.0 * 86_400.0, "{left}");
+        assert_eq!(kept(&site, "account.json")["contact"], "mailto:it@example.com");
+        assert!(!site.store.join("tls/acme/order.json").exists(), "the order is over");
+        let page =
+            String::from_utf8(wagate(&["status", "--config", &site.config_argument()]).stdout).unwrap();
+        assert!(page.contains("\nacme          valid, renewed from "), "{page}");
+
+        let before = peer_certificate(site.webhook_port).await;
+        appliance.stop().await;
+        pebble.stop();
+        let appliance = Appliance::start(&site).await;
+        assert_eq!(peer_certificate(site.webhook_port).await, before, "served while the authority is away");
+        appliance.signal(Signal::HUP);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        stands(&appliance, "valid").await;
+        assert_eq!(pebble.orders(), 1);
+        appliance.stop().await;
+    });
+}
+
+#[test]
+fn names_are_proved_on_port_80_where_that_is_opened() {
+    run(async {
+        let mut site = Site::without_crm();
+        let http = port();
+        let Some(mut pebble) = Pebble::of(&site, http, "ACME by HTTP-01").await else { return };
+        site.tls = pebble.tls(&[NAME], &format!(", http_listen = \"127.0.0.1:{http}\""));
+        pebble.start().await;
+        let appliance = Appliance::start(&site).await;
+        stands(&appliance, "valid").await;
+        assert_eq!(post(&pebble, &site, NAME).await, 200);
+        assert_eq!(appliance.api.metric("wagate_connections_total", "\"challenge\"").await, 0.0);
+        let url = format!("http://127.0.0.1:{http}/.well-known/acme-challenge/x");
+        let answer = reqwest::get(url).await.unwrap();
+        assert_eq!((answer.status().as_u16(), answer.headers().get("server")), (404, None));
+        appliance.stop().await;
+    });
+}
+
+#[test]
+fn an_authority_that_refuses_most_nonces_is_asked_again() {
+    run(async {
+        let mut site = Site::without_crm();
+        let Some(mut pebble) = Pebble::of(&site, port(), "ACME with bad nonces").await else { return };
+        site.tls = pebble.tls(&[NAME], "");
+        pebble.environment.push(("PEBBLE_WFE_NONCEREJECT", "60"));
+        pebble.start().await;
+        let appliance = Appliance::start(&site).await;
+        stands(&appliance, "valid").await;
+        assert_eq!(appliance.api.metric("wagate_certificate_renewals_total", "failed").await, 0.0);
+        assert_eq!(pebble.orders(), 1);
+        appliance.stop().await;
+    });
+}
+
+#[test]
+fn a_box_whose_authority_is_away_comes_up_says_so_and_gets_it_later() {
+    run(async {
+        let mut site = Site::without_crm();
+        let Some(mut pebble) = Pebble::of(&site, port(), "ACME without an authority").await else { return };
+        site.tls = pebble.tls(&[NAME], "");
+        let appliance = Appliance::start(&site).await;
+        let acme = stands(&appliance, "missing").await;
+        assert!(acme["last_error"].as_str().unwrap().contains("can't be reached"), "{acme}");
+        assert!(acme["next_attempt_at"].is_string() && acme["renews_at"].is_null(), "{acme}");
+        let alarms = appliance.api.alarms().await;
+        assert!(alarms.len() == 1 && alarms[0].contains("hasn't given a certificate yet"), "{alarms:?}");
+        assert_eq!(appliance.api.metric("wagate_certificate_renewal_failing", "").await, 1.0);
+        let found = wagate(&["doctor", "--config", &site.config_argument()]);
+        let found = String::from_utf8(found.stdout).unwrap();
+        assert!(found.contains("can't be reached") && found.contains("there is none yet"), "{found}");
+        pebble.start().await;
+        // Five seconds lie between two attempts, however much somebody is in a hurry.
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        appliance.signal(Signal::HUP);
+        stands(&appliance, "valid").await;
+        assert_eq!(post(&pebble, &site, NAME).await, 200);
+        assert_eq!(appliance.api.alarms().await, Vec::<String>::new());
+        appliance.stop().await;
+    });
+}
+
+#[test]
+fn an_authority_that_says_no_is_understood_and_left_alone() {
+    run(async {
+        let mut site = Site::without_crm();
+        let Some(mut pebble) = Pebble::of(&site, port(), "ACME refused").await else { return };
+        site.tls = pebble.tls(&[NAME], "");
+        pebble.start().await;
+        // Where somebody else answers under the name: nobody at all.
+        pebble.let_names_lead_to("127.9.9.9").await;
+        let appliance = Appliance::start(&site).await;
+        let acme = stands(&appliance, "missing").await;
+        let words = acme["last_error"].as_str().unwrap();
+        assert!(words.contains("box.example.com") && words.contains("connection: "), "{words}");
+        assert!(acme["next"].as_str().unwrap().contains("TCP port 443"), "{acme}");
+        for _ in 0..3 {
+            appliance.signal(Signal::HUP);
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        assert_eq!(pebble.orders(), 1, "people in a hurry are bounded, too");
+        appliance.stop().await;
+
+        pebble.stop();
+        pebble.blocked = vec!["blocked.example.com"];
+        pebble.start().await;
+        site.tls = pebble.tls(&["blocked.example.com"], "");
+        let appliance = Appliance::start(&site).await;
+        let refused = eventually("another word of the authority", async || {
+            let acme = appliance.api.status().await["acme"].clone();
+            acme["last_error"]
+                .as_str()
+                .filter(|words| words.contains("rejectedIdentifier"))
+                .map(str::to_owned)
+        });
+        assert!(refused.await.contains("blocked.example.com"));
+        appliance.stop().await;
+    });
+}
+
+#[test]
+fn a_restart_between_order_and_issue_goes_on_with_the_order() {
+    run(async {
+        let mut site = Site::without_crm();
+        let Some(mut pebble) = Pebble::of(&site, port(), "ACME cut short").await else { return };
+        site.tls = pebble.tls(&[NAME], "");
+        pebble.start().await;
+        pebble.hold_names(true);
+        let appliance = Appliance::start(&site).await;
+        let order = site.store.join("tls/acme/order.json");
+        eventually("the order is on disk", async || order.exists().then_some(())).await;
+        let key = kept(&site, "order.json")["key"].clone();
+        appliance.kill();
+        let appliance = Appliance::start(&site).await;
+        // It died of it, for all that it knows, and would wait a minute.
+        appliance.signal(Signal::HUP);
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        pebble.hold_names(false);
+        stands(&appliance, "valid").await;
+        assert_eq!(pebble.orders(), 1, "no second order");
+        assert_eq!(kept(&site, "certificate.json")["key"], key);
+        assert_eq!(post(&pebble, &site, NAME).await, 200);
+        appliance.stop().await;
+    });
+}
+
+#[test]
+fn a_certificate_is_renewed_under_way_and_an_ended_one_is_still_served() {
+    run(async {
+        let mut site = Site::without_crm();
+        let Some(mut pebble) = Pebble::of(&site, port(), "ACME renewal").await else { return };
+        site.tls = pebble.tls(&[NAME], "");
+        pebble.validity = 9;
+        pebble.start().await;
+        let appliance = Appliance::start(&site).await;
+        stands(&appliance, "valid").await;
+        let first = peer_certificate(site.webhook_port).await;
+        let _open = connect(site.webhook_port).await;
+        eventually("it is renewed", async || {
+            (peer_certificate(site.webhook_port).await != first).then_some(())
+        })
+        .await;
+        assert_eq!(post(&pebble, &site, NAME).await, 200);
+        assert_eq!(kept(&site, "account.json")["url"].as_str().map(str::len).is_some(), true);
+        pebble.stop();
+        let last = peer_certificate(site.webhook_port).await;
+        eventually("an alarm", async || {
+            let alarms = appliance.api.alarms().await;
+            alarms.iter().any(|alarm| alarm.contains("the certificate has ended at")).then_some(())
+        })
+        .await;
+        assert_eq!(peer_certificate(site.webhook_port).await, last);
+        appliance.stop().await;
+        let appliance = Appliance::start(&site).await;
+        assert_eq!(peer_certificate(site.webhook_port).await, last, "an ended one is better than none");
+        appliance.stop().await;
+    });
+}
+
+#[test]
+fn the_authority_is_asked_when_it_wants_a_certificate_renewed() {
+    run(async {
+        let mut site = Site::without_crm();
+        let Some(mut pebble) = Pebble::of(&site, port(), "ACME renewal information").await else { return };
+        site.tls = pebble.tls(&[NAME], "");
+        pebble.start().await;
+        let appliance = Appliance::start(&site).await;
+        stands(&appliance, "valid").await;
+        let own = peer_certificate(site.webhook_port).await;
+        let advisor = pebble.advise("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z").await;
+        appliance.signal(Signal::HUP);
+        let acme = eventually("the advice is taken", async || {
+            let acme = appliance.api.status().await["acme"].clone();
+            (acme["by_advice"] == true).then_some(acme)
+        })
+        .await;
+        assert_eq!(acme["state"], "valid", "two days lie between two certificates: {acme}");
+        let known = ingress::authority_and_serial(&own).unwrap();
+        let encode = |bytes: &[u8]| {
+            use base64::Engine as _;
+            base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
+        };
+        let path = format!("/info/{}.{}", encode(known.authority), encode(known.serial));
+        assert!(advisor.asked.lock().unwrap().contains(&path), "{path}");
+        let choice = kept(&site, "renewal.json")["choice"].clone();
+        appliance.stop().await;
+        let appliance = Appliance::start(&site).await;
+        assert_eq!(kept(&site, "renewal.json")["choice"], choice, "chosen once");
+        assert_eq!(appliance.api.status().await["acme"]["by_advice"], true);
+        appliance.stop().await;
+    });
+}
