@@ -5,9 +5,12 @@
 mod bounds;
 mod clients;
 mod drain;
+mod floods;
+mod frames;
 mod hostile;
 mod http2;
 mod managed;
+mod probes;
 mod proxy;
 mod service;
 mod statuses;

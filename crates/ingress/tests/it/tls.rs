@@ -10,7 +10,7 @@ use model::WallTime;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+use rustls::{ClientConfig, HandshakeKind, RootCertStore, SupportedProtocolVersion};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -246,4 +246,37 @@ async fn metrics_have_the_contracts_names() {
         assert!(text.contains(line), "{line} in\n{text}");
     }
     assert!(!text.contains("certificate"), "there is none:\n{text}");
+}
+
+#[tokio::test]
+async fn sessions_are_resumed_over_both_versions_and_by_a_new_certificate_too() {
+    let pair = Pair::new();
+    let tls = Tls::open(&pair.source()).unwrap();
+    let door = door(Transport::Tls(tls.clone())).await;
+    for version in [&TLS12, &TLS13] {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(pair.certificate()).unwrap()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config =
+            ClientConfig::builder_with_provider(provider).with_protocol_versions(&[version]).unwrap();
+        let config = Arc::new(config.with_root_certificates(roots).with_no_client_auth());
+        let (mut full, mut resumed) = (0, 0);
+        for number in 0..10 {
+            let name = ServerName::try_from("localhost").unwrap();
+            let connector = TlsConnector::from(Arc::clone(&config));
+            let mut stream = connector.connect(name, door.connect().await).await.unwrap();
+            stream.write_all(&signed(b"{}")).await.unwrap();
+            let mut bytes = [0; 12];
+            stream.read_exact(&mut bytes).await.unwrap();
+            match stream.get_ref().1.handshake_kind().unwrap() {
+                HandshakeKind::Resumed => resumed += 1,
+                HandshakeKind::Full | HandshakeKind::FullWithHelloRetryRequest => full += 1,
+            }
+            if number == 5 {
+                // Only the file is another: who resumes isn't shown the certificate again.
+                tls.reload().unwrap();
+            }
+        }
+        assert_eq!((full, resumed), (1, 9), "{version:?}");
+    }
 }
