@@ -22,6 +22,8 @@ pub(super) struct Far<'a> {
 
 /// The status of an answer, or why there was none, by curl's exit status.
 pub(super) type Answer = Result<u16, i32>;
+/// Another certificate than the box's.
+pub(super) const NOT_THE_BOX: Answer = Err(60);
 /// Nobody listens.
 pub(super) const REFUSED: Answer = Err(7);
 /// The time is over.

@@ -30,8 +30,12 @@ use crate::harness::{program, run_within, skip};
 /// Where Meta calls from, and where somebody else does.
 const META: &str = "198.51.100.9";
 const STRANGER: &str = "198.51.100.66";
+/// The same in IPv6; a network of it is one sender.
+const META6: &str = "2001:db8:f::9";
+const STRANGER6: &str = "2001:db8:e::66";
 /// The public address of the relay, or of the shop's router.
 const PUBLIC: &str = "203.0.113.10";
+const PUBLIC6: &str = "2001:db8:2::10";
 /// The name that the certificate of the first box is for, and that of a second one.
 const NAME: &str = "box.example.com";
 const SECOND_NAME: &str = "box2.example.com";
@@ -130,11 +134,13 @@ fn behind_carrier_nat(net: &Net, machines: &[(&str, &str)]) {
 /// The internet, with Meta and a stranger in it, and somebody at its public address.
 fn internet(net: &Net, role: &str) {
     net.add(role);
-    for address in [META, STRANGER] {
-        net.ip("far", &format!("addr add {address}/32 dev lo"));
+    for address in [META, STRANGER, META6, STRANGER6] {
+        net.ip("far", &format!("addr add {address} dev lo"));
     }
-    net.wire(("far", "eth0", &["203.0.113.1/24"]), (role, "eth0", &[&format!("{PUBLIC}/24")]));
+    let (public, public6) = (format!("{PUBLIC}/24"), format!("{PUBLIC6}/64"));
+    net.wire(("far", "eth0", &["203.0.113.1/24", "2001:db8:2::1/64"]), (role, "eth0", &[&public, &public6]));
     net.ip(role, "route add default via 203.0.113.1");
+    net.ip(role, "route add default via 2001:db8:2::1");
     // As so often, nobody is told that a packet was too large.
     let filter =
         "chain in { type filter hook input priority filter; icmp type destination-unreachable drop; };";

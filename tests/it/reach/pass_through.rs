@@ -1,13 +1,14 @@
 //! A relay that reads the name in the first packet of TLS and passes on what it can't read, for several boxes.
 
-use super::far::{NO_TLS, REFUSED};
+use super::far::{NO_TLS, NOT_THE_BOX, REFUSED};
 use super::{
-    Far, Folder, META, NAME, Net, PUBLIC, Running, SECOND_NAME, STRANGER, Shop, copy, internet, stage,
+    Far, Folder, META, META6, NAME, Net, PUBLIC, PUBLIC6, Running, SECOND_NAME, STRANGER, STRANGER6, Shop,
+    copy, internet, stage,
 };
 use crate::harness::eventually;
 
-/// The relay as far as boxes know it.
-const RELAYS: &str = "relays = [\"10.8.0.1\"]";
+/// How the boxes know the relay.
+pub(super) const RELAYS: &str = "relays = [\"10.8.0.1\"]";
 
 /// The tunnels are taken for granted here: the relay, two boxes, and somebody else share a network.
 fn lay(net: &Net) {
@@ -69,8 +70,16 @@ async fn passes_on(net: &Net, [first, second]: [&mut Shop; 2], folder: &Folder) 
         let key = shop.key_line();
         assert!(!folder.content().contains(&key), "the relay has the box's key");
     }
+    let authority = second.authority();
+    let mistaken = Far { more: &["--cacert", &authority], ..Far::new(net, PUBLIC) };
+    assert_eq!(first.webhook(&mistaken, META).await, NOT_THE_BOX, "it would be noticed");
     first.tells_senders_apart(&far, META, STRANGER).await;
+    let public6 = format!("[{PUBLIC6}]");
+    // Over the same tunnel, which knows IPv4 only.
+    let six = Far::new(net, &public6);
+    first.tells_senders_apart(&six, META6, STRANGER6).await;
 
+    assert!(far.plain(META, ":443/webhook").is_err(), "what isn't TLS gets no answer");
     for name in [None, Some("other.example.com"), Some("10.8.0.2")] {
         let seen = far.handshake(name, "http/1.1");
         assert!(seen.contains("no peer certificate available"), "{name:?}: {seen}");

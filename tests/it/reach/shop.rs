@@ -1,5 +1,7 @@
 //! A box, with a certificate for its public name from an authority that vouches for nobody else.
 
+use std::process::Stdio;
+
 use simulate::whatsapp::{PayloadOptions, Payloads};
 
 use super::Far;
@@ -63,10 +65,6 @@ impl Shop {
         self.key.lines().nth(1).unwrap().to_owned()
     }
 
-    pub(super) const fn api_port(&self) -> u16 {
-        self.site.api_port
-    }
-
     /// Posts a rightly signed webhook from afar; where it gets its 200, its records are there.
     pub(super) async fn webhook(&mut self, far: &Far<'_>, from: &str) -> Answer {
         let body = self.payloads.next().unwrap();
@@ -105,11 +103,18 @@ impl Shop {
         assert_eq!(self.webhook(far, good).await, Ok(200));
     }
 
-    /// Neither by its public port nor by the API's can anybody reach it that way.
-    pub(super) fn api_is_out_of_reach(&self, net: &Net, role: &str, address: &str) {
-        let url = format!("http://{address}:{}/healthz", self.api_port());
-        let asked =
-            net.command(role, "curl").args(["--silent", "--noproxy", "*", "--max-time", "1", &url]).output();
-        assert_eq!(asked.unwrap().status.code(), Some(28), "{url} can be reached from {role}");
+    /// Nobody there reaches the API by any of these addresses, which it listens at.
+    pub(super) fn api_is_out_of_reach(&self, net: &Net, role: &str, addresses: &[&str]) {
+        let ask = |address: &&str| {
+            let url = format!("http://{address}:{}/healthz", self.site.api_port);
+            let mut curl = net.command(role, "curl");
+            curl.args(["--silent", "--noproxy", "*", "--max-time", "1", &url]).stdout(Stdio::null());
+            (curl.spawn().unwrap(), url)
+        };
+        // At once: each is waited for in vain.
+        let asked: Vec<_> = addresses.iter().map(ask).collect();
+        for (mut curl, url) in asked {
+            assert_eq!(curl.wait().unwrap().code(), Some(28), "{url} can be reached from {role}");
+        }
     }
 }

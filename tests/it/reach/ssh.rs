@@ -6,6 +6,9 @@ use super::pass_through::{haproxy, listens};
 use super::{Far, Folder, META, NAME, Net, PUBLIC, Running, STRANGER, Shop, behind_carrier_nat, copy, stage};
 use crate::harness::eventually;
 
+/// How the box knows where ssh connects from.
+pub(super) const RELAYS: &str = "relays = [\"192.168.1.20\"]";
+
 /// The command that systemd would start and start again, with a few words replaced.
 fn command(replaced: &[(&str, &str)]) -> Vec<String> {
     let unit = original("wagate-tunnel.service").replace("\\\n", " ");
@@ -98,11 +101,16 @@ fn an_ssh_tunnel_leads_to_the_box_and_comes_back_by_itself() {
         &programs,
         |net| behind_carrier_nat(net, &[]),
         async |net: Net| {
-            let mut shop = Shop::open(NAME, "0.0.0.0:443", "relays = [\"192.168.1.20\"]").await;
+            let mut shop = Shop::open(NAME, "0.0.0.0:443", RELAYS).await;
             let tunnel = Tunnel::new(&net);
             let _sshd = tunnel.serve().await;
             let folder = Folder::new();
-            let end = [("10.8.0.2:443", "127.0.0.1:8443"), ("10.8.0.3:443", "127.0.0.1:8444")];
+            let end = [
+                ("10.8.0.2:443", "127.0.0.1:8443"),
+                ("10.8.0.3:443", "127.0.0.1:8444"),
+                // It would try for three seconds, which is right for a box that starts anew and long for a test.
+                ("timeout connect 5s", "timeout connect 5s\n    retries 0"),
+            ];
             let _front = haproxy(&net, &folder, &end).await;
             let far = Far::new(&net, PUBLIC);
             assert!(shop.webhook(&far, META).await.is_err(), "nobody has come out from behind the NAT yet");
@@ -132,6 +140,11 @@ fn an_ssh_tunnel_leads_to_the_box_and_comes_back_by_itself() {
             eventually("there is no shell", async || shell.has_ended().then_some(())).await;
             assert!(shell.said().contains("open failed"), "{}", shell.said());
 
+            let way_out = [("-N -T", "-W 127.0.0.1:22"), ("-R 127.0.0.1:8443:192.168.1.20:443", "")];
+            let mut way_out = tunnel.connect(&way_out);
+            eventually("there is no way out", async || way_out.has_ended().then_some(())).await;
+            assert!(way_out.said().contains("administratively prohibited"), "{}", way_out.said());
+
             // The relay is started anew: refused, then there again.
             net.kill_all("relay");
             assert_eq!(shop.webhook(&far, META).await, REFUSED);
@@ -139,13 +152,20 @@ fn an_ssh_tunnel_leads_to_the_box_and_comes_back_by_itself() {
             let _sshd = tunnel.serve().await;
             tunnel.reconnect(&mut ssh, &mut shop, &far).await;
 
-            // The carrier's NAT forgets everything: both ends notice by themselves, and the port is free again.
-            net.nft(
-                "carrier",
-                "add chain ip carrier hole { type filter hook forward priority -20; policy drop; }",
+            // The carrier's NAT forgets the connection: both ends notice by themselves, and the port is free again.
+            let connection = net.run("box", "ss", &["-Htn", "dst", &format!("{PUBLIC}:22")]);
+            let port = connection.split_whitespace().nth(3).and_then(|own| own.rsplit(':').next()).unwrap();
+            let rules = format!(
+                "table ip forgetful {{
+                chain through {{
+                    type filter hook forward priority -20
+                    tcp sport {port} tcp dport 22 drop
+                    tcp sport 22 tcp dport {port} drop
+                }}
+            }}"
             );
+            net.nft("carrier", &rules);
             eventually("the shop's end notices", async || ssh.has_ended().then_some(())).await;
-            net.nft("carrier", "delete chain ip carrier hole");
             tunnel.reconnect(&mut ssh, &mut shop, &far).await;
             shop.appliance.stop().await;
         },

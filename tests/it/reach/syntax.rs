@@ -1,11 +1,11 @@
 //! What people copy is right by the word of the programs that read it.
 
 use std::path::Path;
+use std::process::Command;
 
 use super::files::original;
-use super::{Folder, copy, missing};
+use super::{Folder, copy, helper, missing, pass_through, ssh};
 use crate::harness::skip;
-use std::process::Command;
 
 /// Every file there is, and who has run it; a new one must come here, and to a test.
 const FILES: [&str; 13] = [
@@ -25,7 +25,7 @@ const FILES: [&str; 13] = [
 ];
 
 #[test]
-fn each_file_is_on_the_page() {
+fn each_file_and_each_setting_is_on_the_page() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/operating");
     let page = std::fs::read_to_string(folder.join("reachability.md")).unwrap();
     let mut found: Vec<String> = std::fs::read_dir(folder.join("reachability"))
@@ -37,6 +37,9 @@ fn each_file_is_on_the_page() {
     for name in FILES {
         assert!(page.contains(&format!("](reachability/{name})")), "the page doesn't lead to {name}");
         assert!(original(name).starts_with('#'), "{name} doesn't say first where it belongs");
+    }
+    for relays in [helper::RELAYS, pass_through::RELAYS, ssh::RELAYS] {
+        assert!(page.contains(relays), "the page doesn't say {relays}");
     }
 }
 

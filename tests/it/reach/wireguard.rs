@@ -101,9 +101,8 @@ fn a_wireguard_relay_leads_through_the_carriers_nat_to_the_box_alone() {
 
             // Whoever has the relay reaches the one port, and nothing else of the shop.
             relay.looks_into_the_shop(&net, &own);
-            for address in ["10.8.0.2", "192.168.1.20", "192.168.1.40"] {
-                shop.api_is_out_of_reach(&net, "relay", address);
-            }
+            net.ip("neighbour", "route add 10.8.0.0/24 via 192.168.1.20");
+            shop.api_is_out_of_reach(&net, "relay", &["10.8.0.2", "192.168.1.20", "192.168.1.40"]);
             let open = Far { role: "relay", ..Far::new(&net, "10.8.0.2") };
             assert_eq!(open.unsigned(&shop, "10.8.0.1"), Ok(401));
             // The box's own way to the internet isn't the tunnel.
