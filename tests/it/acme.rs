@@ -210,13 +210,15 @@ fn a_certificate_is_renewed_under_way_and_an_ended_one_is_still_served() {
         let appliance = Appliance::start(&site).await;
         stands(&appliance, "valid").await;
         let first = peer_certificate(site.webhook_port).await;
+        let account = kept(&site, "account.json")["url"].clone();
+        assert!(account.is_string());
         let _open = connect(site.webhook_port).await;
         eventually("it is renewed", async || {
             (peer_certificate(site.webhook_port).await != first).then_some(())
         })
         .await;
         assert_eq!(post(&pebble, &site, NAME).await, 200);
-        assert_eq!(kept(&site, "account.json")["url"].as_str().map(str::len).is_some(), true);
+        assert_eq!(kept(&site, "account.json")["url"], account, "the account stays");
         pebble.stop();
         let last = peer_certificate(site.webhook_port).await;
         eventually("an alarm", async || {

@@ -11,7 +11,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme, Suppor
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use wagate_ingress::{ConnectionLimits, RequestLimits, Source, Tls, TlsError, Transport};
+use wagate_ingress::{ClientAuth, ConnectionLimits, RequestLimits, Source, Tls, TlsError, Transport};
 
 use crate::support::*;
 
@@ -191,4 +191,26 @@ async fn only_a_managed_certificate_is_proved_this_way() {
     let folder = tempfile::tempdir().unwrap();
     let tls = Tls::open(&Source::SelfSigned(folder.path().to_owned())).unwrap();
     assert!(matches!(tls.challenge(NAME, &[0; 32]), Err(TlsError::Unusable(_))));
+}
+
+#[tokio::test]
+async fn an_authority_and_the_box_itself_need_no_client_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut root = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    root.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let root = root.self_signed(&KeyPair::generate().unwrap()).unwrap();
+    let ca = folder.path().join("ca.pem");
+    std::fs::write(&ca, root.pem()).unwrap();
+    let auth = ClientAuth { required: true, ca, name: "client.example".to_owned() };
+    let tls = Tls::open(&Source::Managed).unwrap().asking(&auth).unwrap();
+    let transport = Transport::Tls(tls.clone());
+    let door = Door::over(transport, ConnectionLimits::default(), RequestLimits::default()).await;
+    let _challenge = tls.challenge(NAME, &[7; 32]).unwrap();
+    look(&door, NAME, &[b"acme-tls/1"], &TLS12).await.unwrap();
+    until(|| door.listener().ended("challenge") == 1).await;
+    let (name, own) = tls.inside().unwrap();
+    assert_eq!(shown(&look(&door, &name, &[b"http/1.1"], &TLS12).await.unwrap()).to_vec(), own);
+    let good = made();
+    tls.install(&good.cert.pem(), &good.signing_key.serialize_pem()).unwrap();
+    look(&door, NAME, &[b"http/1.1"], &TLS12).await.unwrap_err();
 }

@@ -95,7 +95,12 @@ impl Failure {
                 Self { forget: Forget::Account, ..Self::own(&"the key of the account can't be used") }
             }
             // An answer in no form that is known, such as of a captive portal.
-            other => {
+            other @ (Error::Http(_)
+            | Error::InvalidUri(_)
+            | Error::Json(_)
+            | Error::Unsupported(_)
+            | Error::Str(_)
+            | _) => {
                 Self::unreachable(format!("the authority's answer can't be understood: {other} ({doing})"))
             }
         }

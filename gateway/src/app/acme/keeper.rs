@@ -1,13 +1,12 @@
 //! Looks after the certificate.
 
+mod shown;
+
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use egress::{ClientSettings, Clients};
 use ingress::Tls;
-use instant_acme::HttpClient;
 use model::WallTime;
 use policy::renewal::{Life, Pace, Urgency, ask_again, choose, stepped};
 use policy::{Chance, Moment};
@@ -17,73 +16,23 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::advice;
-use super::answers::{Answers, Proof};
 use super::attempt::{Attempt, Got};
 use super::failure::Failure;
-use super::folder::{Folder, Found};
-use super::http::Caller;
-use super::kept::{CERTIFICATE, Certificate, RENEWAL, Renewal, Wanted};
-use super::status::{Metrics, State, Status};
-use crate::app::delivery::product;
+use super::folder::Found;
+use super::kept::{CERTIFICATE, Certificate, RENEWAL, Renewal};
+use super::status::{Metrics, Status};
+use super::tools::Tools;
 use crate::app::events::Events;
 use crate::clock;
-use crate::config::Acme;
 
 /// Between two looks, at most: how soon a clock that was set is noticed.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// And at least, whatever the figures say.
 const LOOK_LEAST: Duration = Duration::from_millis(200);
-/// For one call of the authority.
-const CALL_WITHIN: Duration = Duration::from_secs(30);
 /// For a whole attempt.
-pub(super) const ATTEMPT_WITHIN: Duration = Duration::from_secs(6 * 60);
+const ATTEMPT_WITHIN: Duration = Duration::from_secs(6 * 60);
 /// How often the time that the box saw pass is written down.
 const WRITE_EVERY: Duration = Duration::from_secs(24 * 3_600);
-
-/// What attempts are made with.
-pub(super) struct Tools {
-    wanted: Wanted,
-    contact: Option<String>,
-    ca: Option<PathBuf>,
-    folder: Folder,
-    answers: Answers,
-    /// There is a listener for it.
-    has_http: bool,
-    /// In place of what speaks to the authority, in tests.
-    pub(super) stand_in: Option<fn() -> Box<dyn HttpClient>>,
-}
-
-impl Tools {
-    pub(super) fn new(acme: &Acme, folder: Folder, answers: Answers, has_http: bool) -> Self {
-        Self {
-            wanted: super::wanted(acme),
-            contact: acme.contact.clone(),
-            ca: acme.ca.clone(),
-            folder,
-            answers,
-            has_http,
-            stand_in: None,
-        }
-    }
-
-    /// A client that lives for as long as it's needed: the roots of the world are in memory a few times a year.
-    async fn caller(&self) -> Result<Caller, Failure> {
-        let ca = self.ca.clone();
-        let made = tokio::task::spawn_blocking(move || {
-            let mut settings = ClientSettings::new(product(), 1);
-            settings.request_timeout = CALL_WITHIN;
-            if let Some(ca) = ca {
-                settings.extra_roots = std::fs::read(ca).map_err(|error| error.to_string())?;
-            }
-            Clients::new(settings).and_then(|clients| clients.client()).map_err(|error| error.to_string())
-        });
-        match made.await {
-            Ok(Ok(http)) => Ok(Caller::new(http)),
-            Ok(Err(why)) => Err(Failure::own(&format!("no client for the authority: {why}"))),
-            Err(error) => Err(Failure::own(&error)),
-        }
-    }
-}
 
 /// The certificate that is shown.
 struct Held {
@@ -282,29 +231,12 @@ impl Keeper {
     }
 
     async fn made(&self) -> Result<Attempt, Failure> {
-        let caller = self.tools.caller().await?;
-        let speaks = caller.clone();
-        let stand_in = self.tools.stand_in;
         let same = self.held.as_ref().filter(|held| {
             // Where nobody was asked about it yet the authority may have no such thing.
             held.certificate.wanted.directory == self.tools.wanted.directory && self.renewal.choice.is_some()
         });
-        // The other way may do better, where there is one. Whoever opened port 80 has a reason to.
-        let http = self.tools.has_http && self.renewal.proofs_failed.is_multiple_of(2);
-        Ok(Attempt {
-            wanted: self.tools.wanted.clone(),
-            contact: self.tools.contact.clone(),
-            folder: self.tools.folder.clone(),
-            answers: self.tools.answers.clone(),
-            caller,
-            http: Box::new(move || match stand_in {
-                Some(stand_in) => stand_in(),
-                None => Box::new(speaks.clone()),
-            }),
-            proof: if http { Proof::Http } else { Proof::Tls },
-            replaces: same.and_then(|held| advice::identifier(&held.certificate)),
-            now: clock::now,
-        })
+        let replaces = same.and_then(|held| advice::identifier(&held.certificate));
+        self.tools.attempt(self.renewal.proofs_failed, replaces).await
     }
 
     /// Shows a new certificate; gives what is wrong with it, if something is.
@@ -384,39 +316,6 @@ impl Keeper {
             log_unwritten(&error);
         }
     }
-
-    fn publish(&self, on_its_way: bool) {
-        let (wall, now) = (clock::now(), self.now());
-        let failures = self.pace.failures();
-        let state = match (&self.held, on_its_way, failures) {
-            (None, false, 1..) => State::Missing,
-            (None, ..) => State::Getting,
-            (Some(_), true, _) => State::Renewing,
-            (Some(_), false, 0) => State::Valid,
-            (Some(_), false, _) => State::Failing,
-        };
-        let at = |wait: Duration| WallTime(wall.0.saturating_add(ms(wait))).rfc3339_seconds();
-        let next_attempt = self.pace.earliest().filter(|_| self.due().is_none_or(|left| left.is_zero()));
-        let [words, next] = match &self.renewal.last_error {
-            Some([words, next]) => [Some(words.clone()), Some(next.clone())],
-            None => [None, None],
-        };
-        self.status.send_replace(Status {
-            names: self.tools.wanted.names.clone(),
-            directory: self.tools.wanted.directory.clone(),
-            state,
-            renews_at: self.due().map(at),
-            by_advice: self.renewal.choice.is_some(),
-            next_attempt_at: next_attempt.map(|earliest| at(earliest.since(now))),
-            failures,
-            last_error: words,
-            next,
-            wanting: failures > 0
-                && self.held.as_ref().is_none_or(|held| held.certificate.wanted != self.tools.wanted),
-            ends: self.held.as_ref().map(|held| held.life.ends),
-            urgency: self.held.as_ref().map(|held| held.life.urgency(self.age(held))),
-        });
-    }
 }
 
 /// Shows a certificate; `None` for one that can't be shown.
@@ -443,10 +342,6 @@ fn there<T>(found: Found<T>, file: &str) -> Option<T> {
 
 fn log_unwritten(error: &io::Error) {
     tracing::warn!(%error, "how renewing the certificate stands couldn't be written down");
-}
-
-fn ms(time: Duration) -> i64 {
-    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Boxes that start at the same time don't go on at the same time.

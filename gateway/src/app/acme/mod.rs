@@ -16,6 +16,7 @@ mod kept;
 mod status;
 #[cfg(test)]
 mod tests;
+mod tools;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -30,8 +31,9 @@ pub(crate) use status::Status;
 
 use self::answers::Answers;
 use self::folder::{Folder, Found};
-use self::keeper::{Keeper, Tools};
+use self::keeper::Keeper;
 use self::kept::{CERTIFICATE, Certificate, Wanted};
+use self::tools::Tools;
 use super::events::Events;
 use crate::config::Acme;
 
