@@ -163,19 +163,19 @@ pub(crate) struct CertificateMetrics {
 }
 
 impl CertificateMetrics {
-    pub(crate) fn register(&self, registry: &mut Registry) {
+    pub(crate) fn register(&self, registry: &mut Registry, of: &str) {
         registry.register(
-            "wagate_certificate_expiry_seconds",
+            format!("wagate_{of}certificate_expiry_seconds"),
             "Time until the certificate in use expires, by the box's clock",
             self.seconds_left.clone(),
         );
         registry.register(
-            "wagate_certificate_fault",
+            format!("wagate_{of}certificate_fault"),
             "1 while the certificate files cannot be used and an older certificate is kept",
             self.fault.clone(),
         );
         registry.register(
-            "wagate_certificate_loads",
+            format!("wagate_{of}certificate_loads"),
             "Certificates loaded since the start",
             self.loads.clone(),
         );

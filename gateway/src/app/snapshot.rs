@@ -17,6 +17,7 @@ use super::age_seconds;
 use super::failover::{Group, Groups};
 use super::inbound::Inbound;
 use super::journal::StoreJournal;
+use super::strangers::Strangers;
 use super::update::{Job, Updates};
 use super::wear::{Wear, WearView, WearWatch};
 use crate::clock;
@@ -40,6 +41,10 @@ pub struct Shown {
     pub refused: Option<String>,
     /// The public listener's certificate.
     pub tls: Option<Tls>,
+    /// The store side's certificate.
+    pub api_tls: Option<Tls>,
+    /// Those who ask the store side without a right token.
+    pub(crate) strangers: Strangers,
     /// How sending stands.
     pub(crate) sending: watch::Receiver<super::sending::Status>,
     /// The machine below, and its updates.
@@ -81,6 +86,8 @@ pub struct Snapshot {
     pub(crate) wear: Option<WearView>,
     /// When the public certificate ends, where there is one.
     pub certificate_expires: Option<String>,
+    /// The same of the store side's.
+    pub api_certificate_expires: Option<String>,
     /// What a person should see to; empty when all is well.
     pub alarms: Vec<String>,
 }
@@ -213,6 +220,7 @@ impl Shown {
             time: machine.is_there().then(|| self.time.borrow().clone()),
             wear: wear.as_ref().map(Wear::view),
             certificate_expires: self.tls.as_ref().map(|tls| tls.expires().rfc3339_seconds()),
+            api_certificate_expires: self.api_tls.as_ref().map(|tls| tls.expires().rfc3339_seconds()),
         }
     }
 
@@ -306,6 +314,10 @@ impl Shown {
         if let Some(fault) = self.tls.as_ref().and_then(Tls::fault) {
             alarms.push(format!("the new certificate can't be used, the old one stays: {fault}"));
         }
+        if let Some(fault) = self.api_tls.as_ref().and_then(Tls::fault) {
+            alarms.push(format!("the API's new certificate can't be used, the old one stays: {fault}"));
+        }
+        alarms.extend(self.strangers.alarm().map(str::to_owned));
         alarms.extend(wear.and_then(Wear::alarm));
         alarms.extend(
             machine.and_then(|machine| Some(format!("of the last start: {}", machine.note.as_ref()?))),

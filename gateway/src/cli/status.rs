@@ -116,6 +116,9 @@ fn describe(status: &Value) -> String {
     line("disk", format!("{} live, {} on disk", bytes("/disk/live_bytes"), bytes("/disk/file_bytes")));
     describe_machine(status, &mut line);
     line("certificate", format!("until {}", text("/certificate_expires")));
+    if let Some(until) = status["api_certificate_expires"].as_str() {
+        line("of the API", format!("until {until}"));
+    }
     let alarms = status["alarms"].as_array().map(Vec::as_slice).unwrap_or_default();
     if alarms.is_empty() {
         line("alarms", "none".to_owned());

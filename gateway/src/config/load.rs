@@ -61,12 +61,17 @@ impl Loaded {
                 help: None,
             })
         };
-        let Config { webhook, crm, .. } = &self.config;
+        let Config { webhook, api, crm, .. } = &self.config;
         [
             not_yet(matches!(webhook.tls, Tls::Acme(_)), "webhook.tls.acme", "ACME"),
             not_yet(
                 webhook.client_auth.mode != ClientAuthMode::Off,
                 "webhook.client_auth.mode",
+                "client certificates",
+            ),
+            not_yet(
+                api.client_auth.mode != ClientAuthMode::Off,
+                "api.client_auth.mode",
                 "client certificates",
             ),
             not_yet(crm.kind != CrmKind::Http, "crm.kind", "any kind of CRM but \"http\""),

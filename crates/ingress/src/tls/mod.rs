@@ -20,6 +20,7 @@ use rustls::server::NoServerSessionStorage;
 use tokio_rustls::TlsAcceptor;
 use tracing::{error, info};
 
+pub use self_signed::SELF_SIGNED_FILE;
 pub use validity::{is_self_issued, not_after};
 
 use crate::metrics::CertificateMetrics;
@@ -31,6 +32,13 @@ use resolver::Resolver;
 pub enum Source {
     /// One of the box's own, made at the first start and kept in this folder.
     SelfSigned(PathBuf),
+    /// The same for these names and addresses, besides those of loopback; another is made when they change.
+    SelfSignedFor {
+        /// Where it is kept.
+        folder: PathBuf,
+        /// Names of the DNS, and IP addresses.
+        names: Vec<String>,
+    },
     /// Files in PEM, read again when they change.
     Files {
         /// The chain, the box's own certificate first.
@@ -73,7 +81,8 @@ impl Tls {
     pub fn open(source: &Source) -> Result<Self, TlsError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let files = match source {
-            Source::SelfSigned(folder) => self_signed::find_or_make(folder, &provider)?,
+            Source::SelfSigned(folder) => self_signed::find_or_make(folder, &[], &provider)?,
+            Source::SelfSignedFor { folder, names } => self_signed::find_or_make(folder, names, &provider)?,
             Source::Files { certificate, key } => {
                 Files { certificate: certificate.clone(), key: key.clone() }
             }
@@ -152,9 +161,11 @@ impl Tls {
         }
     }
 
-    /// Puts the metrics of the certificate into `registry`, which has no prefix.
-    pub fn register(&self, registry: &mut Registry) {
-        self.shared.metrics.register(registry);
+    /// Puts the metrics of the certificate into `registry`, which has no prefix. Those of the public `listener` have
+    /// no other name in them.
+    pub fn register(&self, registry: &mut Registry, listener: &str) {
+        let of = if listener == crate::LISTENER { String::new() } else { format!("{listener}_") };
+        self.shared.metrics.register(registry, &of);
     }
 
     /// Sets the metrics of the certificate as of `now`.

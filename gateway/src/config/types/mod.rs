@@ -4,6 +4,7 @@
 //! to the working directory (the folder of the configuration file is already joined), every
 //! secret is read. The ranges stand in [`super::keys`].
 
+mod api;
 mod network;
 mod outward;
 mod time_server;
@@ -16,6 +17,7 @@ use jiff::tz::TimeZone;
 use policy::sending::{Micros, RateCard};
 use reqwest::Url;
 
+pub use self::api::{Api, ApiClient, ApiClientAuth, ApiTls, Scope, Scopes};
 pub use self::network::{Address, Network};
 pub use self::outward::{
     Crm, CrmEndpoint, CrmKind, CrmMode, Health, Roots, Uncertain, WhatsApp, WhatsAppEndpoint,
@@ -152,15 +154,6 @@ pub enum ClientAuthMode {
     Required,
 }
 
-/// `[api]`
-#[derive(Debug, Clone)]
-pub struct Api {
-    /// The listener on the store's side.
-    pub listen: SocketAddr,
-    /// The bearer token.
-    pub token: Secret,
-}
-
 /// One of `[[numbers]]`
 #[derive(Debug, Clone)]
 pub struct Number {
@@ -198,6 +191,8 @@ pub struct Limits {
 pub struct Standby {
     /// What is asked with GET; any answer under 500 is a sign of life.
     pub peer: Url,
+    /// Authorities to trust besides the usual ones when it is asked over https.
+    pub ca: Option<Roots>,
     /// Between two such questions.
     pub every: Duration,
     /// After so long without a sign of life the peer counts as silent; at least twice [`Self::every`].
