@@ -26,5 +26,6 @@ mod sending_trouble;
 mod sending_types;
 mod sending_window;
 mod stop;
+mod store_side;
 mod supervisor;
 mod tidy;

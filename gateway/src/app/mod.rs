@@ -73,9 +73,6 @@ use crate::config::accepted::{self, Start};
 use crate::config::{self, Loaded, Problems};
 use crate::{api, clock};
 
-/// The name of the store side's listener in metrics.
-const API_LISTENER: &str = "api";
-
 /// A running gateway.
 pub struct App {
     loaded: Loaded,
@@ -131,9 +128,9 @@ impl App {
         let api_address = api_listener.local_addr()?;
 
         let mut tasks = Vec::new();
-        for (tls, listener) in [(&tls, ingress::LISTENER), (&api_tls, API_LISTENER)] {
-            let Some(tls) = tls else { continue };
-            tls.register(&mut registry, listener);
+        tls.iter().for_each(|tls| tls.register(&mut registry));
+        api_tls.iter().for_each(|tls| tls.register_api(&mut registry));
+        for tls in [&tls, &api_tls].into_iter().flatten() {
             tls.show(clock::now());
             let (watched, told) = (tls.clone(), stopped.clone());
             tasks.push(tokio::spawn(async move { watched.watch(clock::now, when_true(told)).await }));
@@ -239,7 +236,7 @@ impl App {
         tasks.push(tokio::spawn(api::serve(
             api_listener,
             api_transport,
-            ingress_metrics.listener(API_LISTENER),
+            ingress_metrics.listener("api"),
             side,
             when_true(stopped.clone()),
         )));

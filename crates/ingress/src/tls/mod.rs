@@ -161,11 +161,14 @@ impl Tls {
         }
     }
 
-    /// Puts the metrics of the certificate into `registry`, which has no prefix. Those of the public `listener` have
-    /// no other name in them.
-    pub fn register(&self, registry: &mut Registry, listener: &str) {
-        let of = if listener == crate::LISTENER { String::new() } else { format!("{listener}_") };
-        self.shared.metrics.register(registry, &of);
+    /// Puts the metrics of the public listener's certificate into `registry`, which has no prefix.
+    pub fn register(&self, registry: &mut Registry) {
+        self.shared.metrics.register(registry, CertificateMetrics::PUBLIC);
+    }
+
+    /// The same of the store side's, under names of their own.
+    pub fn register_api(&self, registry: &mut Registry) {
+        self.shared.metrics.register(registry, CertificateMetrics::API);
     }
 
     /// Sets the metrics of the certificate as of `now`.
