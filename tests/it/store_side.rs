@@ -202,7 +202,7 @@ fn over_tls_the_commands_know_the_box_and_a_new_certificate_is_taken_up() {
         })
         .await;
         assert_eq!(peer_certificate(site.api_port).await, second);
-        assert_eq!(appliance.api.metric("wagate_api_certificate_fault", "").await, 1.0);
+        assert_eq!(appliance.api.metric("wagate_api_certificate_loads_total", "").await, 2.0);
         assert!(appliance.api.metric("wagate_api_certificate_expiry_seconds", "").await > 0.0);
         appliance.kill();
 

@@ -25,7 +25,15 @@ pub(super) struct Gate {
 
 /// What an operator's action turned out to be about, where its path doesn't say: an extension of the answer.
 #[derive(Debug, Clone)]
-pub(super) struct Noted(pub(super) String);
+struct Noted(String);
+
+/// Has `target` written into the audit log beside this answer: a version, ids of the configuration, nothing else.
+pub(super) fn noting(mut response: Response, target: Option<String>) -> Response {
+    if let Some(target) = target {
+        response.extensions_mut().insert(Noted(target));
+    }
+    response
+}
 
 /// Lets through who shows a token that may do this; the connection may idle longer then.
 ///
