@@ -73,11 +73,7 @@ pub(super) async fn check(State(gate): State<Gate>, request: Request, next: Next
         return next.run(request).await;
     }
     let deed = deed(&side, caller, peer.as_ref(), &route, needs, &request);
-    // To its end, also when who asked hangs up.
-    match tokio::spawn(audited(side, deed, needs, request, next)).await {
-        Ok(response) => response,
-        Err(error) => Problem::from(error).into_response(),
-    }
+    audited(side, deed, needs, request, next).await
 }
 
 fn deed(
@@ -97,6 +93,8 @@ fn deed(
     }
 }
 
+/// Not a task of its own: to a handler that outlives its connection a body that was cut off looks whole, and half of a
+/// request may mean more than all of it. A caller who hangs up leaves an entry without an outcome.
 async fn audited(side: Side, deed: Deed, needs: Needs, request: Request, next: Next) -> Response {
     let begun = match side.audit.begin(deed.clone()).await {
         Ok(begun) => Some(begun),
@@ -117,7 +115,9 @@ async fn audited(side: Side, deed: Deed, needs: Needs, request: Request, next: N
     let mut response = next.run(request).await;
     let noted = response.extensions_mut().remove::<Noted>().map(|Noted(target)| target);
     if let Some(begun) = begun {
-        begun.end(response.status().as_u16(), noted).await;
+        let ended = tokio::spawn(begun.end(response.status().as_u16(), noted));
+        // What was answered is written, whoever still listens; a panic in there is said by the runtime's hook.
+        let _ = ended.await;
     }
     response
 }

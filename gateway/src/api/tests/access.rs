@@ -167,6 +167,26 @@ async fn what_cannot_be_written_down_is_not_done_but_for_what_mends_the_box() {
     assert_eq!(world.post("/v1/box/reboot", json!({})).await.status, StatusCode::NOT_IMPLEMENTED);
 }
 
+#[tokio::test]
+async fn who_hangs_up_leaves_an_entry_without_an_outcome() {
+    let world = World::new(&[SHOP]);
+    let nothing_more = futures_util::stream::pending::<std::io::Result<bytes::Bytes>>();
+    let asked = Request::post("/v1/failover/take").header("authorization", "Bearer right");
+    let asked = world.send(asked.body(Body::from_stream(nothing_more)).unwrap());
+    let begun = async {
+        while world.side.audit.read(None, 1).unwrap().is_empty() {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    };
+    tokio::select! {
+        answer = asked => panic!("answered with {}", answer.status),
+        () = begun => {}
+    }
+    let entries = world.side.audit.read(None, 10).unwrap();
+    assert_eq!(entries.len(), 1);
+    assert_eq!((entries[0].kept.status, entries[0].kept.client.as_str()), (None, "api.token"));
+}
+
 #[test]
 fn a_target_is_of_its_kind_or_none() {
     let numbers = [(SHOP.to_owned(), String::new())].into_iter().collect();

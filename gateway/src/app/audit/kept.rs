@@ -24,7 +24,7 @@ pub(crate) struct Kept {
     pub(crate) action: String,
     /// What it was done to: an id of the box's own, the id of a number, a name; `None` for the box itself.
     pub(crate) target: Option<String>,
-    /// How it was answered; `None` until then, and for good where the program ended in between.
+    /// How it was answered; `None` until then, and for good where the program ended or the caller hung up in between.
     pub(crate) status: Option<u16>,
 }
 
