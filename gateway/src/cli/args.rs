@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use reqwest::Url;
 
-use super::{Failover, Machine, Queue, Quota, SendMessage, Update};
+use super::{AuditLog, Failover, Machine, Queue, Quota, SendMessage, Update};
 use crate::config::units;
 
 /// Where a configuration is when nobody says otherwise.
@@ -346,20 +346,6 @@ pub struct Records {
     /// Stay, and print what arrives
     #[arg(long)]
     pub follow: bool,
-}
-
-/// `wagate audit`
-#[derive(Debug, Args)]
-pub struct AuditLog {
-    /// The gateway.
-    #[command(flatten)]
-    pub api: ApiArgs,
-    /// Begin after this entry
-    #[arg(long, value_name = "NUMBER")]
-    pub after: Option<u64>,
-    /// At most this many
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    pub limit: usize,
 }
 
 /// `wagate deadletters`

@@ -1,10 +1,25 @@
 //! `wagate audit`
 
+use clap::Args;
 use serde_json::Value;
 
 use super::client::Client;
-use super::{AuditLog, Exit};
+use super::{ApiArgs, Exit};
 use crate::out;
+
+/// `wagate audit`
+#[derive(Debug, Args)]
+pub struct AuditLog {
+    /// The gateway.
+    #[command(flatten)]
+    pub api: ApiArgs,
+    /// Begin after this entry
+    #[arg(long, value_name = "NUMBER")]
+    pub after: Option<u64>,
+    /// At most this many
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub limit: usize,
+}
 
 pub(super) fn run(args: &AuditLog) -> anyhow::Result<Exit> {
     let client = Client::new(&args.api)?;

@@ -25,9 +25,10 @@ use std::process::ExitCode;
 use clap::Parser;
 
 pub use args::{
-    ApiArgs, AuditLog, Check, Cli, Command, ConfigArgs, DeadLetters, DeadLettersAction, Demo, Doctor, Rate,
-    Records, Simulate, SimulateCrm, SimulateGraph, SimulateWhatsapp, Status,
+    ApiArgs, Check, Cli, Command, ConfigArgs, DeadLetters, DeadLettersAction, Demo, Doctor, Rate, Records,
+    Simulate, SimulateCrm, SimulateGraph, SimulateWhatsapp, Status,
 };
+pub use audit::AuditLog;
 pub use failover::{Failover, FailoverAction};
 pub use machine::Machine;
 pub use sending::{Queue, QueueAction, Quota, SendMessage};
