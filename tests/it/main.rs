@@ -30,5 +30,6 @@ mod sending_types;
 mod sending_window;
 mod siege;
 mod stop;
+mod store_side;
 mod supervisor;
 mod tidy;

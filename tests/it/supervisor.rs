@@ -95,7 +95,7 @@ impl Box_ {
     }
 
     async fn ready(&self) -> u32 {
-        let api = Api::new(self.site.api_port);
+        let api = Api::new(self.site.api_url());
         eventually("the gateway is ready", async || {
             let answer = api.ask(reqwest::Method::GET, "/readyz").await.ok()?;
             (answer.status() == 200).then_some(())
@@ -170,7 +170,7 @@ fn a_gateway_that_is_killed_is_started_again_with_all_that_it_had_taken() {
             eventually("another gateway", async || place.gateway().filter(|pid| *pid != first)).await;
         assert_eq!(place.ready().await, second);
         assert_eq!(poster.status(body(2)).await, 200);
-        let api = Api::new(place.site.api_port);
+        let api = Api::new(place.site.api_url());
         let page = api.get("/v1/records").await;
         assert_eq!(page["records"].as_array().unwrap().len(), 2, "{page}");
 

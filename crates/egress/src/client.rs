@@ -114,10 +114,24 @@ impl Clients {
     /// # Errors
     /// When the settings don't go together.
     pub fn client(&self) -> Result<reqwest::Client, EgressError> {
+        self.client_over(self.tls())
+    }
+
+    /// What [`Self::client`] trusts whom by, to be changed and handed to [`Self::client_over`].
+    #[must_use]
+    pub fn tls(&self) -> ClientConfig {
+        (*self.tls).clone()
+    }
+
+    /// As [`Self::client`], with another idea of whom to trust and what to show.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn client_over(&self, tls: ClientConfig) -> Result<reqwest::Client, EgressError> {
         let settings = &self.settings;
         Ok(reqwest::Client::builder()
             .user_agent(&settings.product)
-            .tls_backend_preconfigured((*self.tls).clone())
+            .tls_backend_preconfigured(tls)
             .dns_resolver(Arc::new(http::Resolver(Arc::new(http::Names::of_the_system()))))
             .http1_only()
             .redirect(reqwest::redirect::Policy::none())

@@ -39,9 +39,11 @@ pub use handshake::{CHALLENGE_BYTES, Handshake, handshake};
 pub use limits::{ConnectionLimits, RequestLimits};
 pub use metrics::{ListenerMetrics, Metrics};
 pub use network::Network;
+pub use quiet::Quiet;
+pub use rate::FailureBudget;
 pub use serve::{Drained, Transport, serve};
 pub use tls::{
-    AuthorityAndSerial, Challenge, ClientAuth, Known, ROOTS_MAX, Root, Source, Tls, TlsError,
-    authority_and_serial, client_roots, is_self_issued, not_after, validity,
+    AuthorityAndSerial, Challenge, ClientAuth, Known, ROOTS_MAX, Root, SELF_SIGNED_FILE, Source, Tls,
+    TlsError, Whom, authority_and_serial, client_roots, is_self_issued, not_after, validity,
 };
 pub use webhook::{LISTENER, Webhook, serve_webhooks, signature};

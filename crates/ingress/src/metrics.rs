@@ -176,21 +176,27 @@ pub(crate) struct CertificateMetrics {
 }
 
 impl CertificateMetrics {
-    pub(crate) fn register(&self, registry: &mut Registry) {
+    /// Names of the three, in the order of the fields.
+    pub(crate) const PUBLIC: [&str; 3] =
+        ["wagate_certificate_expiry_seconds", "wagate_certificate_fault", "wagate_certificate_loads"];
+    /// The same for the store side.
+    pub(crate) const API: [&str; 3] = [
+        "wagate_api_certificate_expiry_seconds",
+        "wagate_api_certificate_fault",
+        "wagate_api_certificate_loads",
+    ];
+
+    pub(crate) fn register(&self, registry: &mut Registry, [seconds_left, fault, loads]: [&str; 3]) {
         registry.register(
-            "wagate_certificate_expiry_seconds",
+            seconds_left,
             "Time until the certificate in use expires, by the box's clock",
             self.seconds_left.clone(),
         );
         registry.register(
-            "wagate_certificate_fault",
+            fault,
             "1 while the certificate files cannot be used and an older certificate is kept",
             self.fault.clone(),
         );
-        registry.register(
-            "wagate_certificate_loads",
-            "Certificates loaded since the start",
-            self.loads.clone(),
-        );
+        registry.register(loads, "Certificates loaded since the start", self.loads.clone());
     }
 }

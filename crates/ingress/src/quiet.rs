@@ -10,7 +10,7 @@ const EVERY: Duration = Duration::from_secs(60);
 
 /// Lets one line of a kind through each minute and counts the others.
 #[derive(Debug, Default)]
-pub(crate) struct Quiet(Mutex<State>);
+pub struct Quiet(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -20,7 +20,7 @@ struct State {
 
 impl Quiet {
     /// Whether to say it at `now`: then how often it went unsaid since the last time.
-    pub(crate) fn speak(&self, now: Instant) -> Option<u64> {
+    pub fn speak(&self, now: Instant) -> Option<u64> {
         let mut state = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if state.last.is_some_and(|last| now.duration_since(last) < EVERY) {
             state.held_back += 1;

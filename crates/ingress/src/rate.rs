@@ -1,6 +1,7 @@
-//! How many requests without a right signature an address may make.
+//! How often an address may fail to prove itself: by a signature at the public side, by a token at the store's.
 
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,20 +11,28 @@ use governor::state::StateStore;
 use governor::{Quota, RateLimiter};
 use tokio::time::Instant;
 
-use crate::limits::RequestLimits;
 use crate::network::Network;
 
-/// The budget of every address. A request is charged to it once it has turned out to be unsigned,
-/// wrongly signed or a wrong handshake; what is rightly signed never gets here.
-pub(crate) struct UnsignedBudget {
+/// The budget of every address. A request is charged to it once it has turned out to prove nothing (unsigned, wrongly
+/// signed, a wrong handshake, a wrong token); one that proves itself never gets here.
+pub struct FailureBudget {
     limiter: RateLimiter<Network, Remembered, TokioClock>,
     remembered: Remembered,
 }
 
-impl UnsignedBudget {
-    pub(crate) fn new(limits: &RequestLimits) -> Self {
-        let quota = Quota::per_minute(limits.unsigned_per_minute).allow_burst(limits.unsigned_burst);
-        let remembered = Remembered { most: limits.addresses_remembered.max(1), whole_at: Arc::default() };
+impl std::fmt::Debug for FailureBudget {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "FailureBudget({} addresses)", self.addresses())
+    }
+}
+
+impl FailureBudget {
+    /// `burst` failures at once for each address, which come back at `per_minute`; `addresses` (1 or more) are
+    /// remembered at most, and past that the less guilty half is forgotten.
+    #[must_use]
+    pub fn new(per_minute: NonZeroU32, burst: NonZeroU32, addresses: usize) -> Self {
+        let quota = Quota::per_minute(per_minute).allow_burst(burst);
+        let remembered = Remembered { most: addresses.max(1), whole_at: Arc::default() };
         Self { limiter: RateLimiter::new(quota, remembered.clone(), TokioClock), remembered }
     }
 
@@ -31,12 +40,13 @@ impl UnsignedBudget {
     ///
     /// # Errors
     /// When its budget is used up: the time until there is some again.
-    pub(crate) fn charge(&self, network: Network) -> Result<(), Duration> {
+    pub fn charge(&self, network: Network) -> Result<(), Duration> {
         self.limiter.check_key(&network).map_err(|over| over.wait_time_from(TokioClock.now()))
     }
 
     /// How many addresses are remembered.
-    pub(crate) fn len(&self) -> usize {
+    #[must_use]
+    pub fn addresses(&self) -> usize {
         self.remembered.lock().len()
     }
 }
@@ -96,17 +106,11 @@ fn forget_half(whole_at: &mut HashMap<Network, Nanos>) {
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
-    use std::num::NonZeroU32;
 
     use super::*;
 
-    fn budget(addresses: usize) -> UnsignedBudget {
-        UnsignedBudget::new(&RequestLimits {
-            unsigned_per_minute: NonZeroU32::new(6).unwrap(),
-            unsigned_burst: NonZeroU32::new(3).unwrap(),
-            addresses_remembered: addresses,
-            ..RequestLimits::default()
-        })
+    fn budget(addresses: usize) -> FailureBudget {
+        FailureBudget::new(NonZeroU32::new(6).unwrap(), NonZeroU32::new(3).unwrap(), addresses)
     }
 
     fn address(number: u32) -> Network {
@@ -135,7 +139,7 @@ mod tests {
         }
         for number in 1..1_000 {
             budget.charge(address(number)).unwrap();
-            assert!(budget.len() <= 10);
+            assert!(budget.addresses() <= 10);
         }
         assert!(budget.charge(address(0)).is_err(), "the one over its rate wasn't forgotten");
     }
@@ -145,7 +149,7 @@ mod tests {
         let budget = budget(1);
         for number in 0..5 {
             budget.charge(address(number)).unwrap();
-            assert_eq!(budget.len(), 1);
+            assert_eq!(budget.addresses(), 1);
         }
     }
 }

@@ -25,7 +25,7 @@ use crate::limits::{ConnectionLimits, RequestLimits};
 use crate::memory::{Memory, Share};
 use crate::metrics::Metrics;
 use crate::quiet::Quiet;
-use crate::rate::UnsignedBudget;
+use crate::rate::FailureBudget;
 use crate::serve::{Drained, Transport, serve};
 
 /// The public side: one path, for Meta and nobody else.
@@ -36,7 +36,7 @@ pub struct Webhook<A> {
     admit: Arc<A>,
     in_flight: Arc<Semaphore>,
     memory: Arc<Memory>,
-    unsigned: UnsignedBudget,
+    unsigned: FailureBudget,
     metrics: Metrics,
     wrong_signatures: Quiet,
     refusals: Quiet,
@@ -80,7 +80,11 @@ impl<A: Admit> Webhook<A> {
                 limits.neighbours_bytes_in_flight,
                 metrics.body_bytes_in_flight.clone(),
             ),
-            unsigned: UnsignedBudget::new(&limits),
+            unsigned: FailureBudget::new(
+                limits.unsigned_per_minute,
+                limits.unsigned_burst,
+                limits.addresses_remembered,
+            ),
             limits,
             admit,
             metrics,
@@ -220,7 +224,7 @@ impl<A: Admit> Webhook<A> {
     /// `outcome`, or 429 once the address has had too many of its kind.
     fn charge(&self, peer: &Peer, outcome: Outcome) -> Outcome {
         let charged = self.unsigned.charge(peer.network());
-        self.metrics.addresses_remembered.set(i64::try_from(self.unsigned.len()).unwrap_or(i64::MAX));
+        self.metrics.addresses_remembered.set(i64::try_from(self.unsigned.addresses()).unwrap_or(i64::MAX));
         charged.map_or_else(Outcome::OverRate, |()| outcome)
     }
 

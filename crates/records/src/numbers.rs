@@ -22,6 +22,12 @@ impl Numbers {
         }
     }
 
+    /// Whether a number is configured.
+    #[must_use]
+    pub fn has(&self, id: &str) -> bool {
+        self.0.contains_key(id)
+    }
+
     /// The phone of a configured number, empty where it has none.
     pub(crate) fn phone(&self, id: &str) -> Option<&str> {
         self.0.get(id).map(String::as_str)

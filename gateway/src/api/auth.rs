@@ -1,31 +1,130 @@
-//! The bearer token.
+//! The bearer token: whose it is, what it may be used for, and the audit log of what was done with it.
 
-use std::sync::PoisonError;
+use std::sync::Arc;
+use std::time::Duration;
 
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::header;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use ingress::Peer;
-use subtle::ConstantTimeEq as _;
 
 use super::Side;
+use super::needs::{Needed, Needs, On};
 use super::problem::Problem;
+use crate::app::access::Caller;
+use crate::app::audit::Deed;
+use crate::app::strangers::Rejected;
 
-/// Lets through who shows the token; the connection may idle longer then.
-pub(super) async fn check(State(side): State<Side>, request: Request, next: Next) -> Response {
-    let shown = request.headers().get(header::AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
-    let right = shown.is_some_and(|shown| {
-        let token = side.token.read().unwrap_or_else(PoisonError::into_inner);
-        shown.ct_eq(token.expose().as_bytes()).into()
-    });
-    if !right {
-        return Problem::unauthorized().into_response();
+/// What [`check`] works with.
+#[derive(Clone)]
+pub(super) struct Gate {
+    pub(super) side: Side,
+    pub(super) needed: Arc<Needed>,
+}
+
+/// What an operator's action turned out to be about, where its path doesn't say: an extension of the answer.
+#[derive(Debug, Clone)]
+struct Noted(String);
+
+/// Has `target` written into the audit log beside this answer: a version, ids of the configuration, nothing else.
+pub(super) fn noting(mut response: Response, target: Option<String>) -> Response {
+    if let Some(target) = target {
+        response.extensions_mut().insert(Noted(target));
     }
-    if let Some(peer) = request.extensions().get::<Peer>() {
+    response
+}
+
+/// Lets through who shows a token that may do this; the connection may idle longer then.
+///
+/// A right token gets in however many wrong ones its address has shown: behind one address there may be many machines,
+/// and nobody may shut out the CRM by showing nonsense beside it.
+pub(super) async fn check(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    let Gate { side, needed } = gate;
+    let peer = request.extensions().get::<Peer>().cloned();
+    let shown = request.headers().get(header::AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
+    let caller = match shown.map(|shown| side.access.who(shown)) {
+        None => {
+            side.strangers.count(Rejected::NoToken);
+            return Problem::unauthorized().into_response();
+        }
+        Some(None) => {
+            return match side.strangers.wrong_token(peer.as_ref()) {
+                Ok(()) => Problem::unauthorized().into_response(),
+                Err(wait) => Problem::too_many_tokens(seconds(wait)).into_response(),
+            };
+        }
+        Some(Some(caller)) => caller,
+    };
+    if let Some(peer) = &peer {
         peer.prove();
     }
-    next.run(request).await
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let found = route.as_deref().and_then(|route| needed.find(route, request.method()));
+    // What isn't there is answered as such, to whoever has a token.
+    let (Some(route), Some(needs)) = (route, found) else { return next.run(request).await };
+    let scope = needs.scope();
+    if !caller.scopes.has(scope) {
+        side.strangers.count(Rejected::Scope);
+        tracing::debug!(client = %caller.name, scope = scope.as_str(), "a token that isn't for this");
+        return Problem::scope(scope, &caller.name).into_response();
+    }
+    if !needs.is_audited() {
+        return next.run(request).await;
+    }
+    let deed = deed(&side, caller, peer.as_ref(), &route, needs, &request);
+    audited(side, deed, needs, request, next).await
+}
+
+fn deed(
+    side: &Side,
+    caller: Caller,
+    peer: Option<&Peer>,
+    route: &str,
+    needs: Needs,
+    request: &Request,
+) -> Deed {
+    let on = if let Needs::Act(on) = needs { on } else { On::Box };
+    Deed {
+        client: caller.name,
+        address: peer.map(|peer| peer.address.ip()),
+        action: format!("{} {route}", request.method()),
+        target: on.target(route, request.uri().path(), &side.numbers),
+    }
+}
+
+/// Not a task of its own: to a handler that outlives its connection a body that was cut off looks whole, and half of a
+/// request may mean more than all of it. A caller who hangs up leaves an entry without an outcome.
+async fn audited(side: Side, deed: Deed, needs: Needs, request: Request, next: Next) -> Response {
+    let begun = match side.audit.begin(deed.clone()).await {
+        Ok(begun) => Some(begun),
+        Err(error) if needs == Needs::Mend => {
+            let Deed { client, action, .. } = deed;
+            tracing::error!(%error, %client, %action, "an operator's action goes on without an entry in the audit log");
+            None
+        }
+        Err(error) => {
+            side.strangers.count(Rejected::Unwritten);
+            tracing::error!(%error, action = %deed.action, "not done, since it can't be written into the audit log");
+            return Problem::later(format!(
+                "nothing was done, since the audit log can't be written: {error}"
+            ))
+            .into_response();
+        }
+    };
+    let mut response = next.run(request).await;
+    let noted = response.extensions_mut().remove::<Noted>().map(|Noted(target)| target);
+    if let Some(begun) = begun {
+        let ended = tokio::spawn(begun.end(response.status().as_u16(), noted));
+        // What was answered is written, whoever still listens; a panic in there is said by the runtime's hook.
+        let _ = ended.await;
+    }
+    response
+}
+
+/// Whole seconds, so that whoever waits for them has waited long enough.
+fn seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
 /// The token in `Bearer TOKEN`; the scheme's case doesn't matter.
@@ -45,5 +144,11 @@ mod tests {
         for other in ["", "Bearer", "Basic t", "Bearert"] {
             assert_eq!(bearer(other.as_bytes()), None, "{other:?}");
         }
+    }
+
+    #[test]
+    fn a_wait_is_rounded_up() {
+        assert_eq!(seconds(Duration::from_millis(5_001)), 6);
+        assert_eq!(seconds(Duration::from_secs(6)), 6);
     }
 }

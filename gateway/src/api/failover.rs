@@ -8,12 +8,15 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::json;
 
 use super::Side;
+use super::auth::noting;
 use super::members::{Members, sort_of};
 use super::problem::Problem;
 use crate::app::inbound::{Deed, Refused};
 
 /// Numbers that can be named in a request.
 const NUMBERS_MAX: usize = 1_024;
+/// Numbers that the audit log names, so that its entries stay short.
+const NUMBERS_NOTED: usize = 16;
 /// Seconds after which it is worth asking again while a change is under way.
 const BUSY_RETRY_SECONDS: u64 = 5;
 
@@ -73,5 +76,8 @@ fn answer(done: Result<Vec<Deed>, Refused>) -> Result<Response, Problem> {
             json!({ "number": deed.number, "done": deed.what.is_done(), "what": deed.what, "detail": deed.detail })
         })
         .collect();
-    Ok(Json(json!({ "done": done, "numbers": numbers })).into_response())
+    let ids: Vec<&str> = deeds.iter().map(|deed| deed.number.as_str()).take(NUMBERS_NOTED).collect();
+    let more = if deeds.len() > ids.len() { ", ..." } else { "" };
+    let target = (!ids.is_empty()).then(|| format!("{}{more}", ids.join(", ")));
+    Ok(noting(Json(json!({ "done": done, "numbers": numbers })).into_response(), target))
 }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use store::{ReadError, Refused};
 
 use crate::app::sending::SendingError;
+use crate::config::Scope;
 
 /// An `application/problem+json` answer.
 ///
@@ -45,6 +46,19 @@ impl Problem {
             Self::new(StatusCode::UNAUTHORIZED, "send the API token as `Authorization: Bearer …`");
         problem.0.header = Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
         problem
+    }
+
+    /// Too many wrong tokens from one address; another may be shown after so many seconds.
+    pub(crate) fn too_many_tokens(seconds: u64) -> Self {
+        let detail = "too many wrong tokens came from this address; a right one is taken at any time";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(seconds)
+    }
+
+    /// A right token, for something else.
+    pub(crate) fn scope(needed: Scope, client: &str) -> Self {
+        let needed = needed.as_str();
+        let detail = format!("this needs the scope `{needed}`, which the token of `{client}` doesn't have");
+        Self::new(StatusCode::FORBIDDEN, detail).with("scope", needed).with("client", client)
     }
 
     /// A member beside the standard ones.

@@ -124,7 +124,8 @@ async fn kept(side: &Side, name: &str) -> Result<String, Problem> {
     side.sending.ask(move |turn| turn.quick_reply(&name)).await?.ok_or_else(missing)
 }
 
-fn is_name(name: &str) -> bool {
+/// Whether a quick reply may be called so.
+pub(super) fn is_name(name: &str) -> bool {
     let right = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
     (1..=NAME_MAX).contains(&name.len()) && name.bytes().all(right)
 }

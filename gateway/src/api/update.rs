@@ -14,6 +14,7 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use super::Side;
+use super::auth::noting;
 use super::members::Members;
 use super::problem::Problem;
 use super::query::Parameters;
@@ -111,7 +112,8 @@ async fn take(
 }
 
 fn accepted(job: &Job) -> Response {
-    (StatusCode::ACCEPTED, Json(json!({ "job": job }))).into_response()
+    let response = (StatusCode::ACCEPTED, Json(json!({ "job": job }))).into_response();
+    noting(response, job.version.clone())
 }
 
 /// `DELETE /v1/update`: ends the update that is on its way.
@@ -126,10 +128,11 @@ pub(super) async fn roll_back(State(side): State<Side>) -> Result<Response, Prob
     let machine = side.updates.machine();
     let about = machine.about().await?;
     let other = about.slots.iter().find(|slot| !slot.running);
-    let body = json!({ "slot": other.map(|slot| slot.name), "version": other.and_then(|slot| slot.version.clone()) });
+    let version = other.and_then(|slot| slot.version.clone());
+    let body = json!({ "slot": other.map(|slot| slot.name), "version": version });
     // It starts the machine anew itself, in order: this answer still gets out.
     machine.ask(|board| board.roll_back("asked for by a person")).await?;
-    Ok((StatusCode::ACCEPTED, Json(body)).into_response())
+    Ok(noting((StatusCode::ACCEPTED, Json(body)).into_response(), version))
 }
 
 /// Nothing that ends an update is done while one is on its way.

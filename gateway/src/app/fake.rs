@@ -12,6 +12,7 @@ use super::journal::{self, StoreJournal};
 use super::machine::Machine;
 use super::sending::Status;
 use super::snapshot::Shown;
+use super::strangers::Strangers;
 use super::update::Updates;
 use super::wear::WearWatch;
 use crate::config::CrmMode;
@@ -35,6 +36,8 @@ pub(crate) fn shown(folder: &Path, machine: Machine) -> Arc<Shown> {
         refused: None,
         tls: None,
         acme: None,
+        api_tls: None,
+        strangers: Strangers::default(),
         sending: watch::Sender::new(Status::default()).subscribe(),
         updates: Updates::new(machine, Events::default(), RUNS.subscribe()),
         time: watch::Sender::default().subscribe(),

@@ -4,10 +4,12 @@
 //! the [`store`], whose answer is the 200. The delivery worker reads the store's journal through
 //! [`journal`] and posts to the CRM; the store side ([`crate::api`]) shows and steers.
 
+pub(crate) mod access;
 pub(crate) mod acme;
 mod admit;
 mod alarms;
 mod answers;
+pub(crate) mod audit;
 mod board;
 mod delivery;
 pub mod events;
@@ -26,6 +28,7 @@ mod panics;
 pub(crate) mod secrets;
 pub(crate) mod sending;
 pub mod snapshot;
+pub(crate) mod strangers;
 pub(crate) mod time;
 pub(crate) mod update;
 pub(crate) mod wear;
@@ -35,8 +38,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ::board::{Board, Notify};
+use anyhow::Context as _;
 use egress::Journal as _;
-use ingress::{ConnectionLimits, RequestLimits, Transport, Webhook};
+use ingress::{ConnectionLimits, RequestLimits, Tls, Transport, Webhook};
 use model::WallTime;
 use policy::sending::Micros;
 use prometheus_client::registry::Registry;
@@ -49,6 +53,7 @@ pub(crate) use self::delivery::product;
 
 use self::admit::StoreAdmit;
 use self::answers::Answers;
+use self::audit::Audit;
 use self::board::{Below, Metrics as HeartMetrics, Probe, Proof, SelfTest};
 use self::delivery::DeliveryThread;
 use self::events::Events;
@@ -56,10 +61,12 @@ use self::failover::{Around, Groups};
 use self::front::Front;
 use self::inbound::Inbound;
 use self::machine::Machine;
-use self::opening::{bind, numbers, open_store, open_tls};
+pub(crate) use self::opening::api_tls_folder;
+use self::opening::{bind, numbers, open_api_tls, open_store, open_tls};
 use self::secrets::Secrets;
 use self::sending::{Heard, SendingThread};
 use self::snapshot::Shown;
+use self::strangers::Strangers;
 use self::time::{TimeKeeper, Told};
 use self::update::Updates;
 use self::wear::WearWatch;
@@ -117,21 +124,21 @@ impl App {
             Arc::new(StoreAdmit::new(Arc::clone(&store), Arc::clone(&answers), Arc::clone(&self_test))),
             ingress_metrics.clone(),
         ));
-        let secrets = Arc::new(Secrets::new(config, Arc::clone(&webhook), tls.clone())?);
+        let api_tls = open_api_tls(config)?;
+        let secrets = Arc::new(Secrets::new(config, Arc::clone(&webhook), tls.clone(), api_tls.clone())?);
         let api_listener = bind(config.api.listen, "api.listen").await?;
         let api_address = api_listener.local_addr()?;
 
         let mut tasks = Vec::new();
-        let transport = match &tls {
-            Some(tls) => {
-                tls.register(&mut registry);
-                tls.show(clock::now());
-                let (watched, told) = (tls.clone(), stopped.clone());
-                tasks.push(tokio::spawn(async move { watched.watch(clock::now, when_true(told)).await }));
-                Transport::Tls(tls.clone())
-            }
-            None => Transport::Plain,
-        };
+        tls.iter().for_each(|tls| tls.register(&mut registry));
+        api_tls.iter().for_each(|tls| tls.register_api(&mut registry));
+        for tls in [&tls, &api_tls].into_iter().flatten() {
+            tls.show(clock::now());
+            let (watched, told) = (tls.clone(), stopped.clone());
+            tasks.push(tokio::spawn(async move { watched.watch(clock::now, when_true(told)).await }));
+        }
+        let transport = |tls: Option<&Tls>| tls.map_or(Transport::Plain, |tls| Transport::Tls(tls.clone()));
+        let (transport, api_transport) = (transport(tls.as_ref()), transport(api_tls.as_ref()));
         let mut acme = None;
         if let (Some(tls), config::Tls::Acme(settings)) = (&tls, &config.webhook.tls) {
             let (store, events) = (&config.store.path, events.clone());
@@ -167,7 +174,7 @@ impl App {
             groups.clone(),
             &mut registry,
         )?;
-        if let Some(tls) = &tls {
+        for tls in [&tls, &api_tls].into_iter().flatten() {
             let status = sending.status();
             tls.judge_clients_by(move || status.borrow().known());
         }
@@ -201,6 +208,8 @@ impl App {
         inbound.register(&mut registry);
         tasks.push(tokio::spawn(inbound::watch(inbound.clone(), when_true(stopped.clone()))));
 
+        let strangers = Strangers::default();
+        strangers.register(&mut registry);
         let shown = Arc::new(Shown {
             store: Arc::clone(&store),
             journal: Arc::clone(&journal),
@@ -211,6 +220,8 @@ impl App {
             refused: refused.as_ref().map(Problems::summary),
             tls: tls.clone(),
             acme: acme.clone(),
+            api_tls,
+            strangers: strangers.clone(),
             sending: sending.status(),
             updates: updates.clone(),
             time: time_status,
@@ -223,7 +234,9 @@ impl App {
         downloads.register(&mut registry);
         let side = api::Side {
             shown: Arc::clone(&shown),
-            token: secrets.api_token(),
+            access: secrets.access(),
+            strangers,
+            audit: Audit::open(Arc::clone(&store)).context("the audit log can't be read")?,
             numbers,
             sending: questions,
             uploads: api::Uploads::new(sending.ways()),
@@ -238,6 +251,7 @@ impl App {
         };
         tasks.push(tokio::spawn(api::serve(
             api_listener,
+            api_transport,
             ingress_metrics.listener("api"),
             side,
             when_true(stopped.clone()),
@@ -315,7 +329,7 @@ impl App {
                 tracing::error!(%problems, "the secrets couldn't be read again; the old ones stay");
             }
         }
-        self.secrets.reload_certificate();
+        self.secrets.reload_certificates();
         if let Some(acme) = &self.acme {
             acme.look_again();
         }

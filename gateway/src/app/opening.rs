@@ -61,6 +61,33 @@ pub(super) fn open_tls(config: &Config) -> anyhow::Result<Option<Tls>> {
     Ok(Some(tls.asking(&asked).context("`webhook.client_auth.ca`: no client could be let in")?))
 }
 
+/// The certificate of the store side, and who has to show one to it; `None`: it speaks plain HTTP.
+pub(super) fn open_api_tls(config: &Config) -> anyhow::Result<Option<Tls>> {
+    let source = match &config.api.tls {
+        config::ApiTls::Off => return Ok(None),
+        config::ApiTls::SelfSigned { names } => {
+            let mut names = names.clone();
+            let listen = config.api.listen.ip();
+            if !(listen.is_unspecified() || listen.is_loopback()) {
+                names.push(listen.to_string());
+            }
+            ingress::Source::SelfSignedFor { folder: api_tls_folder(&config.store.path), names }
+        }
+        config::ApiTls::Files { certificate, key } => {
+            ingress::Source::Files { certificate: certificate.clone(), key: key.clone(), ocsp: None }
+        }
+    };
+    let tls = Tls::open(&source).context("there is no usable certificate for the store side, `[api.tls]`")?;
+    let Some(asked) = config.api.client_auth.asked() else { return Ok(Some(tls)) };
+    Ok(Some(tls.asking(&asked).context("`api.client_auth.ca`: no program could be let in")?))
+}
+
+/// Where the store side's own certificate is kept. Apart from the public one: whoever trusts one of them needn't
+/// trust the other.
+pub(crate) fn api_tls_folder(store: &Path) -> std::path::PathBuf {
+    tls_folder(store).join("api")
+}
+
 fn tls_folder(store: &Path) -> std::path::PathBuf {
     store.join("tls")
 }

@@ -8,13 +8,11 @@ use ingress::{Credentials, Tls, Webhook};
 use model::signature::hub::AppSecret;
 use model::signature::standard_webhooks::SigningSecret;
 
+use super::access::Access;
 use super::admit::StoreAdmit;
 use crate::config::{Config, Secret};
 
-/// The API token, replaceable while requests are checked against it.
-pub(crate) type ApiToken = Arc<RwLock<Secret>>;
-
-/// What Meta shows in its handshake, likewise: it goes to Meta with a callback.
+/// What Meta shows in its handshake, replaceable while it is used: it goes to Meta with a callback.
 pub(crate) type VerifyToken = Arc<RwLock<Secret>>;
 
 /// What the box signs a webhook to itself with, likewise: the first app secret.
@@ -24,10 +22,11 @@ pub(super) type OwnAppSecret = Arc<RwLock<Secret>>;
 pub(super) struct Secrets {
     webhook: Arc<Webhook<StoreAdmit>>,
     signing: SigningSecrets,
-    api_token: ApiToken,
+    access: Access,
     verify_token: VerifyToken,
     app_secret: OwnAppSecret,
     tls: Option<Tls>,
+    api_tls: Option<Tls>,
 }
 
 impl Secrets {
@@ -35,20 +34,21 @@ impl Secrets {
         config: &Config,
         webhook: Arc<Webhook<StoreAdmit>>,
         tls: Option<Tls>,
+        api_tls: Option<Tls>,
     ) -> anyhow::Result<Self> {
         let signing = SigningSecrets::new(signing(config)?);
         let held = |secret: &Secret| Arc::new(RwLock::new(secret.clone()));
-        let (api_token, verify_token) = (held(&config.api.token), held(&config.webhook.verify_token));
+        let (access, verify_token) = (Access::new(&config.api), held(&config.webhook.verify_token));
         let app_secret = config.webhook.app_secret.first().map(held).context("there is no app secret")?;
-        Ok(Self { webhook, signing, api_token, verify_token, app_secret, tls })
+        Ok(Self { webhook, signing, access, verify_token, app_secret, tls, api_tls })
     }
 
     pub(super) fn signing(&self) -> SigningSecrets {
         self.signing.clone()
     }
 
-    pub(super) fn api_token(&self) -> ApiToken {
-        Arc::clone(&self.api_token)
+    pub(super) fn access(&self) -> Access {
+        self.access.clone()
     }
 
     pub(super) fn verify_token(&self) -> VerifyToken {
@@ -70,8 +70,9 @@ impl Secrets {
             Ok((credentials, signing)) => {
                 self.webhook.replace(credentials);
                 self.signing.replace(signing);
-                let (token, webhook) = (&config.api.token, &config.webhook);
-                let held = [(&self.api_token, token), (&self.verify_token, &webhook.verify_token)];
+                self.access.replace(&config.api);
+                let webhook = &config.webhook;
+                let held = [(&self.verify_token, &webhook.verify_token)];
                 let first = webhook.app_secret.first().map(|secret| (&self.app_secret, secret));
                 for (held, new) in held.into_iter().chain(first) {
                     *held.write().unwrap_or_else(PoisonError::into_inner) = new.clone();
@@ -82,9 +83,9 @@ impl Secrets {
         }
     }
 
-    /// Reads the certificate again; what can't be used is said there, and the old one stays.
-    pub(super) fn reload_certificate(&self) {
-        if let Some(tls) = &self.tls {
+    /// Reads the certificates again; what can't be used is said there, and the old one stays.
+    pub(super) fn reload_certificates(&self) {
+        for tls in [&self.tls, &self.api_tls].into_iter().flatten() {
             let _ = tls.reload();
         }
     }

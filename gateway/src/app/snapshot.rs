@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use super::failover::{Group, Groups};
 use super::inbound::Inbound;
 use super::journal::StoreJournal;
+use super::strangers::Strangers;
 use super::update::{Job, Updates};
 use super::wear::{Wear, WearView, WearWatch};
 use super::{acme, age_seconds};
@@ -44,6 +45,10 @@ pub struct Shown {
     pub tls: Option<Tls>,
     /// Who gets that by ACME, where somebody does.
     pub(crate) acme: Option<acme::Handle>,
+    /// The store side's certificate.
+    pub api_tls: Option<Tls>,
+    /// Those who ask the store side without a right token.
+    pub(crate) strangers: Strangers,
     /// How sending stands.
     pub(crate) sending: watch::Receiver<super::sending::Status>,
     /// The machine below, and its updates.
@@ -87,6 +92,8 @@ pub struct Snapshot {
     pub certificate_expires: Option<String>,
     /// How getting it by ACME stands; `None` where it comes from elsewhere.
     pub(crate) acme: Option<acme::Status>,
+    /// The same of the store side's.
+    pub api_certificate_expires: Option<String>,
     /// What a person should see to; empty when all is well.
     pub alarms: Vec<String>,
 }
@@ -220,6 +227,11 @@ impl Shown {
             wear: wear.as_ref().map(Wear::view),
             certificate_expires: self.tls.as_ref().and_then(Tls::expires).map(WallTime::rfc3339_seconds),
             acme: self.acme.as_ref().map(acme::Handle::status),
+            api_certificate_expires: self
+                .api_tls
+                .as_ref()
+                .and_then(Tls::expires)
+                .map(WallTime::rfc3339_seconds),
         }
     }
 
@@ -314,7 +326,11 @@ impl Shown {
             alarms.push(format!("the new certificate can't be used, the old one stays: {fault}"));
         }
         alarms.extend(self.certificate_alarms());
-        alarms.extend(self.tls.iter().flat_map(Tls::alarms));
+        alarms.extend(self.tls.iter().chain(&self.api_tls).flat_map(Tls::alarms));
+        if let Some(fault) = self.api_tls.as_ref().and_then(Tls::fault) {
+            alarms.push(format!("the API's new certificate can't be used, the old one stays: {fault}"));
+        }
+        alarms.extend(self.strangers.alarm().map(str::to_owned));
         alarms.extend(wear.and_then(Wear::alarm));
         alarms.extend(
             machine.and_then(|machine| Some(format!("of the last start: {}", machine.note.as_ref()?))),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use reqwest::Url;
 
-use super::{Failover, Machine, Queue, Quota, SendMessage, Update};
+use super::{AuditLog, Failover, Machine, Queue, Quota, SendMessage, Update};
 use crate::config::units;
 
 /// Where a configuration is when nobody says otherwise.
@@ -108,6 +108,12 @@ pub enum Command {
         after_help = "Example:\n  wagate update\n  wagate update install wagate-generic-arm64-0.2.0.update\n  wagate update roll-back"
     )]
     Update(Update),
+    /// Show who had the box do what
+    ///
+    /// One line for each time that somebody changed something of the box: when, who, from where, what, to what, and how
+    /// it was answered. The newest ones, unless --after names one.
+    #[command(after_help = "Example:\n  wagate audit --limit 20\n  wagate audit --after 140 --json")]
+    Audit(AuditLog),
     /// What the image of the box itself calls
     #[command(hide = true, subcommand)]
     Machine(Machine),
@@ -300,6 +306,12 @@ pub struct ApiArgs {
     /// The file that holds the gateway's API token
     #[arg(long, value_name = "FILE", global = true)]
     pub token_file: Option<PathBuf>,
+    /// The gateway's own certificate in PEM, which is then taken and no other
+    #[arg(long, value_name = "FILE", global = true)]
+    pub certificate: Option<PathBuf>,
+    /// Certificate and key in PEM to show to a gateway that asks for one
+    #[arg(long, value_name = "FILE", global = true)]
+    pub client_certificate: Option<PathBuf>,
     /// Answer in JSON
     #[arg(long, global = true)]
     pub json: bool,

@@ -7,7 +7,7 @@ use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, RequestBuilder, Url};
 use serde_json::Value;
 
-use super::{ApiArgs, Target};
+use super::{ApiArgs, Target, trust};
 
 /// A connection to a running gateway's API.
 pub(super) struct Client {
@@ -27,7 +27,8 @@ impl Client {
             request_timeout: patience,
             ..egress::ClientSettings::new(crate::app::product(), 1)
         };
-        Ok(Self { http: egress::Clients::new(settings)?.client()?, target: args.target()? })
+        let target = args.target()?;
+        Ok(Self { http: trust::client(&egress::Clients::new(settings)?, &target)?, target })
     }
 
     /// Runs `work` to its end.

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use board::confine;
 
 use crate::app;
-use crate::config::{Loaded, Tls};
+use crate::config::{ApiTls, Loaded, Tls};
 
 /// Confines the process to what `loaded` needs, where that was asked for.
 ///
@@ -54,6 +54,11 @@ fn read_again(loaded: &Loaded) -> Vec<PathBuf> {
         Tls::SelfSigned | Tls::Off => {}
     }
     files.extend(loaded.config.webhook.client_auth.asked().map(|asked| asked.ca));
+    let api = &loaded.config.api;
+    if let ApiTls::Files { certificate, key } = &api.tls {
+        files.extend([certificate.clone(), key.clone()]);
+    }
+    files.extend(api.client_auth.ca.clone());
     let source = loaded.source();
     if let Ok(table) = source.text.parse::<toml::Table>() {
         referred(&toml::Value::Table(table), &mut |file| files.push(source.base.join(file)));

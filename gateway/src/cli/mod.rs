@@ -1,6 +1,7 @@
 //! The command line: reads it, runs one command, and turns the outcome into an exit status.
 
 mod args;
+mod audit;
 mod check;
 mod client;
 mod confined;
@@ -16,6 +17,7 @@ mod simulate;
 mod status;
 mod stop;
 mod target;
+mod trust;
 mod update;
 
 use std::process::ExitCode;
@@ -26,6 +28,7 @@ pub use args::{
     ApiArgs, Check, Cli, Command, ConfigArgs, DeadLetters, DeadLettersAction, Demo, Doctor, Rate, Records,
     Simulate, SimulateCrm, SimulateGraph, SimulateWhatsapp, Status,
 };
+pub use audit::AuditLog;
 pub use failover::{Failover, FailoverAction};
 pub use machine::Machine;
 pub use sending::{Queue, QueueAction, Quota, SendMessage};
@@ -98,6 +101,7 @@ fn dispatch(command: &Command) -> anyhow::Result<Exit> {
         Command::Quota(args) => sending::quota(args),
         Command::Failover(args) => failover::run(args),
         Command::Update(args) => update::run(args),
+        Command::Audit(args) => audit::run(args),
         Command::Machine(command) => machine::run(command),
     }
 }

@@ -117,6 +117,9 @@ fn describe(status: &Value) -> String {
     describe_machine(status, &mut line);
     line("certificate", format!("until {}", text("/certificate_expires")));
     describe_acme(&status["acme"], &mut line);
+    if let Some(until) = status["api_certificate_expires"].as_str() {
+        line("of the API", format!("until {until}"));
+    }
     let alarms = status["alarms"].as_array().map(Vec::as_slice).unwrap_or_default();
     if alarms.is_empty() {
         line("alarms", "none".to_owned());

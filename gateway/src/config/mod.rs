@@ -31,7 +31,8 @@ pub use problem::{Problem, Problems, Severity, Source};
 pub use secret::Secret;
 pub(crate) use strings::{Text, strings};
 pub use types::{
-    Acme, Address, Api, ClientAuth, ClientAuthMode, Clock, Config, Costs, Crm, CrmEndpoint, CrmKind, CrmMode,
-    Health, Limits, Log, LogFormat, LogLevel, Network, Number, Roots, Standby, Store, TIME_SERVERS_MAX,
-    TimeServer, Tls, Uncertain, Webhook, WhatsApp, WhatsAppEndpoint,
+    Acme, Address, Api, ApiClient, ApiClientAuth, ApiTls, ClientAuth, ClientAuthMode, Clock, Config, Costs,
+    Crm, CrmEndpoint, CrmKind, CrmMode, Health, Limits, Log, LogFormat, LogLevel, Network, Number, Roots,
+    Scope, Scopes, Standby, Store, TIME_SERVERS_MAX, TimeServer, Tls, Uncertain, Webhook, WhatsApp,
+    WhatsAppEndpoint,
 };

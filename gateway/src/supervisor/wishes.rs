@@ -2,7 +2,7 @@
 
 use super::network::{Services, Wanted};
 use super::place::Place;
-use crate::config::{self, Config, Tls, accepted};
+use crate::config::{self, ApiTls, Config, Tls, accepted};
 
 /// What the network should be like; DHCP where there is no configuration, or none that can be read.
 pub(super) fn wanted(place: &Place, box_id: &str) -> Wanted {
@@ -28,7 +28,7 @@ fn of(config: &Config, box_id: &str) -> Wanted {
     let api = config.api.listen;
     let services = Services {
         https: (config.webhook.tls != Tls::Off && !webhook.ip().is_loopback()).then_some(webhook.port()),
-        http: (!api.ip().is_loopback()).then_some(api.port()),
+        http: (config.api.tls == ApiTls::Off && !api.ip().is_loopback()).then_some(api.port()),
     };
     Wanted { network, hostname, services }
 }

@@ -1,5 +1,6 @@
 //! The store side as the CRM and the operator use it.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use reqwest::{Client, Method, RequestBuilder, Response};
@@ -15,13 +16,20 @@ pub(crate) struct Api {
 }
 
 impl Api {
-    pub(crate) fn new(port: u16) -> Self {
+    /// A client of the box whose store side is at `url`.
+    pub(crate) fn new(url: String) -> Self {
+        Self::from_address([127, 0, 0, 1], url)
+    }
+
+    /// The same, which calls from this address.
+    pub(crate) fn from_address(address: [u8; 4], url: String) -> Self {
         let http = Client::builder()
             .tls_backend_preconfigured(super::accept_any())
             .no_proxy()
+            .local_address(IpAddr::from(address))
             .timeout(Duration::from_secs(70))
             .build();
-        Self { http: http.unwrap(), url: format!("http://127.0.0.1:{port}") }
+        Self { http: http.unwrap(), url }
     }
 
     /// A request with the token, and its answer whatever it is.
@@ -49,6 +57,11 @@ impl Api {
         json(request, body).await
     }
 
+    /// Puts JSON; gives the answer's status, if there is an answer.
+    pub(crate) async fn try_put(&self, path: &str, body: &Value) -> reqwest::Result<u16> {
+        json(self.http.put(format!("{}{path}", self.url)), body).await.map(|(status, _)| status)
+    }
+
     /// Puts JSON; gives the answer's status and JSON.
     pub(crate) async fn put(&self, path: &str, body: &Value) -> (u16, Value) {
         json(self.http.put(format!("{}{path}", self.url)), body).await.unwrap()
@@ -74,6 +87,12 @@ impl Api {
             found.extend(records.iter().filter(|record| record["type"] == kind).cloned());
             page["next"].as_str().unwrap().clone_into(&mut after);
         }
+    }
+
+    /// A request with this token, and its status.
+    pub(crate) async fn status_as(&self, token: &str, method: Method, path: &str) -> u16 {
+        let request = self.http.request(method, format!("{}{path}", self.url)).bearer_auth(token);
+        request.send().await.unwrap().status().as_u16()
     }
 
     /// A request that shows this in `Authorization`, or nothing.

@@ -66,7 +66,7 @@ impl Appliance {
         Self {
             child,
             log,
-            api: Api::new(site.api_port),
+            api: Api::new(site.api_url()),
             ready_after: Duration::ZERO,
             spawned,
             secret_words: BTreeSet::new(),

@@ -22,6 +22,9 @@ pub(crate) struct Site {
     pub(crate) store_keys: String,
     pub(crate) webhook_keys: String,
     pub(crate) app_secret: String,
+    pub(crate) api_token: String,
+    /// Lines for `[api]`, its tables last.
+    pub(crate) api_keys: String,
     pub(crate) tls: String,
     pub(crate) crm_keys: String,
     pub(crate) log_level: &'static str,
@@ -57,6 +60,8 @@ impl Site {
             store_keys: String::new(),
             webhook_keys: String::new(),
             app_secret: "\"file:app_secret\"".into(),
+            api_token: "\"file:api_token\"".into(),
+            api_keys: String::new(),
             tls: "self_signed = true".into(),
             crm_keys: String::new(),
             log_level: "info",
@@ -105,7 +110,7 @@ impl Site {
     pub(crate) fn text(&self) -> String {
         let Self { store, webhook_port, api_port, store_keys, app_secret, tls, crm_keys, log_level, .. } =
             self;
-        let Self { webhook_keys, number_keys, .. } = self;
+        let Self { webhook_keys, number_keys, api_token, api_keys, .. } = self;
         let mut text = format!(
             r#"[store]
 path = "{}"
@@ -119,7 +124,8 @@ app_secret = {app_secret}
 {tls}
 [api]
 listen = "127.0.0.1:{api_port}"
-token = "file:api_token"
+token = {api_token}
+{api_keys}
 [log]
 format = "json"
 level = "{log_level}"
@@ -138,6 +144,12 @@ signing_secret = "file:crm_secret"
             ));
         }
         text + &self.more
+    }
+
+    /// The base of the store side.
+    pub(crate) fn api_url(&self) -> String {
+        let scheme = if self.api_keys.contains("[api.tls]") { "https" } else { "http" };
+        format!("{scheme}://127.0.0.1:{}", self.api_port)
     }
 
     pub(crate) fn webhook_url(&self) -> String {

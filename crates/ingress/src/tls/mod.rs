@@ -29,8 +29,9 @@ use rustls::server::NoServerSessionStorage;
 use tracing::{error, info};
 
 pub use challenges::Challenge;
-pub use client::{ClientAuth, Known, ROOTS_MAX, Root, client_roots};
+pub use client::{ClientAuth, Known, ROOTS_MAX, Root, Whom, client_roots};
 pub use identity::{AuthorityAndSerial, authority_and_serial};
+pub use self_signed::SELF_SIGNED_FILE;
 pub use validity::{is_self_issued, not_after, validity};
 
 use crate::metrics::CertificateMetrics;
@@ -47,6 +48,13 @@ use tickets::Tickets;
 pub enum Source {
     /// One of the box's own, made at the first start and kept in this folder.
     SelfSigned(PathBuf),
+    /// The same for these names and addresses, besides those of loopback; another is made when they change.
+    SelfSignedFor {
+        /// Where it is kept.
+        folder: PathBuf,
+        /// Names of the DNS, and IP addresses.
+        names: Vec<String>,
+    },
     /// Files in PEM, read again when they change.
     Files {
         /// The chain, the box's own certificate first.
@@ -99,7 +107,10 @@ impl Tls {
     pub fn open(source: &Source) -> Result<Self, TlsError> {
         let provider = suites::provider();
         let files = match source {
-            Source::SelfSigned(folder) => Some(self_signed::find_or_make(folder, &provider)?),
+            Source::SelfSigned(folder) => Some(self_signed::find_or_make(folder, &[], &provider)?),
+            Source::SelfSignedFor { folder, names } => {
+                Some(self_signed::find_or_make(folder, names, &provider)?)
+            }
             Source::Files { certificate, key, ocsp } => {
                 Some(Files { certificate: certificate.clone(), key: key.clone(), ocsp: ocsp.clone() })
             }
@@ -193,9 +204,17 @@ impl Tls {
         }
     }
 
-    /// Puts the metrics of the certificate into `registry`, which has no prefix.
+    /// Puts the metrics of the public listener's certificate into `registry`, which has no prefix.
     pub fn register(&self, registry: &mut Registry) {
-        self.shared.metrics.register(registry);
+        self.shared.metrics.register(registry, CertificateMetrics::PUBLIC);
+        if let Some(asking) = &self.asking {
+            asking.clients.register(registry);
+        }
+    }
+
+    /// The same of the store side's, under names of their own.
+    pub fn register_api(&self, registry: &mut Registry) {
+        self.shared.metrics.register(registry, CertificateMetrics::API);
         if let Some(asking) = &self.asking {
             asking.clients.register(registry);
         }

@@ -19,7 +19,9 @@ use rustls::{ClientConfig, HandshakeKind, NamedGroup, SupportedProtocolVersion};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
-use wagate_ingress::{ClientAuth, ConnectionLimits, Known, RequestLimits, Source, Tls, TlsError, Transport};
+use wagate_ingress::{
+    ClientAuth, ConnectionLimits, Known, RequestLimits, Source, Tls, TlsError, Transport, Whom,
+};
 
 use crate::support::*;
 
@@ -87,7 +89,12 @@ impl Asked {
     async fn new(required: bool, authorities: &[&Authority]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         write(&folder, authorities);
-        let auth = ClientAuth { required, ca: folder.path().join("ca.pem"), name: NAME.to_owned() };
+        let auth = ClientAuth {
+            whom: Whom::Meta,
+            required,
+            ca: folder.path().join("ca.pem"),
+            name: Some(NAME.to_owned()),
+        };
         let tls = Tls::open(&Source::SelfSigned(folder.path().to_owned())).unwrap().asking(&auth).unwrap();
         let now_ms = Arc::new(AtomicI64::new(TODAY_MS));
         let clock = Arc::clone(&now_ms);
@@ -353,7 +360,12 @@ async fn the_file_may_hold_the_old_root_and_the_new_one_and_is_read_again() {
 async fn a_start_without_an_authority_says_which_file() {
     let folder = tempfile::tempdir().unwrap();
     let tls = || Tls::open(&Source::SelfSigned(folder.path().to_owned())).unwrap();
-    let auth = ClientAuth { required: true, ca: folder.path().join("ca.pem"), name: NAME.to_owned() };
+    let auth = ClientAuth {
+        whom: Whom::Meta,
+        required: true,
+        ca: folder.path().join("ca.pem"),
+        name: Some(NAME.to_owned()),
+    };
     let refused = tls().asking(&auth).unwrap_err();
     assert!(
         matches!(refused, TlsError::Unreadable(..)) && refused.to_string().contains("ca.pem"),
@@ -423,7 +435,12 @@ async fn a_clock_in_1970_keeps_meta_in_and_strangers_out() {
     let asked = Asked::new(true, &[&ours]).await;
     let folder = tempfile::tempdir().unwrap();
     write(&folder, &[&ours]);
-    let auth = ClientAuth { required: true, ca: folder.path().join("ca.pem"), name: NAME.to_owned() };
+    let auth = ClientAuth {
+        whom: Whom::Meta,
+        required: true,
+        ca: folder.path().join("ca.pem"),
+        name: Some(NAME.to_owned()),
+    };
     let tls = Tls::open(&Source::SelfSigned(folder.path().to_owned())).unwrap().asking(&auth).unwrap();
     let known = Arc::new(Mutex::new(Known { now_ms: 60_000, trusted: false, proved_ms: None }));
     let told = Arc::clone(&known);

@@ -11,7 +11,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme, Suppor
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use wagate_ingress::{ClientAuth, ConnectionLimits, RequestLimits, Source, Tls, TlsError, Transport};
+use wagate_ingress::{ClientAuth, ConnectionLimits, RequestLimits, Source, Tls, TlsError, Transport, Whom};
 
 use crate::support::*;
 
@@ -201,7 +201,7 @@ async fn an_authority_and_the_box_itself_need_no_client_certificate() {
     let root = root.self_signed(&KeyPair::generate().unwrap()).unwrap();
     let ca = folder.path().join("ca.pem");
     std::fs::write(&ca, root.pem()).unwrap();
-    let auth = ClientAuth { required: true, ca, name: "client.example".to_owned() };
+    let auth = ClientAuth { whom: Whom::Meta, required: true, ca, name: Some("client.example".to_owned()) };
     let tls = Tls::open(&Source::Managed).unwrap().asking(&auth).unwrap();
     let transport = Transport::Tls(tls.clone());
     let door = Door::over(transport, ConnectionLimits::default(), RequestLimits::default()).await;

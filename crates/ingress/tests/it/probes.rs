@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use model::WallTime;
 use tempfile::TempDir;
-use wagate_ingress::{ClientAuth, ConnectionLimits, RequestLimits, Source, Tls, Transport};
+use wagate_ingress::{ClientAuth, ConnectionLimits, RequestLimits, Source, Tls, Transport, Whom};
 
 use crate::support::*;
 
@@ -243,7 +243,12 @@ async fn openssl_shows_a_client_certificate() {
         folder.path(),
         "x509 -req -in client.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out client.pem -days 30 -extfile extensions",
     );
-    let auth = ClientAuth { required: true, ca: at("ca.pem"), name: "client.example.com".to_owned() };
+    let auth = ClientAuth {
+        whom: Whom::Meta,
+        required: true,
+        ca: at("ca.pem"),
+        name: Some("client.example.com".to_owned()),
+    };
     let tls = Tls::open(&Source::SelfSigned(folder.path().to_owned())).unwrap().asking(&auth).unwrap();
     let transport = Transport::Tls(tls.clone());
     let door = Door::over(transport, ConnectionLimits::default(), RequestLimits::default()).await;

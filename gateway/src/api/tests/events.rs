@@ -30,7 +30,13 @@ impl Open {
         let address = listener.local_addr().unwrap();
         let metrics = ingress::Metrics::default().listener("api");
         let stop = when_true(world.stop.subscribe());
-        let serving = tokio::spawn(super::super::serve(listener, metrics, world.side.clone(), stop));
+        let serving = tokio::spawn(super::super::serve(
+            listener,
+            ingress::Transport::Plain,
+            metrics,
+            world.side.clone(),
+            stop,
+        ));
         Self { world, address, serving }
     }
 

@@ -1,6 +1,7 @@
 //! The store side as its callers see it: real routes and a real store, over an outbox that makes no calls.
 //! Every answer is held against the OpenAPI document.
 
+mod access;
 mod downloads;
 mod events;
 mod failover;
@@ -30,6 +31,9 @@ use tokio::sync::watch;
 
 use super::endpoints::EndpointView;
 use super::{Downloads, Side, Uploads};
+use crate::app::access::Access;
+use crate::app::access::tests::api;
+use crate::app::audit::Audit;
 use crate::app::events::Events;
 use crate::app::fake;
 use crate::app::fake_board::FakeBoard;
@@ -37,7 +41,8 @@ use crate::app::inbound::{Inbound, Parts};
 use crate::app::machine::Machine;
 use crate::app::sending::fake::{Fake, called};
 use crate::app::sending::{Sending, Ways, fake as outbox_fake};
-use crate::config::Secret;
+use crate::app::strangers::Strangers;
+use crate::config::{Scope, Secret};
 
 /// 2026-11-20T12:00:00Z.
 const NOW: i64 = 1_795_176_000_000;
@@ -48,6 +53,13 @@ const CAFE: &str = "106540352242923";
 /// What Meta shows in its handshake.
 const VERIFY_TOKEN: &str = "words-of-the-dashboard";
 const CUSTOMER: &str = "+85261234567";
+
+/// Clients with a token each, which is their name.
+const CLIENTS: &[(&str, &[&str], &[Scope])] = &[
+    ("reader", &["reader"], &[Scope::Read]),
+    ("sender", &["sender"], &[Scope::Send]),
+    ("operator", &["operator"], &[Scope::Operate]),
+];
 
 struct World {
     service: TowerToHyperService<Router>,
@@ -173,7 +185,9 @@ impl World {
         let updates = shown.updates.clone();
         let side = Side {
             shown,
-            token: Arc::new(RwLock::new(Secret::new("right".to_owned()))),
+            access: Access::new(&api(&["right", "next"], CLIENTS)),
+            strangers: Strangers::default(),
+            audit: Audit::open(Arc::clone(&store)).unwrap(),
             numbers: Arc::new(phones.into_iter().collect()),
             sending: sending.clone(),
             downloads: Downloads::new(ways.clone()),

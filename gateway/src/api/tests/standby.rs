@@ -38,6 +38,7 @@ fn any() -> SocketAddr {
 
 fn standby(peer: SocketAddr, take: bool) -> Standby {
     Standby {
+        ca: None,
         peer: format!("http://{peer}/healthz").parse().unwrap(),
         every: Duration::from_millis(20),
         silent_for: Duration::from_millis(100),

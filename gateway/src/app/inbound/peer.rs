@@ -19,6 +19,7 @@ impl Peer {
         let settings = ClientSettings {
             connect_timeout: standby.timeout,
             request_timeout: standby.timeout,
+            extra_roots: standby.ca.as_ref().map(|roots| roots.pem.clone()).unwrap_or_default(),
             ..ClientSettings::new(product(), 0)
         };
         Ok(Self { clients: Clients::new(settings)?, url: standby.peer.clone() })

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::graph;
 use super::unheard::Unheard;
 use crate::app::product;
-use crate::cli::target;
+use crate::cli::{Target, trust};
 use crate::config::{Config, Roots, WhatsAppEndpoint};
 
 /// How long a name, a connection or an answer is waited for, at most.
@@ -103,9 +103,13 @@ impl World {
 
     /// Asks the gateway's API; `None` where nobody can know where it is.
     pub(super) async fn of_gateway(&self, path: &str) -> Option<Result<Heard, Unheard>> {
-        let url = target::reachable(self.config.api.listen).ok()?.join(path).ok()?;
-        let token = self.config.api.token.expose();
-        Some(ask(self.http.get(url).bearer_auth(token), ANSWER_WITHIN).await)
+        let target = Target::here(&self.config).ok()?;
+        let url = target.url.join(path).ok()?;
+        let client = match trust::client(&self.clients, &target) {
+            Ok(client) => client,
+            Err(error) => return Some(Err(Unheard::Unsendable(format!("{error:#}")))),
+        };
+        Some(ask(client.get(url).bearer_auth(target.token.expose()), ANSWER_WITHIN).await)
     }
 }
 

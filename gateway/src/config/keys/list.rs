@@ -1,4 +1,4 @@
-//! The list itself, but for what only a box reads (`network.rs`).
+//! The list itself, but for the store side (`api.rs`) and what only a box reads (`network.rs`).
 
 use super::Fallback::{Is, Otherwise, Required};
 use super::Kind::{
@@ -14,8 +14,8 @@ pub(super) const fn key(path: &'static str, kind: Kind, default: Fallback, meani
 /// What `ca` of an endpoint is, in both directions.
 const EXTRA_ROOTS: &str = "PEM file of authorities to trust besides the usual ones";
 
-/// The keys of the gateway, in the order in which the reference shows them.
-pub(super) const GATEWAY: &[Key] = &[
+/// The keys of store and webhook, in the order in which the reference shows them.
+pub(super) const INWARD: &[Key] = &[
     key("store.path", Path, Is(r#""/var/lib/wagate""#), "the folder of the store"),
     key(
         "store.max_size",
@@ -135,13 +135,10 @@ pub(super) const GATEWAY: &[Key] = &[
         Is(r#""client.webhooks.fbclientcerts.com""#),
         "the name that it bears",
     ),
-    key(
-        "api.listen",
-        Listen,
-        Is(r#""127.0.0.1:8080""#),
-        "the listener for the CRM, the console and the operator's commands",
-    ),
-    key("api.token", Secret, Required, "the bearer token that they show"),
+];
+
+/// And from the numbers on; those of `[api]` are in between.
+pub(super) const OUTWARD: &[Key] = &[
     key("numbers[].phone_number_id", Shaped("digits"), Required, "Meta's id of the number"),
     key(
         "numbers[].phone",
@@ -345,6 +342,7 @@ pub(super) const GATEWAY: &[Key] = &[
         Otherwise("this box stands by for none"),
         "asked with GET, of the box whose webhook this one can take over; any answer under 500 is a sign of life",
     ),
+    key("standby.ca", Path, Otherwise("none"), EXTRA_ROOTS),
     key("standby.every", Time("1s", "1h"), Is(r#""10s""#), "between two such questions"),
     key(
         "standby.silent_for",

@@ -4,22 +4,39 @@
 //! A path names tables by dots and the entries of an array of tables by `[]`. The rate card, a file that the
 //! configuration names, has a list of its own ([`Form`]).
 
+mod api;
 mod card;
 mod list;
 mod network;
 
+#[cfg(test)]
+pub(super) use api::SCOPES;
 pub use card::CARD_KEYS;
 
 /// All keys of the configuration, in the order in which the reference shows them.
-pub static KEYS: &[Key] =
-    &joined::<{ list::GATEWAY.len() + network::NETWORK.len() }>(list::GATEWAY, network::NETWORK);
+pub static KEYS: &[Key] = &joined::<{ length(LISTS) }>(LISTS);
 
-const fn joined<const N: usize>(first: &[Key], second: &[Key]) -> [Key; N] {
-    let mut all = [first[0]; N];
-    let mut place = 0;
-    while place < N {
-        all[place] = if place < first.len() { first[place] } else { second[place - first.len()] };
-        place += 1;
+const LISTS: &[&[Key]] = &[list::INWARD, api::API, list::OUTWARD, network::NETWORK];
+
+const fn length(lists: &[&[Key]]) -> usize {
+    let (mut sum, mut list) = (0, 0);
+    while list < lists.len() {
+        sum += lists[list].len();
+        list += 1;
+    }
+    sum
+}
+
+const fn joined<const N: usize>(lists: &[&[Key]]) -> [Key; N] {
+    let mut all = [lists[0][0]; N];
+    let (mut place, mut list) = (0, 0);
+    while list < lists.len() {
+        let mut within = 0;
+        while within < lists[list].len() {
+            all[place] = lists[list][within];
+            (place, within) = (place + 1, within + 1);
+        }
+        list += 1;
     }
     all
 }
@@ -75,6 +92,8 @@ pub enum Kind {
     Url,
     /// A list of texts.
     Texts,
+    /// A list of some of these words.
+    Choices(&'static [&'static str]),
     /// A secret.
     Secret,
     /// A secret, or a list of two of them.
@@ -193,6 +212,7 @@ impl Kind {
             Self::Listen => "IP address and port".to_owned(),
             Self::Url => "URL".to_owned(),
             Self::Texts => "list of texts".to_owned(),
+            Self::Choices(words) => format!("list of {}", words.join(", ")),
             Self::Secret => "secret".to_owned(),
             Self::Secrets => "secret, or a list of two".to_owned(),
         }
@@ -214,7 +234,7 @@ mod tests {
 
     #[test]
     fn every_key_is_asked_for_and_every_default_can_be_read() {
-        let tables = "[[numbers]]\n[[whatsapp.endpoints]]\n[[crm.endpoints]]\n[webhook.tls]\n";
+        let tables = "[[numbers]]\n[[api.clients]]\n[api.tls]\ncertificate = \"x\"\n[[whatsapp.endpoints]]\n[[crm.endpoints]]\n[webhook.tls]\n";
         let mut asked = BTreeSet::new();
         for tls in ["certificate = \"x\"", "acme = {}", "off = true"] {
             let text = format!("{tables}{tls}\n");

@@ -1,5 +1,6 @@
 //! One file per part of the configuration: which keys it has, and how they go together.
 
+mod api;
 mod cards;
 mod network;
 mod numbers;
@@ -21,7 +22,7 @@ pub(super) use cards::cards;
 pub(super) fn config(root: &Section<'_>) -> Option<Config> {
     let store = plain::store(&root.section("store"));
     let webhook = webhook::webhook(&root.section("webhook"));
-    let api = plain::api(&root.section("api"), webhook.as_ref().map(|webhook| webhook.listen));
+    let api = api::api(&root.section("api"), webhook.as_ref().map(|webhook| webhook.listen));
     let numbers = numbers::numbers(root);
     let whatsapp = outward::whatsapp(&root.section("whatsapp"), numbers.as_deref());
     if let (Some(numbers), Some(whatsapp)) = (&numbers, &whatsapp) {
@@ -74,6 +75,17 @@ fn pem(section: &Section<'_>, name: &str, label: &str) -> Option<std::path::Path
     }
 }
 
+/// The files of a listener's certificate, both of them.
+fn certificate_and_key(section: &Section<'_>) -> Option<(std::path::PathBuf, std::path::PathBuf)> {
+    let certificate = pem(section, "certificate", "CERTIFICATE");
+    if !section.has("key") {
+        let fault = Fault::new("a certificate without its `key`");
+        section.mistake("certificate", fault.help("add key = \"key.pem\""));
+    }
+    let key = pem(section, "key", "PRIVATE KEY");
+    Some((certificate?, key?))
+}
+
 /// A secret that may be any text.
 fn secret(section: &Section<'_>, name: &str) -> Option<Secret> {
     one_secret(section, name, &Entry { value: section.raw(name)?, place: None })
@@ -81,16 +93,24 @@ fn secret(section: &Section<'_>, name: &str) -> Option<Secret> {
 
 /// A secret that travels in a header: visible ASCII.
 fn header_secret(section: &Section<'_>, name: &str) -> Option<Secret> {
-    let secret = secret(section, name)?;
-    if secret.expose().bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Some(secret);
+    secret(section, name).filter(|secret| fits_a_header(section, name, secret))
+}
+
+/// The same, one or a list of two.
+fn header_secrets(section: &Section<'_>, name: &str) -> Option<Vec<Secret>> {
+    secrets(section, name).filter(|secrets| secrets.iter().all(|secret| fits_a_header(section, name, secret)))
+}
+
+fn fits_a_header(section: &Section<'_>, name: &str, secret: &Secret) -> bool {
+    let fits = secret.expose().bytes().all(|byte| byte.is_ascii_graphic());
+    if !fits {
+        section.mistake(
+            name,
+            Fault::new("a header can't carry this secret")
+                .help("visible ASCII characters only: no blank, no second line, nothing accented"),
+        );
     }
-    section.mistake(
-        name,
-        Fault::new("a header can't carry this secret")
-            .help("visible ASCII characters only: no blank, no second line, nothing accented"),
-    );
-    None
+    fits
 }
 
 /// One secret, a list of one or two, or, where the key isn't there, none.

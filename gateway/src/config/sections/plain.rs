@@ -1,11 +1,9 @@
-//! `[store]`, `[api]`, `[costs]`, `[clock]` and `[log]`.
-
-use std::net::{IpAddr, SocketAddr};
+//! `[store]`, `[costs]`, `[clock]` and `[log]`.
 
 use super::super::reader::Section;
-use super::super::types::{Api, Clock, Costs, Log, LogFormat, LogLevel, Store, TIME_SERVERS_MAX, TimeServer};
+use super::super::types::{Clock, Costs, Log, LogFormat, LogLevel, Store, TIME_SERVERS_MAX, TimeServer};
 use super::super::values::{self, Fault};
-use super::{header_secret, path};
+use super::path;
 
 /// What a disk writes at least; segments of the intake log are made of it.
 const BLOCK: u64 = 4096;
@@ -27,40 +25,6 @@ pub(super) fn store(section: &Section<'_>) -> Option<Store> {
         log_segment: log_segment?,
         log_segments: u32::try_from(log_segments?).ok()?,
     })
-}
-
-pub(super) fn api(section: &Section<'_>, public: Option<SocketAddr>) -> Option<Api> {
-    let token = header_secret(section, "token");
-    let listen = section.read("listen", values::listen)?;
-    if public.is_some_and(|public| collide(public, listen)) {
-        let at = public.map_or(String::new(), |public| public.to_string());
-        section.mistake(
-            "listen",
-            Fault::new(format!("`webhook.listen` is {at} already"))
-                .help("give the two sides different ports"),
-        );
-        return None;
-    }
-    if !listen.ip().is_loopback() {
-        section.warn(
-            "listen",
-            Fault::new("the token and the customers' messages cross this network in plain HTTP")
-                .help("a loopback address, or a network that the store trusts"),
-        );
-    }
-    Some(Api { listen, token: token? })
-}
-
-/// Whether the system would refuse the second of two listeners. Port 0 is another one each time.
-fn collide(a: SocketAddr, b: SocketAddr) -> bool {
-    let every = |one: IpAddr, other: IpAddr| match one {
-        // A wildcard of IPv6 takes IPv4 along, unless the system is told otherwise.
-        IpAddr::V6(ip) => ip.is_unspecified(),
-        IpAddr::V4(ip) => ip.is_unspecified() && other.is_ipv4(),
-    };
-    a.port() != 0
-        && a.port() == b.port()
-        && (a.ip() == b.ip() || every(a.ip(), b.ip()) || every(b.ip(), a.ip()))
 }
 
 /// The file that `rate_card` names is read later, by [`super::super::rate_card`].
@@ -98,25 +62,4 @@ pub(super) fn log(section: &Section<'_>) -> Option<Log> {
     let formats = [LogFormat::Auto, LogFormat::Human, LogFormat::Json];
     let levels = [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug, LogLevel::Trace];
     Some(Log { format: formats[format?], level: levels[level?] })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn listeners_collide_when_the_system_would_refuse_the_second() {
-        for (a, b, expected) in [
-            ("127.0.0.1:80", "127.0.0.1:80", true),
-            ("127.0.0.1:80", "127.0.0.1:81", false),
-            ("127.0.0.1:80", "127.0.0.2:80", false),
-            ("0.0.0.0:80", "127.0.0.1:80", true),
-            ("127.0.0.1:80", "0.0.0.0:80", true),
-            ("[::]:80", "127.0.0.1:80", true),
-            ("0.0.0.0:80", "[::1]:80", false),
-            ("0.0.0.0:0", "0.0.0.0:0", false),
-        ] {
-            assert_eq!(collide(a.parse().unwrap(), b.parse().unwrap()), expected, "{a} {b}");
-        }
-    }
 }

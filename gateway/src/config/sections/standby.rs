@@ -5,10 +5,12 @@ use reqwest::Url;
 use super::super::reader::Section;
 use super::super::types::{Standby, Webhook};
 use super::super::values::{self, Fault};
+use super::roots::roots;
 
 /// `Some(None)`: this box stands by for none.
 pub(super) fn standby(section: &Section<'_>, webhook: Option<&Webhook>) -> Option<Option<Standby>> {
     let peer = section.read("peer", values::url);
+    let ca = roots(section);
     let every = section.read("every", values::time);
     let silent_for = section.read("silent_for", values::time);
     let timeout = section.read("timeout", values::time);
@@ -32,8 +34,8 @@ pub(super) fn standby(section: &Section<'_>, webhook: Option<&Webhook>) -> Optio
     if section.has("peer") && peer.is_none() {
         return None;
     }
-    let (every, silent_for, timeout, take) = (every?, silent_for?, timeout?, take?);
-    Some(peer.map(|peer| Standby { peer, every, silent_for, timeout, take }))
+    let (ca, every, silent_for, timeout, take) = (ca?, every?, silent_for?, timeout?, take?);
+    Some(peer.map(|peer| Standby { peer, ca, every, silent_for, timeout, take }))
 }
 
 /// Says what a table without a peer comes to.
@@ -43,7 +45,7 @@ fn alone(section: &Section<'_>, take: bool) {
         section
             .mistake("take", Fault::new("there is no `peer` whose webhook could be taken over").help(help));
     } else if let Some(name) =
-        ["every", "silent_for", "timeout", "take"].into_iter().find(|name| section.has(name))
+        ["ca", "every", "silent_for", "timeout", "take"].into_iter().find(|name| section.has(name))
     {
         section.warn(name, Fault::new("without a `peer` this box stands by for none").help(help));
     }

@@ -8,7 +8,7 @@ use reqwest::Url;
 use super::super::reader::Section;
 use super::super::types::{Acme, ClientAuth, ClientAuthMode, Tls, Webhook};
 use super::super::values::{self, Fault};
-use super::{path, pem, secret, secrets};
+use super::{certificate_and_key, path, pem, secret, secrets};
 
 pub(super) fn webhook(section: &Section<'_>) -> Option<Webhook> {
     let listen = section.read("listen", values::listen);
@@ -113,17 +113,11 @@ fn tls(section: &Section<'_>, listen: Option<SocketAddr>) -> Option<Tls> {
 }
 
 fn files(section: &Section<'_>) -> Option<Tls> {
-    let certificate = pem(section, "certificate", "CERTIFICATE");
-    if !section.has("key") {
-        let fault = Fault::new("a certificate without its `key`");
-        section.mistake("certificate", fault.help("add key = \"key.pem\""));
-    }
-    let key = pem(section, "key", "PRIVATE KEY");
     let ocsp = path(section, "ocsp");
     if section.has("ocsp") && ocsp.is_none() {
         return None;
     }
-    Some(Tls::Files { certificate: certificate?, key: key?, ocsp })
+    certificate_and_key(section).map(|(certificate, key)| Tls::Files { certificate, key, ocsp })
 }
 
 fn off(section: &Section<'_>, listen: Option<SocketAddr>) -> Option<Tls> {

@@ -4,6 +4,7 @@
 //! to the working directory (the folder of the configuration file is already joined), every
 //! secret is read. The ranges stand in [`super::keys`].
 
+mod api;
 mod network;
 mod outward;
 mod time_server;
@@ -17,6 +18,7 @@ use jiff::tz::TimeZone;
 use policy::sending::{Micros, RateCard};
 use reqwest::Url;
 
+pub use self::api::{Api, ApiClient, ApiClientAuth, ApiTls, Scope, Scopes};
 pub use self::network::{Address, Network};
 pub use self::outward::{
     Crm, CrmEndpoint, CrmKind, CrmMode, Health, Roots, Uncertain, WhatsApp, WhatsAppEndpoint,
@@ -157,16 +159,13 @@ impl ClientAuth {
     /// What the public listener is told; `None` where nobody is asked.
     #[must_use]
     pub fn asked(&self) -> Option<ingress::ClientAuth> {
-        let required = match self.mode {
-            ClientAuthMode::Off => return None,
-            ClientAuthMode::Optional => false,
-            ClientAuthMode::Required => true,
-        };
-        Some(ingress::ClientAuth { required, ca: self.ca.clone(), name: self.name.clone() })
+        let required = self.mode.required()?;
+        let (ca, name) = (self.ca.clone(), Some(self.name.clone()));
+        Some(ingress::ClientAuth { whom: ingress::Whom::Meta, required, ca, name })
     }
 }
 
-/// `webhook.client_auth.mode`
+/// `mode` of `webhook.client_auth` and `api.client_auth`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClientAuthMode {
     /// Nobody is asked.
@@ -177,13 +176,15 @@ pub enum ClientAuthMode {
     Required,
 }
 
-/// `[api]`
-#[derive(Debug, Clone)]
-pub struct Api {
-    /// The listener on the store's side.
-    pub listen: SocketAddr,
-    /// The bearer token.
-    pub token: Secret,
+impl ClientAuthMode {
+    /// Whether who shows none is turned away; `None` where nobody is asked.
+    const fn required(self) -> Option<bool> {
+        match self {
+            Self::Off => None,
+            Self::Optional => Some(false),
+            Self::Required => Some(true),
+        }
+    }
 }
 
 /// One of `[[numbers]]`
@@ -223,6 +224,8 @@ pub struct Limits {
 pub struct Standby {
     /// What is asked with GET; any answer under 500 is a sign of life.
     pub peer: Url,
+    /// Authorities to trust besides the usual ones when it is asked over https.
+    pub ca: Option<Roots>,
     /// Between two such questions.
     pub every: Duration,
     /// After so long without a sign of life the peer counts as silent; at least twice [`Self::every`].

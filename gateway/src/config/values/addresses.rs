@@ -116,15 +116,20 @@ pub(in super::super) fn contact(_: &Key, value: &DeValue<'_>) -> Read<String> {
 
 /// A name of the DNS, without a dot at the end.
 pub(in super::super) fn host(text: &str) -> Read<()> {
+    if text.contains('.') { label_or_host(text) } else { Err(no_host(text)) }
+}
+
+/// The same, or a name of the local network without any dot.
+pub(in super::super) fn label_or_host(text: &str) -> Read<()> {
     let label = |part: &str| {
         (1..=63).contains(&part.len())
             && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
             && !part.starts_with('-')
             && !part.ends_with('-')
     };
-    if text.len() <= 253 && text.contains('.') && text.split('.').all(label) {
-        Ok(())
-    } else {
-        Err(Fault::new(format!("{text:?} is not a host name")).help("such as \"box.example.com\""))
-    }
+    if text.len() <= 253 && text.split('.').all(label) { Ok(()) } else { Err(no_host(text)) }
+}
+
+fn no_host(text: &str) -> Fault {
+    Fault::new(format!("{text:?} is not a host name")).help("such as \"box.example.com\"")
 }

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod calling_codes;
+mod clients;
 mod money;
 pub(super) mod network;
 mod people;
@@ -15,7 +16,10 @@ use super::keys::{Key, Kind};
 use super::units;
 
 use super::unknown::nearest;
-pub(super) use addresses::{contact, fixed_url_path, header, host, listen, number_url_path, public_url, url};
+pub(super) use addresses::{
+    contact, fixed_url_path, header, host, label_or_host, listen, number_url_path, public_url, url,
+};
+pub(super) use clients::{choices, client_name};
 pub(super) use money::amount;
 pub(super) use people::{digits, phone, timezone};
 pub(super) use relays::relays;

@@ -41,24 +41,45 @@ use strangers::Strangers;
 /// Roots of one file that are used; the old and the new one are two.
 pub const ROOTS_MAX: usize = 16;
 
-/// `[webhook.client_auth]`, where it isn't off.
+/// `client_auth` of a listener, where it isn't off.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientAuth {
+    /// Who is asked.
+    pub whom: Whom,
     /// Who shows no certificate is turned away.
     pub required: bool,
     /// The authorities that it may come from, as PEM; read again when the file changes.
     pub ca: PathBuf,
-    /// The name that it has to bear.
-    pub name: String,
+    /// The name that it has to bear; any where there is none.
+    pub name: Option<String>,
+}
+
+/// Whose client certificates are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whom {
+    /// Meta's, at the public listener.
+    Meta,
+    /// Those of the programs that ask the store side.
+    Programs,
+}
+
+impl Whom {
+    const fn ca_key(self) -> &'static str {
+        match self {
+            Self::Meta => "webhook.client_auth.ca",
+            Self::Programs => "api.client_auth.ca",
+        }
+    }
 }
 
 type Time = Box<dyn Fn() -> Known + Send + Sync>;
 
 /// Who may come, and who came.
 pub(super) struct Clients {
+    whom: Whom,
     required: bool,
     ca: PathBuf,
-    name: String,
+    name: Option<String>,
     provider: Arc<CryptoProvider>,
     verifier: RwLock<Arc<dyn ClientCertVerifier>>,
     state: Mutex<State>,
@@ -96,12 +117,13 @@ impl Clients {
         let metrics = Metrics::default();
         metrics.roots.set(i64::try_from(roots).unwrap_or(i64::MAX));
         Ok(Self {
+            whom: auth.whom,
             required: auth.required,
             ca: auth.ca.clone(),
             name: auth.name.clone(),
             provider,
             verifier: RwLock::new(verifier),
-            state: Mutex::new(State { stamp, fault: None, strangers: Strangers::default() }),
+            state: Mutex::new(State { stamp, fault: None, strangers: Strangers::new(auth.whom) }),
             time: OnceLock::new(),
             tickets,
             metrics,
@@ -132,10 +154,10 @@ impl Clients {
             Ok((verifier, roots)) => {
                 *self.verifier.write().unwrap_or_else(PoisonError::into_inner) = verifier;
                 self.tickets.renew();
-                (state.fault, state.strangers) = (None, Strangers::default());
+                (state.fault, state.strangers) = (None, Strangers::new(self.whom));
                 self.metrics.roots.set(i64::try_from(roots).unwrap_or(i64::MAX));
                 self.metrics.fault.set(0);
-                info!(roots, "read the authorities of Meta's client certificate");
+                info!(roots, key = self.whom.ca_key(), "read the authorities of client certificates");
                 Ok(())
             }
             Err(error) => {
@@ -167,26 +189,27 @@ impl Clients {
     pub(super) fn alarms(&self) -> Vec<String> {
         let mut state = self.state();
         let fault = state.fault.as_ref().map(|fault| {
-            format!(
-                "the new file of `webhook.client_auth.ca` can't be used, the old authorities stay: {fault}"
-            )
+            let key = self.whom.ca_key();
+            format!("the new file of `{key}` can't be used, the old authorities stay: {fault}")
         });
         fault.into_iter().chain(state.strangers.alarm(Instant::now())).collect()
     }
 
     pub(super) fn register(&self, registry: &mut Registry) {
+        let [seen, roots, fault] = match self.whom {
+            Whom::Meta => ["wagate_client_certificates", "wagate_client_roots", "wagate_client_roots_fault"],
+            Whom::Programs => {
+                ["wagate_api_client_certificates", "wagate_api_client_roots", "wagate_api_client_roots_fault"]
+            }
+        };
         registry.register(
-            "wagate_client_certificates",
-            "Handshakes with the public listener while client certificates are asked for, by what was shown",
+            seen,
+            "Handshakes while client certificates are asked for, by what was shown",
             self.metrics.seen.clone(),
         );
+        registry.register(roots, "Authorities in use for client certificates", self.metrics.roots.clone());
         registry.register(
-            "wagate_client_roots",
-            "Authorities in use for client certificates",
-            self.metrics.roots.clone(),
-        );
-        registry.register(
-            "wagate_client_roots_fault",
+            fault,
             "1 while the file of authorities cannot be used and older ones are kept",
             self.metrics.fault.clone(),
         );
@@ -248,15 +271,19 @@ impl Clients {
                 if !verify::is_unknown_issuer(&error) {
                     return error;
                 }
-                let named = names::bears(own, &self.name);
+                let named = self.is_named(own);
                 self.state().strangers.note(verify::authority(own, rest), named, Instant::now());
                 Error::InvalidCertificate(CertificateError::UnknownIssuer)
             })?;
-        if names::bears(own, &self.name) {
+        if self.is_named(own) {
             Ok(verified)
         } else {
             Err(Error::InvalidCertificate(CertificateError::NotValidForName))
         }
+    }
+
+    fn is_named(&self, own: &CertificateDer<'_>) -> bool {
+        self.name.as_deref().is_none_or(|name| names::bears(own, name))
     }
 
     fn verifier(&self) -> Arc<dyn ClientCertVerifier> {

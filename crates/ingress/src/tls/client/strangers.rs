@@ -4,14 +4,19 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::Whom;
+
 /// Authorities that are remembered at once; anybody can come with another one.
 const MOST: usize = 4;
 /// One that wasn't seen for so long is forgotten, and the alarm with it. Meta sends again for days.
 const QUIET_AFTER: Duration = Duration::from_secs(3600);
 
 /// The authorities of late.
-#[derive(Debug, Default)]
-pub(super) struct Strangers(Vec<Stranger>);
+#[derive(Debug)]
+pub(super) struct Strangers {
+    whom: Whom,
+    seen: Vec<Stranger>,
+}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Stranger {
@@ -22,33 +27,48 @@ struct Stranger {
 }
 
 impl Strangers {
+    pub(super) const fn new(whom: Whom) -> Self {
+        Self { whom, seen: Vec::new() }
+    }
+
     /// Notes one. Who bears the right name is worth more than who doesn't; else those that are there stay.
     pub(super) fn note(&mut self, authority: String, named: bool, now: Instant) {
         self.forget(now);
-        let known = self.0.iter_mut().find(|known| known.authority == authority && known.named == named);
+        let known = self.seen.iter_mut().find(|known| known.authority == authority && known.named == named);
         if let Some(known) = known {
             known.seen = now;
             return;
         }
-        if self.0.len() >= MOST {
-            let Some(worthless) = self.0.iter().position(|known| named && !known.named) else { return };
-            self.0.remove(worthless);
+        if self.seen.len() >= MOST {
+            let Some(worthless) = self.seen.iter().position(|known| named && !known.named) else { return };
+            self.seen.remove(worthless);
         }
-        self.0.push(Stranger { authority, named, seen: now });
+        self.seen.push(Stranger { authority, named, seen: now });
     }
 
     fn forget(&mut self, now: Instant) {
-        self.0.retain(|known| now.duration_since(known.seen) < QUIET_AFTER);
+        self.seen.retain(|known| now.duration_since(known.seen) < QUIET_AFTER);
     }
 
     /// What a person should know, if anything.
     pub(super) fn alarm(&mut self, now: Instant) -> Option<String> {
         self.forget(now);
         let list = |named: bool| {
-            let names = self.0.iter().filter(|known| known.named == named);
+            let names = self.seen.iter().filter(|known| known.named == named);
             names.map(|known| format!("{:?}", known.authority)).collect::<Vec<_>>().join(", ")
         };
         let (named, others) = (list(true), list(false));
+        if self.whom == Whom::Programs {
+            let all =
+                self.seen.iter().map(|known| format!("{:?}", known.authority)).collect::<Vec<_>>().join(", ");
+            return (!all.is_empty()).then(|| {
+                let key = self.whom.ca_key();
+                format!(
+                    "programs come to the API with client certificates of an unknown authority ({all}): give them one of an \
+                     authority in `{key}`, or append theirs to that file"
+                )
+            });
+        }
         let what = match (named.as_str(), others.as_str()) {
             ("", "") => return None,
             ("", others) => {
@@ -71,7 +91,7 @@ mod tests {
 
     #[test]
     fn an_alarm_names_the_authority_and_falls_quiet() {
-        let (mut strangers, start) = (Strangers::default(), Instant::now());
+        let (mut strangers, start) = (Strangers::new(Whom::Meta), Instant::now());
         assert_eq!(strangers.alarm(start), None);
         strangers.note("New Root".to_owned(), true, start);
         let alarm = strangers.alarm(start).unwrap();
@@ -83,11 +103,11 @@ mod tests {
 
     #[test]
     fn strangers_neither_grow_it_nor_change_it_nor_hide_who_bears_the_name() {
-        let (mut strangers, now) = (Strangers::default(), Instant::now());
+        let (mut strangers, now) = (Strangers::new(Whom::Meta), Instant::now());
         for number in 0..1_000 {
             strangers.note(format!("CA {number}"), false, now);
         }
-        assert_eq!(strangers.0.len(), MOST);
+        assert_eq!(strangers.seen.len(), MOST);
         let alarm = strangers.alarm(now).unwrap();
         assert!(alarm.contains("\"CA 0\"") && !alarm.contains("\"CA 9\""), "{alarm}");
         strangers.note("Meta's next".to_owned(), true, now);
@@ -99,6 +119,6 @@ mod tests {
         for number in 0..1_000 {
             strangers.note(format!("CA {number}"), true, now);
         }
-        assert_eq!(strangers.0.len(), MOST);
+        assert_eq!(strangers.seen.len(), MOST);
     }
 }

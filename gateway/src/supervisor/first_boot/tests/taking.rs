@@ -94,7 +94,7 @@ fn what_editors_and_fat_make_of_names_and_texts_is_understood() {
         crate::config::load(&stage.root().join("data/config/current/wagate.toml"), &|_| None).unwrap();
     assert_eq!(loaded.config.webhook.verify_token.expose(), "SECRET-verify");
     assert_eq!(loaded.config.webhook.app_secret[0].expose(), "SECRET-app");
-    assert_eq!(loaded.config.api.token.expose(), "SECRET-api");
+    assert_eq!(loaded.config.api.token[0].expose(), "SECRET-api");
     assert_eq!(names(&stage.card()), [ACCEPTED]);
 }
 
