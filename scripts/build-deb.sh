@@ -7,12 +7,14 @@ cd "$(dirname "$0")/.."
 
 usage() {
     cat <<'HELP'
-Usage: scripts/build-deb.sh [--arch arm64|armhf|amd64] [--program FILE] [--revision R] [--quick] [--with W]
+Usage: scripts/build-deb.sh [--arch arm64|armhf|amd64] [--program FILE] [--manual FILE] [--revision R] [--quick]
+                            [--with W]
 
 Makes dist/deb/wagate_VERSION-R_ARCH.deb and, beside it, SHA256SUMS of all that lie there.
 
   --arch A       arm64 (unless said), armhf or amd64
   --program FILE packs this program instead of building one with scripts/build.sh
+  --manual FILE  the example `manual` as it was built, which writes the manual pages, instead of building it
   --revision R   of the package, 1 unless said: what is behind the hyphen in its version
   --quick        compresses less: for tests
   --with W       as for scripts/build.sh
@@ -23,14 +25,15 @@ $WAGATE_DIST is where results go (dist).
 HELP
 }
 
-ARCH=arm64 PROGRAM='' REVISION=1 OPTIONS=() WITH=()
+ARCH=arm64 PROGRAM='' MANUAL='' REVISION=1 OPTIONS=() WITH=()
 while [ $# -gt 0 ]; do
     case $1 in
-    --arch | --program | --revision | --with)
+    --arch | --program | --manual | --revision | --with)
         [ $# -ge 2 ] || die "$1 needs a value"
         case $1 in
         --arch) ARCH=$2 ;;
         --program) PROGRAM=$2 ;;
+        --manual) MANUAL=$2 ;;
         --revision) REVISION=$2 ;;
         --with) WITH=(--with "$2") ;;
         esac
@@ -73,7 +76,11 @@ manual=$built/manual
 mkdir -p "$manual/examples"
 cp "$PROGRAM" "$built/wagate"
 if command -v "$STRIP" >/dev/null; then "$STRIP" "$built/wagate"; else warn "without $STRIP: symbols stay"; fi
-cargo run --quiet --locked --package wagate --example manual -- "$manual"
+if [ -z "$MANUAL" ]; then
+    cargo build --quiet --locked --package wagate --example manual
+    MANUAL=${CARGO_TARGET_DIR:-target}/debug/examples/manual
+fi
+"$MANUAL" "$manual"
 gzip -9n "$manual"/man?/*
 # The example, whose secrets are credentials of the unit.
 sed 's/"file:\([a-z_]*\)"/"credential:wagate.\1"/g; s/\("credential:[^"]*"\)  *#/\1  #/; s|> api_token$|> /etc/credstore/wagate.api_token|' \
@@ -87,7 +94,7 @@ gzip -9n <CHANGELOG.md >"$manual/changelog.gz"
 mkdir -p "$DIST/deb"
 deb=wagate_${VERSION}_$ARCH.deb
 CARGO_TARGET_DIR=$STAGE cargo deb --quiet --no-build --locked --no-strip --no-dbgsym --package wagate \
-    --target "$TRIPLE" --deb-version "$VERSION" --output "$STAGE/$deb" ${OPTIONS[@]+"${OPTIONS[@]}"} >&2
+    --target "$TRIPLE" --deb-version "$VERSION" --output "$STAGE/$deb" ${OPTIONS[@]+"${OPTIONS[@]}"} >/dev/null
 mv "$STAGE/$deb" "$DIST/deb/$deb"
 (cd "$DIST/deb" && sha256sum wagate_*.deb >SHA256SUMS)
 note "$DIST/deb/$deb: $(stat -c %s "$DIST/deb/$deb") bytes"

@@ -10,9 +10,11 @@ cd "$(dirname "$0")/.."
 usage() {
     cat <<'HELP'
 Usage: scripts/check-deb.sh --contents FILE.deb
+       scripts/check-deb.sh --tree
        scripts/check-deb.sh FIRST.deb SECOND.deb
 
-With --contents: what has to be in a package is in it, and lintian, where it is installed, finds no error.
+With --contents: what has to be in a package is in it, and lintian, where it is installed, finds no error. With --tree: makes
+the tree that the last form needs, unless there is one.
 
 Otherwise: the first is installed in a Debian 12 made by mmdebstrap, under a systemd of its own (process 1 of new namespaces),
 configured, started, fed with webhooks, upgraded to the second while they come, watched, removed and purged. Both are for
@@ -56,13 +58,15 @@ case ${1:-} in
     exit
     ;;
 esac
-[ $# = 2 ] || die "two packages are needed (--help)"
+[ "$*" = --tree ] || [ $# = 2 ] || die "two packages are needed (--help)"
 [ "$(id -u)" = 0 ] || die "only root can make a Debian of its own"
 need mmdebstrap mmdebstrap unshare util-linux ip iproute2 systemd-analyze systemd dpkg-deb dpkg
 
 WORK=$(mktemp -d)
 trap 'leave_debian; rm -rf --one-file-system "$WORK"' EXIT
 made=$SECONDS
+keep_debian
+[ $# = 2 ] || exit 0
 make_debian
 mkdir "$TREE/deb"
 cp "$1" "$TREE/deb/first.deb"

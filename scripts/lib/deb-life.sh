@@ -82,10 +82,10 @@ is "state after a reload" "$(property ActiveState) $(property MainPID)" "active 
 
 say "a process that stands still is ended by the watchdog, and started again"
 mkdir -p /run/systemd/system/wagate.service.d
-printf '[Service]\nWatchdogSec=3\n' >/run/systemd/system/wagate.service.d/short.conf
+printf '[Service]\nWatchdogSec=2\n' >/run/systemd/system/wagate.service.d/short.conf
 systemctl daemon-reload
 systemctl restart wagate
-sleep 5
+sleep 4
 is "starts again while it works" "$(property NRestarts) $(property ActiveState)" "0 active"
 systemctl kill --kill-whom=main --signal=STOP wagate
 for _ in $(seq 200); do
@@ -102,7 +102,7 @@ say "upgraded while webhooks come: all are acknowledged, configuration and recor
 echo "# the administrator's" >>"$CONFIG"
 before=$(sha256sum "$CONFIG" $CREDSTORE/*)
 pid=$(property MainPID)
-feed --for 12s --rate 20 &
+feed --for 8s --rate 30 &
 feeding=$!
 sleep 2
 is "what the upgrade says" "$(apt_quietly install /deb/second.deb)" ""

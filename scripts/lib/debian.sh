@@ -1,6 +1,6 @@
 # Sourced by check-deb.sh: a Debian 12 of its own, with its systemd as process 1 of new namespaces.
 # shellcheck shell=bash disable=SC2154  # WORK, of check-deb.sh
-# Makes: TREE, and after boot_debian: INIT (the process that is 1 in there).
+# Makes: KEPT, TREE, and after boot_debian: INIT (the process that is 1 in there).
 # No container manager is needed, and no machine that systemd itself has started.
 
 # How old a tree may be, in days: what is tried should have today's security updates.
@@ -8,20 +8,25 @@ TREE_DAYS=7
 # How long its systemd may take to start, in seconds.
 BOOT_SECONDS=60
 
-make_debian() {
-    local cache kept
+# Makes the tree as a file, where there is none or an old one.
+keep_debian() {
+    local cache
     cache=$(realpath -m "${WAGATE_TREE_CACHE:-${WAGATE_DIST:-dist}/cache}")
-    kept=$cache/bookworm-$(dpkg --print-architecture).tar
-    TREE=$WORK/tree
-    mkdir -p "$cache" "$TREE"
-    if [ -z "$(find "$kept" -mtime "-$TREE_DAYS" 2>/dev/null)" ]; then
+    KEPT=$cache/bookworm-$(dpkg --print-architecture).tar
+    mkdir -p "$cache"
+    if [ -z "$(find "$KEPT" -mtime "-$TREE_DAYS" 2>/dev/null)" ]; then
         TMPDIR=$WORK mmdebstrap --quiet --format=tar --variant=apt --include=systemd \
             --dpkgopt=force-unsafe-io --dpkgopt='path-exclude=/usr/share/locale/*' \
             --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-include=/usr/share/man/man?/wagate*' \
-            bookworm "$kept.new" ${WAGATE_MIRROR:+"$WAGATE_MIRROR"} >&2
-        mv "$kept.new" "$kept"
+            bookworm "$KEPT.new" ${WAGATE_MIRROR:+"$WAGATE_MIRROR"} >&2
+        mv "$KEPT.new" "$KEPT"
     fi
-    tar -xf "$kept" -C "$TREE"
+}
+
+make_debian() {
+    TREE=$WORK/tree
+    mkdir "$TREE"
+    tar -xf "$KEPT" -C "$TREE"
     # What a start writes for people at a terminal isn't looked at.
     ln -sf /dev/null "$TREE/etc/systemd/system/getty.target"
 }
