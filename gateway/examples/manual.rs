@@ -179,6 +179,8 @@ fn entry(roff: &mut Roff, key: &Key) {
 
 /// One line of the Markdown of the reference: `code` and **strong**.
 fn inline(markdown: &str) -> Vec<Inline> {
-    let code = |(place, part): (usize, &str)| if place % 2 == 1 { italic(part) } else { roman(part.replace("**", "")) };
+    let code = |(place, part): (usize, &str)| {
+        if place % 2 == 1 { italic(part) } else { roman(part.replace("**", "")) }
+    };
     markdown.split('`').enumerate().map(code).collect()
 }
