@@ -35,6 +35,7 @@ contents() {
         usr/share/doc/wagate/examples/wagate.toml usr/share/doc/wagate/examples/rate-card.toml; do
         grep -q " \./$name\$" <<<"$list" || die "$deb has no $name"
     done
+    ! grep -q 'man1/wagate-machine' <<<"$list" || die "$deb tells people of commands that are hidden from them"
     ! grep -qE ' \./(etc|var)/.' <<<"$list" || die "$deb brings files into /etc or /var"
     ! grep -v ' 0/0 ' <<<"$list" || die "$deb has files that aren't root's"
     ! grep -E '^.(........w|...s|......s)' <<<"$list" || die "$deb has files that all may write, or setuid"
