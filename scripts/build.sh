@@ -11,13 +11,13 @@ cd "$(dirname "$0")/.."
 
 usage() {
     cat <<'HELP'
-Usage: scripts/build.sh [--target aarch64|armv7] [--test [--long]] [--with rustup|debian|cross]
+Usage: scripts/build.sh [--target aarch64|armv7|x86_64] [--test [--long]] [--with rustup|debian|cross]
 
 Makes dist/TARGET/wagate, one static program without symbols, beside it wagate.cdx.json (what is in it, CycloneDX)
 and SHA256SUMS. With cargo-auditable installed the list of crates is in the program, too (cargo install
 cargo-auditable). The one for aarch64 has at most 12 MiB.
 
-  --target T     aarch64 (unless said) or armv7
+  --target T     aarch64 (unless said), armv7 or x86_64
   --test         runs the test suites of model, records, policy, outbox and store for that target under qemu-user
                  instead
   --long         with --test: also board, and what takes minutes in an emulator (scripts/lib/target.sh)
@@ -49,8 +49,8 @@ done
 MAX_MIB=''
 case $ARCH in
 aarch64) MAX_MIB=12 ;;
-armv7) ;;
-*) die "no target $ARCH: aarch64 or armv7" ;;
+armv7 | x86_64) ;;
+*) die "no target $ARCH: aarch64, armv7 or x86_64" ;;
 esac
 choose_toolchain "$ARCH" "$WITH"
 note "building for $TRIPLE with $WITH"

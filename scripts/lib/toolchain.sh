@@ -19,10 +19,12 @@ choose_toolchain() {
     case $arch in
     aarch64) CROSS_CC=aarch64-linux-gnu-gcc CROSS_STRIP=aarch64-linux-gnu-strip CC_PACKAGE=gcc-aarch64-linux-gnu RUNNER_PROGRAM=qemu-aarch64-static ;;
     armv7) CROSS_CC=arm-linux-gnueabihf-gcc CROSS_STRIP=arm-linux-gnueabihf-strip CC_PACKAGE=gcc-arm-linux-gnueabihf RUNNER_PROGRAM=qemu-arm-static ;;
+    # Not only on others: on such a machine the same names are its own.
+    x86_64) CROSS_CC=x86_64-linux-gnu-gcc CROSS_STRIP=x86_64-linux-gnu-strip CC_PACKAGE=gcc-x86-64-linux-gnu RUNNER_PROGRAM=qemu-x86_64-static musl=x86_64-unknown-linux-musl ;;
     esac
     # musl needs nothing of the system that it is built on; for armv7 there is no ready standard library for it.
     TRIPLE=$musl
-    [ "$arch" = aarch64 ] || TRIPLE=armv7-unknown-linux-gnueabihf
+    [ "$arch" != armv7 ] || TRIPLE=armv7-unknown-linux-gnueabihf
     if [ -z "$WITH" ]; then
         if rustup_ready "$TRIPLE"; then
             WITH=rustup
@@ -41,7 +43,7 @@ choose_toolchain() {
         ;;
     debian)
         # Its standard library is glibc's.
-        [ "$arch" = armv7 ] || TRIPLE=aarch64-unknown-linux-gnu
+        [ "$arch" = armv7 ] || TRIPLE=${musl%musl}gnu
         debian_ready "$arch"
         ;;
     cross)
@@ -69,7 +71,7 @@ target_environment() {
     # Nothing of a C library's that is loaded at run time: the box has another one, or none.
     # A program that aborts when it panics unwinds nothing: a megabyte less. Tests do.
     local tables=
-    [ "$TRIPLE${TEST:-}" != aarch64-unknown-linux-musl ] || tables="-C force-unwind-tables=no"
+    case $TRIPLE${TEST:-} in *-musl) tables="-C force-unwind-tables=no" ;; esac
     export "CARGO_TARGET_${upper}_RUSTFLAGS=${SYSROOT_FLAG:-} -C target-feature=+crt-static $tables"
     [ "$WITH" = cross ] || export "CARGO_TARGET_${upper}_RUNNER=${RUNNER_PROGRAM}"
 }
@@ -81,6 +83,10 @@ debian_ready() {
     export RUSTC=/usr/bin/rustc
     version=$($RUSTC -V | cut -d' ' -f2)
     BUILD_STD=()
+    if [ "$1" = x86_64 ]; then
+        [ "$(uname -m)" = x86_64 ] || die "Debian's toolchain builds for x86_64 on x86_64 only: take rustup"
+        return
+    fi
     if [ "$1" = armv7 ]; then
         # None is packaged: it is built from its source.
         [ -d "/usr/src/rustc-$version/library" ] || [ -d /usr/lib/rustlib/src ] ||

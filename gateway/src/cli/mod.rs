@@ -22,7 +22,7 @@ mod update;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory as _, Parser};
 
 pub use args::{
     ApiArgs, Check, Cli, Command, ConfigArgs, DeadLetters, DeadLettersAction, Demo, Doctor, Rate, Records,
@@ -57,6 +57,13 @@ impl From<Exit> for ExitCode {
             Exit::Refused => Self::from(2),
         }
     }
+}
+
+/// What can be written on the command line, with all that `--help` says of it: what manual pages and completions are
+/// made of.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// The whole program.

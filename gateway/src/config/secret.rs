@@ -8,6 +8,9 @@ use super::Env;
 
 /// A secret file larger than this is no secret file.
 const MAX_SECRET: u64 = 64 * 1024;
+/// From where systemd loads the credentials of services that name no file (systemd.exec(5), `LoadCredential=`); a
+/// command that is typed by hand, and so has none of its own, reads them there.
+const CREDSTORE: &str = "/etc/credstore";
 
 /// A secret that has been read: text, never empty. Prints nothing of itself.
 #[derive(Clone, PartialEq, Eq)]
@@ -114,12 +117,14 @@ impl SecretSource {
                 if name.is_empty() || name.contains('/') || name.starts_with('.') {
                     return Err(format!("{name:?} is not the name of a credential"));
                 }
-                let folder = env("CREDENTIALS_DIRECTORY").ok_or_else(|| {
-                    format!(
-                        "$CREDENTIALS_DIRECTORY is not set: the service needs LoadCredential={name}:... in its unit"
-                    )
-                })?;
                 // systemd itself sees to who may read a credential.
+                let Some(folder) = env("CREDENTIALS_DIRECTORY") else {
+                    return read_file(&Path::new(CREDSTORE).join(name), false).map_err(|error| {
+                        format!(
+                            "{error} ($CREDENTIALS_DIRECTORY is not set: a service needs LoadCredential={name} in its unit)"
+                        )
+                    });
+                };
                 read_file(&Path::new(&folder).join(name), false)
             }
             Self::File(path) => read_file(path, true),

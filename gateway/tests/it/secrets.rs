@@ -71,7 +71,7 @@ fn what_cannot_be_a_secret_is_refused_with_its_line() {
         ("file:bytes", "isn't UTF-8"),
         ("file:.", "is a folder"),
         ("env:NOT_THERE", "no variable \"NOT_THERE\""),
-        ("credential:x", "$CREDENTIALS_DIRECTORY is not set"),
+        ("credential:not-in-any-store", "$CREDENTIALS_DIRECTORY is not set"),
         ("credential:../x", "not the name of a credential"),
         ("", "empty"),
     ] {

@@ -196,7 +196,9 @@ impl Key {
 }
 
 impl Kind {
-    fn words(self) -> String {
+    /// What may stand there, in a few words of Markdown.
+    #[must_use]
+    pub fn words(self) -> String {
         match self {
             Self::Text => "text".to_owned(),
             Self::Shaped(words) => words.to_owned(),
