@@ -172,7 +172,7 @@ mod tests {
         let mut third = memory.share(Some(Network::V4(Ipv4Addr::new(203, 0, 113, 3))), true);
         assert!(third.grow_to(BLOCK) && !third.grow_to(2 * BLOCK), "those who are known have theirs");
         drop((stranger, known, third));
-        assert_eq!((memory.strangers().blocks, memory.strangers().neighbours), (0, 0));
-        assert_eq!(memory.strangers().each.len(), 0);
+        let left = memory.strangers();
+        assert_eq!((left.blocks, left.neighbours, left.each.len()), (0, 0, 0));
     }
 }
