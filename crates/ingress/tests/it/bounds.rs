@@ -164,26 +164,28 @@ async fn stalled_uploads_do_not_keep_others_out() {
     assert_eq!(status(&door.exchange(&signed(&body)).await), 503, "from the same address, unproved");
     proved.write_all(&signed(&body)).await.unwrap();
     assert_eq!(status(&answer(&mut proved).await), 200);
-    let from = async |host: u8| {
+    // Each from a row of addresses of its own.
+    let from = async |row: u8| {
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
-        socket.bind(format!("127.0.0.{host}:0").parse().unwrap()).unwrap();
+        socket.bind(format!("127.0.{row}.9:0").parse().unwrap()).unwrap();
         socket.connect(door.address).await.unwrap()
     };
     let mut elsewhere = from(2).await;
     elsewhere.write_all(&signed(&body)).await.unwrap();
     assert_eq!(status(&answer(&mut elsewhere).await), 200);
     // However many addresses stall, the proved keep their half.
-    for host in 3..=4 {
-        let mut stream = from(host).await;
+    for row in 3..=5 {
+        let mut stream = from(row).await;
         stream.write_all(&request).await.unwrap();
         stalled.push(stream);
     }
-    let held = format!("wagate_webhook_body_bytes_in_flight {}\n", 3 * 40 * 1024);
+    let held = format!("wagate_webhook_body_bytes_in_flight {}\n", 4 * 40 * 1024);
     until(|| exposition(|registry| door.metrics.register(registry)).contains(&held)).await;
-    let mut late = from(5).await;
+    let mut late = from(6).await;
     late.write_all(&signed(&body)).await.unwrap();
     assert_eq!(status(&answer(&mut late).await), 503, "strangers have all of theirs");
-    for mut known in [proved, elsewhere] {
+    let neighbour = from(0).await;
+    for mut known in [proved, elsewhere, neighbour] {
         known.write_all(&signed(&body)).await.unwrap();
         assert_eq!(status(&answer(&mut known).await), 200);
     }
