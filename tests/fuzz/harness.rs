@@ -93,6 +93,7 @@ pub fn answer(bytes: &[u8]) {
 
 /// What a certificate file may hold.
 pub fn certificate(bytes: &[u8]) {
+    let _ = ingress::authority_and_serial(bytes);
     let read = |bytes: &[u8]| (ingress::not_after(bytes), ingress::is_self_issued(bytes));
     if let (Some(expires), issued) = read(bytes) {
         assert_eq!(read(&[bytes, b"more"].concat()), (Some(expires), issued), "what follows is none of it");

@@ -205,17 +205,14 @@ where
         }
         let Transport::Tls(tls) = &self.transport else { return self.http(stream, peer, told).await };
         let handshake = async {
-            match tls.handshake(stream).await {
-                Ok(Some(stream)) => Ok(stream),
-                Ok(None) => Err("challenge"),
-                Err(error) => {
-                    debug!(%error, "TLS handshake failed");
-                    Err("handshake_failed")
-                }
-            }
+            tls.handshake(stream).await.map_err(|error| {
+                debug!(%error, "TLS handshake failed");
+                "handshake_failed"
+            })
         };
         match self.until(deadline, &peer.connection, &mut told, handshake).await {
-            Ok(stream) => self.http(stream, peer, told).await,
+            Ok(Some(stream)) => self.http(stream, peer, told).await,
+            Ok(None) => "challenge",
             Err(why) => why,
         }
     }

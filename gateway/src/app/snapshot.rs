@@ -313,8 +313,8 @@ impl Shown {
         if let Some(fault) = self.tls.as_ref().and_then(Tls::fault) {
             alarms.push(format!("the new certificate can't be used, the old one stays: {fault}"));
         }
-        alarms.extend(self.tls.iter().flat_map(Tls::alarms));
         alarms.extend(self.certificate_alarms());
+        alarms.extend(self.tls.iter().flat_map(Tls::alarms));
         alarms.extend(wear.and_then(Wear::alarm));
         alarms.extend(
             machine.and_then(|machine| Some(format!("of the last start: {}", machine.note.as_ref()?))),

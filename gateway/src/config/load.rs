@@ -61,11 +61,9 @@ impl Loaded {
                 help: None,
             })
         };
-        let Config { crm, .. } = &self.config;
-        [not_yet(crm.kind != CrmKind::Http, "crm.kind", "any kind of CRM but \"http\"")]
-            .into_iter()
-            .flatten()
-            .collect()
+        let crm = &self.config.crm;
+        let kind = not_yet(crm.kind != CrmKind::Http, "crm.kind", "any kind of CRM but \"http\"");
+        kind.into_iter().collect()
     }
 }
 

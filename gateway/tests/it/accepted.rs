@@ -65,7 +65,7 @@ fn a_refused_file_leads_to_the_one_that_worked() {
         good.replace("[store]", "[stor]"),
         good.replace("[store]", "[store"),
         good.replace("[webhook]", "[webhook"),
-        good.replace("self_signed = true", "acme = { domains = [\"box.example.com\"] }"),
+        good.replace("self_signed = true", "acme = { domains = [\"203.0.113.9\"] }"),
         String::new(),
     ] {
         assert!(appliance.survives(&faulty), "{faulty}");

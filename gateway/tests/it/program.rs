@@ -53,12 +53,13 @@ fn check_answers_on_stdout_and_by_its_exit_status() {
 #[test]
 fn check_tells_what_this_version_cannot_do_yet() {
     let shop = Shop::new();
-    let text_with_acme = GOOD.replace("self_signed = true", "acme = { domains = [\"box.example.com\"] }");
-    let file = shop.secret("wagate.toml", &text_with_acme, 0o600);
+    let asked = format!("{GOOD}[crm]\nkind = \"tryton\"\n");
+    let file = shop.secret("wagate.toml", &asked, 0o600);
     let output = wagate(&["check", "--config", &file.display().to_string()]);
     assert_eq!(output.status.code(), Some(0));
     assert!(
-        text(&output.stdout).contains("warning: webhook.tls.acme: this version of wagate can't do ACME yet")
+        text(&output.stdout)
+            .contains("warning: crm.kind: this version of wagate can't do any kind of CRM but")
     );
 }
 

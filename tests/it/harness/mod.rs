@@ -23,7 +23,7 @@ pub(crate) use self::appliance::Appliance;
 pub(crate) use self::faketime::{Faketime, true_time};
 pub(crate) use self::feed::Feed;
 pub(crate) use self::ledger::Ledger;
-pub(crate) use self::pebble::Pebble;
+pub(crate) use self::pebble::{Pebble, plain};
 pub(crate) use self::program::{program, wagate};
 pub(crate) use self::site::{API_TOKEN, Site, VERIFY_TOKEN, port};
 pub(crate) use self::tls::{accept_any, connect, peer_certificate};

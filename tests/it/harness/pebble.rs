@@ -171,9 +171,7 @@ impl Pebble {
     pub(crate) async fn let_names_lead_to(&self, address: &str) {
         let url = format!("http://127.0.0.1:{}/set-default-ipv4", self.names_management);
         let body = json!({ "ip": address }).to_string();
-        // It wants a backend for TLS, though there is none here.
-        let client = reqwest::Client::builder().tls_backend_preconfigured(super::accept_any()).no_proxy();
-        let answer = client.build().unwrap().post(url).body(body).send().await.unwrap();
+        let answer = plain().post(url).body(body).send().await.unwrap();
         assert_eq!(answer.status(), 200);
     }
 
@@ -185,8 +183,7 @@ impl Pebble {
     /// A client that trusts the certificates it gives, and finds `name` at the site's public listener.
     pub(crate) async fn client(&self, site: &Site, name: &str) -> reqwest::Client {
         let url = format!("https://127.0.0.1:{}/roots/0", self.management);
-        let management = reqwest::Client::builder().tls_backend_preconfigured(super::accept_any()).build();
-        let root = management.unwrap().get(url).send().await.unwrap().bytes().await.unwrap();
+        let root = plain().get(url).send().await.unwrap().bytes().await.unwrap();
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(&root).unwrap()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -260,6 +257,11 @@ impl Drop for Advisor {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// A client that believes everybody.
+pub(crate) fn plain() -> reqwest::Client {
+    reqwest::Client::builder().tls_backend_preconfigured(super::accept_any()).no_proxy().build().unwrap()
 }
 
 /// What the authority's own server shows, and the root that vouches for it.

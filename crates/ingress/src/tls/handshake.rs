@@ -67,8 +67,8 @@ impl Tls {
         self.asking.as_ref().map(|asking| asking.own_name.to_string())
     }
 
-    /// Does the handshake; the caller bounds the time. `None`: it was an authority that looked whether the name is ours
-    /// (`acme-tls/1`, RFC 8737), it has seen so, and the connection has been closed.
+    /// Does the handshake; the caller bounds the time. `None`: it was an authority that looked whether a name is ours
+    /// (`acme-tls/1`, RFC 8737), has seen so, and was seen out; it needs no client certificate.
     ///
     /// # Errors
     /// When the client speaks no TLS, or none that is taken, or has no right to come in, or hangs up.
@@ -76,7 +76,7 @@ impl Tls {
         let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
         let challenges = self.shared.challenges.as_ref();
         if let Some(config) =
-            challenges.and_then(|all| all.answer(&start.client_hello(), &self.shared.provider))
+            challenges.and_then(|asked| asked.answer(&start.client_hello(), &self.shared.provider))
         {
             start.into_stream(config).await?.shutdown().await?;
             return Ok(None);

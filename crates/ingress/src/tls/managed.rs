@@ -7,10 +7,11 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::CertifiedKey;
+use tracing::info;
 
 use super::files::Identity;
 use super::validity::validity;
-use super::{Tls, TlsError, suites};
+use super::{Tls, TlsError};
 
 /// Bytes of a public key that make a name nobody guesses; two digits each, and a label has room for 63.
 const NAME_BYTES: usize = 30;
@@ -23,8 +24,8 @@ impl Tls {
     /// When it is no chain, or `key` (PEM) isn't its key; the certificate in use stays.
     pub fn install(&self, chain: &str, key: &str) -> Result<(), TlsError> {
         let identity = parse(chain, key, &self.shared.provider)?;
-        let mut state = self.state();
-        self.take(&mut state, identity);
+        info!(expires = %identity.life[1], "loaded the certificate");
+        self.take(&mut self.state(), identity);
         Ok(())
     }
 
@@ -33,7 +34,7 @@ impl Tls {
     /// # Errors
     /// As there.
     pub fn check(chain: &str, key: &str) -> Result<(), TlsError> {
-        parse(chain, key, &suites::provider()).map(|_| ())
+        parse(chain, key, &rustls::crypto::ring::default_provider()).map(|_| ())
     }
 
     /// A name that only this process knows, and the certificate (DER) that is shown to whoever asks for it, while
@@ -43,11 +44,11 @@ impl Tls {
     /// When the system has no randomness.
     pub fn inside(&self) -> Result<(String, Vec<u8>), TlsError> {
         let key = KeyPair::generate().map_err(TlsError::Make)?;
-        // Behind the first byte, which says how the point is written.
-        let digits = key.der_bytes().iter().skip(1).take(NAME_BYTES);
-        let name = digits.map(|byte| format!("{byte:02x}")).collect::<String>() + ".invalid";
-        // Who asks for the other is asked for no client certificate.
-        let name = self.own_name().unwrap_or(name);
+        let name = self.own_name().unwrap_or_else(|| {
+            // Behind the first byte, which says how the point is written.
+            let digits = key.der_bytes().iter().skip(1).take(NAME_BYTES);
+            digits.map(|byte| format!("{byte:02x}")).collect::<String>() + ".invalid"
+        });
         let certificate = CertificateParams::new(vec![name.clone()])
             .and_then(|parameters| parameters.self_signed(&key))
             .map_err(TlsError::Make)?;

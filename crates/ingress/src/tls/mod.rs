@@ -107,12 +107,12 @@ impl Tls {
         };
         let stamps = files.as_ref().map(Files::stamps).unwrap_or_default();
         let identity = files.as_ref().map(|files| files.load(&provider)).transpose()?;
-        let metrics = CertificateMetrics::default();
-        let resolver = Arc::new(Resolver::new(None));
-        let challenges = files.is_none().then(Challenges::default);
+        let resolver = Arc::new(Resolver::default());
         let tickets = Tickets::new().map_err(TlsError::Setup)?;
         let config = Arc::new(config(&provider, &resolver, Arc::new(tickets), None)?);
+        let challenges = files.is_none().then(Challenges::default);
         let state = Mutex::new(State { stamps, life: None, fault: None, stapling: None });
+        let metrics = CertificateMetrics::default();
         let shared = Arc::new(Shared { files, challenges, provider, resolver, state, metrics });
         let tls = Self { config, asking: None, shared };
         if let Some(identity) = identity {
@@ -122,8 +122,7 @@ impl Tls {
     }
 
     /// Reads the files again, where there are any, and the authorities of clients. The certificate in use stays when
-    /// they can't be used, and
-    /// [`Tls::fault`] says why.
+    /// they can't be used, and [`Tls::fault`] says why.
     ///
     /// # Errors
     /// When they can't be used; whoever put them there has to mend them.
@@ -141,6 +140,7 @@ impl Tls {
         state.stamps = stamps;
         match loaded {
             Ok(identity) => {
+                info!(expires = %identity.life[1], "loaded the certificate");
                 self.take(&mut state, identity);
                 Ok(())
             }
@@ -241,7 +241,6 @@ impl Tls {
         state.fault = None;
         state.stapling = identity.staple.map(Stapling::new);
         self.shared.metrics.loads.inc();
-        info!(expires = %identity.life[1], "loaded the certificate");
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

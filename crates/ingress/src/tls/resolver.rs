@@ -7,10 +7,10 @@ use rustls::sign::CertifiedKey;
 
 /// Shows the same certificate to everybody, whatever name they ask for: Meta asks for one name
 /// only, and a relay perhaps for none.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Resolver(RwLock<Shown>);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Shown {
     /// None: whoever asks is turned away.
     key: Option<Arc<CertifiedKey>>,
@@ -19,10 +19,6 @@ struct Shown {
 }
 
 impl Resolver {
-    pub(super) const fn new(key: Option<Arc<CertifiedKey>>) -> Self {
-        Self(RwLock::new(Shown { key, inside: None }))
-    }
-
     /// What is shown now.
     pub(super) fn current(&self) -> Option<Arc<CertifiedKey>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).key.clone()

@@ -72,6 +72,13 @@ impl Life {
         ALARM_BEFORE.min(self.length() / 6)
     }
 
+    /// How long after this age [`Life::urgency`] says something else; `None` once it is over.
+    #[must_use]
+    pub fn turns_after(&self, age: Duration) -> Option<Duration> {
+        let near = self.length().saturating_sub(self.alarm_before()) + Duration::from_millis(1);
+        [near, self.length()].into_iter().find(|turn| *turn > age).map(|turn| turn - age)
+    }
+
     /// How much a renewal matters at this age.
     #[must_use]
     pub fn urgency(&self, age: Duration) -> Urgency {
@@ -137,7 +144,13 @@ mod tests {
             (90, Urgency::Over),
         ] {
             assert_eq!(LIFE.urgency(days(age)), expected, "{age}");
+            let turn = LIFE.turns_after(days(age)).map(|wait| LIFE.urgency(days(age) + wait));
+            assert_eq!(turn.is_none(), expected == Urgency::Over);
+            assert!(turn.is_none_or(|then| then >= expected), "{age}");
         }
+        let to_near = LIFE.turns_after(days(70)).unwrap();
+        assert_eq!(LIFE.urgency(days(70) + to_near), Urgency::Near);
+        assert_eq!(LIFE.urgency(days(70) + to_near - Duration::from_millis(1)), Urgency::Calm);
         let short = Life { ends: WallTime(LIFE.begins.0 + 6 * DAY), ..LIFE };
         assert_eq!(short.alarm_before(), days(1));
         let none = Life { ends: LIFE.begins, ..LIFE };

@@ -78,15 +78,8 @@ impl Pace {
     /// went back since means that all of it is left.
     #[must_use]
     pub fn new(kept: Kept, wall: WallTime, now: Moment, chance: Chance) -> Self {
-        let wait = kept.wait.min(RETRY_AFTER_MAX + RETRY_AFTER_MAX / 10).max(
-            // The rest after a success is longer than any wait.
-            if kept.failures == 0 { kept.wait.min(REST_MAX) } else { Duration::ZERO },
-        );
-        let left = if kept.wait.is_zero() {
-            Duration::ZERO
-        } else {
-            wait.saturating_sub(passed(kept.ended, wall).unwrap_or_default())
-        };
+        let most = if kept.failures == 0 { REST_MAX } else { RETRY_AFTER_MAX / 10 * 11 };
+        let left = kept.wait.min(most).saturating_sub(passed(kept.ended, wall).unwrap_or_default());
         let hour = Duration::from_secs(HOUR);
         let recent = kept.refused.iter().filter(|at| passed(**at, wall).is_none_or(|since| since < hour));
         let refused: VecDeque<Moment> = recent.map(|_| now).take(REFUSALS_PER_HOUR).collect();

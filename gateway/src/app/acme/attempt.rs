@@ -63,24 +63,39 @@ pub(super) struct Got {
     pub(super) unkept: Option<Failure>,
 }
 
+// The key is nobody's business.
+impl std::fmt::Debug for Got {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Got").field("unkept", &self.unkept).finish_non_exhaustive()
+    }
+}
+
 impl Attempt {
-    /// Gets a certificate. What has been spoilt is forgotten before it returns.
+    /// Gets a certificate. What has been spoilt is forgotten before it returns; without an account that the authority
+    /// knows another is made at once.
     ///
     /// # Errors
     /// When there is none, with what to do.
     pub(super) async fn run(self) -> Result<Got, Failure> {
         let got = self.get().await;
-        if let Err(failure) = &got {
-            let file = match failure.forget {
-                Forget::Nothing => return got,
-                Forget::Order => ORDER,
-                Forget::Account => ACCOUNT,
-            };
-            if let Err(error) = self.folder.remove(file).await {
-                tracing::warn!(%error, file, "what can't be used any more couldn't be removed");
+        match &got {
+            Err(Failure { forget: Forget::Account, words, .. }) => {
+                tracing::warn!(words, "making another account at the certificate authority");
+                self.forget(ACCOUNT).await;
             }
+            Err(Failure { forget: Forget::Order, .. }) => {
+                self.forget(ORDER).await;
+                return got;
+            }
+            Err(_) | Ok(_) => return got,
         }
-        got
+        self.get().await
+    }
+
+    async fn forget(&self, file: &'static str) {
+        if let Err(error) = self.folder.remove(file).await {
+            tracing::warn!(%error, file, "what can't be used any more couldn't be removed");
+        }
     }
 
     async fn get(&self) -> Result<Got, Failure> {

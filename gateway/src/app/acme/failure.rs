@@ -165,12 +165,8 @@ mod tests {
 
     use super::*;
 
-    fn caller() -> Caller {
-        Caller::new(reqwest::Client::builder().build().unwrap())
-    }
-
     fn said(json: &str, name: Option<&str>) -> Failure {
-        Failure::said(&serde_json::from_str(json).unwrap(), name, "proving the name", &caller())
+        Failure::said(&serde_json::from_str(json).unwrap(), name, "proving the name", &Caller::for_tests())
     }
 
     #[test]
@@ -222,7 +218,7 @@ mod tests {
             (Error::Str("no nonce"), Trouble::Unreachable),
             (Error::KeyRejected, Trouble::Local),
         ] {
-            let failure = Failure::of(error, "ordering", &caller());
+            let failure = Failure::of(error, "ordering", &Caller::for_tests());
             assert_eq!(failure.trouble, trouble, "{failure:?}");
             assert!(!failure.next.is_empty());
         }

@@ -124,3 +124,48 @@ fn unheard(host: &str, error: &reqwest::Error) -> String {
     }
     format!("{host} can't be reached: {deepest}")
 }
+
+#[cfg(test)]
+impl Caller {
+    /// Of nobody in particular.
+    pub(super) fn for_tests() -> Self {
+        // The roots of the world are read once for all tests.
+        static CLIENT: std::sync::OnceLock<reqwest::Client> = std::sync::OnceLock::new();
+        let make = || {
+            let settings = egress::ClientSettings::new("wagate/0".to_owned(), 1);
+            egress::Clients::new(settings).unwrap().client().unwrap()
+        };
+        Self::new(CLIENT.get_or_init(make).clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::HeaderMap;
+    use hyper::header::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let asked = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, HeaderValue::from_str(value).unwrap());
+            retry_after(&headers)
+        };
+        assert_eq!(asked(" 120 "), Some(Duration::from_secs(120)));
+        let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(600));
+        assert!(asked(&date).is_some_and(|asked| asked > Duration::from_secs(590)));
+        for none in ["", "soon", "-1", "Fri, 31 Dec 1999 23:59:59 GMT"] {
+            assert_eq!(asked(none), None, "{none}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_authority_is_asked_by_tls_only() {
+        let error = Caller::for_tests().get("http://127.0.0.1:1/dir").await.unwrap_err();
+        assert!(error.to_string().contains("without TLS"), "{error}");
+        let error = Caller::for_tests().get("https://127.0.0.1:1/dir").await.unwrap_err();
+        assert!(error.to_string().starts_with("127.0.0.1 can't be reached: "), "{error}");
+    }
+}

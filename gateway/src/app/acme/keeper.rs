@@ -30,7 +30,9 @@ use crate::clock;
 use crate::config::Acme;
 
 /// Between two looks, at most: how soon a clock that was set is noticed.
-const LOOK_EVERY: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// And at least, whatever the figures say.
+const LOOK_LEAST: Duration = Duration::from_millis(200);
 /// For one call of the authority.
 const CALL_WITHIN: Duration = Duration::from_secs(30);
 /// For a whole attempt.
@@ -219,7 +221,9 @@ impl Keeper {
         let now = self.now();
         let attempt =
             self.pace.earliest().map(|earliest| earliest.since(now).max(self.due().unwrap_or_default()));
-        attempt.unwrap_or(LOOK_EVERY).clamp(Duration::from_millis(200), LOOK_EVERY)
+        let turns = self.held.as_ref().map(|held| held.life.turns_after(self.age(held)));
+        let wait = attempt.into_iter().chain(turns.flatten()).min().unwrap_or(LOOK_EVERY);
+        wait.clamp(LOOK_LEAST, LOOK_EVERY)
     }
 
     /// How long until the certificate is to be renewed; `None` without one that is wanted and kept.
@@ -391,8 +395,7 @@ impl Keeper {
             (Some(_), false, 0) => State::Valid,
             (Some(_), false, _) => State::Failing,
         };
-        let after = |wait: Duration| wall.minus(Duration::ZERO).0.saturating_add(ms(wait));
-        let at = |wait: Duration| WallTime(after(wait)).rfc3339_seconds();
+        let at = |wait: Duration| WallTime(wall.0.saturating_add(ms(wait))).rfc3339_seconds();
         let next_attempt = self.pace.earliest().filter(|_| self.due().is_none_or(|left| left.is_zero()));
         let [words, next] = match &self.renewal.last_error {
             Some([words, next]) => [Some(words.clone()), Some(next.clone())],
@@ -422,6 +425,7 @@ fn show(tls: &Tls, certificate: Certificate, unkept: bool) -> Option<Held> {
         tracing::error!(%error, "the certificate that is kept can't be used; getting another");
         return None;
     }
+    tls.show(clock::now());
     let life = certificate.life()?;
     Some(Held { certificate, life, unkept })
 }

@@ -71,7 +71,7 @@ pub(super) struct Renewal {
     pub(super) pace: Kept,
     /// The last failure in words, and what to do next.
     pub(super) last_error: Option<[String; 2]>,
-    /// How long attempts have failed, by the number of what failed: which way of proof comes next.
+    /// Proofs of names that failed since the last success: which way of proof comes next.
     pub(super) proofs_failed: u32,
     /// The certificate that the following is about, by [`Certificate::id`].
     pub(super) certificate: String,

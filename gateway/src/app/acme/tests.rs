@@ -1,1 +1,199 @@
+//! Attempts against an authority that lives in this process, so that each of its answers and each step on the disk can
+//! be made to fail, and the process to die there.
 
+mod authority;
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ingress::{Source, Tls};
+use instant_acme::HttpClient;
+use model::WallTime;
+use policy::renewal::Trouble;
+
+use self::authority::Authority;
+use super::answers::{Answers, Proof};
+use super::attempt::{Attempt, Got};
+use super::failure::{Failure, Forget};
+use super::folder::{Folder, Found, Hook};
+use super::http::Caller;
+use super::kept::{ACCOUNT, Account, CERTIFICATE, Certificate, ORDER, Order, Wanted};
+
+const NAMES: [&str; 2] = ["box.example.com", "shop.example.com"];
+
+fn wanted(directory: &str) -> Wanted {
+    Wanted { directory: directory.to_owned(), names: NAMES.map(str::to_owned).to_vec() }
+}
+
+async fn attempt_at(authority: &Authority, folder: Folder, wanted: Wanted) -> Result<Got, Failure> {
+    let speaks = authority.clone();
+    let attempt = Attempt {
+        wanted,
+        contact: Some("mailto:it@example.com".to_owned()),
+        folder,
+        answers: Answers::new(Tls::open(&Source::Managed).unwrap()),
+        caller: Caller::for_tests(),
+        http: Box::new(move || Box::new(speaks.clone()) as Box<dyn HttpClient>),
+        proof: Proof::Tls,
+        replaces: None,
+        now: || WallTime(0),
+    };
+    attempt.run().await
+}
+
+async fn attempt(authority: &Authority, folder: &Path) -> Result<Got, Failure> {
+    attempt_at(authority, Folder::new(folder.to_owned()), wanted(authority::DIRECTORY)).await
+}
+
+fn kept(folder: &Path) -> Option<Certificate> {
+    match Folder::new(folder.to_owned()).read(CERTIFICATE) {
+        Found::There(certificate) => Some(certificate),
+        Found::Nothing => None,
+        Found::Spoilt(why) => panic!("a file was left spoilt: {why}"),
+    }
+}
+
+/// Fails at the step of this number on the disk, and at all that follow while the process is to be dead.
+fn refusing(at: usize, dead: bool) -> (Hook, Arc<AtomicUsize>) {
+    let steps = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&steps);
+    let hook: Hook = Arc::new(move |_| {
+        let step = counted.fetch_add(1, Ordering::Relaxed);
+        if step == at || dead && step > at { Err(io::Error::other("refused")) } else { Ok(()) }
+    });
+    (hook, steps)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_certificate_is_got_kept_and_its_order_forgotten() {
+    let (authority, folder) = (Authority::default(), tempfile::tempdir().unwrap());
+    let got = attempt(&authority, folder.path()).await.unwrap();
+    assert!(got.unkept.is_none() && kept(folder.path()).unwrap() == got.certificate);
+    let held = Folder::new(folder.path().to_owned());
+    assert!(matches!(held.read::<Order>(ORDER), Found::Nothing));
+    let Found::There(account) = held.read::<Account>(ACCOUNT) else { panic!("no account") };
+    assert_eq!(account.contact.as_deref(), Some("mailto:it@example.com"));
+    assert_eq!((authority.accounts(), authority.orders()), (1, 1));
+    attempt(&authority, folder.path()).await.unwrap();
+    assert_eq!((authority.accounts(), authority.orders()), (1, 2), "the account stays");
+    assert_ne!(kept(folder.path()).unwrap().key, got.certificate.key, "a new key each time");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_refuses_at_any_step_costs_no_second_account_or_order() {
+    let steps = {
+        let (authority, folder) = (Authority::default(), tempfile::tempdir().unwrap());
+        let (hook, steps) = refusing(usize::MAX, false);
+        let folder = Folder::with_hook(folder.path().to_owned(), hook);
+        attempt_at(&authority, folder, wanted(authority::DIRECTORY)).await.unwrap();
+        steps.load(Ordering::Relaxed)
+    };
+    assert!(steps > 25, "{steps}");
+    for dead in [false, true] {
+        for at in 0..steps {
+            let (authority, folder) = (Authority::default(), tempfile::tempdir().unwrap());
+            let hooked = Folder::with_hook(folder.path().to_owned(), refusing(at, dead).0);
+            let first = attempt_at(&authority, hooked, wanted(authority::DIRECTORY)).await;
+            if let Ok(Got { unkept: Some(failure), .. }) | Err(failure) = &first {
+                assert_eq!(failure.trouble, Trouble::Local, "step {at}: {failure:?}");
+            }
+            let before = kept(folder.path());
+            let got = attempt(&authority, folder.path()).await.unwrap();
+            assert!(got.unkept.is_none() && kept(folder.path()).unwrap() == got.certificate);
+            assert_eq!(authority.accounts(), 1, "step {at}, dead {dead}");
+            // Between the answer to an order and the disk that keeps it nothing can help; and one that is kept whole
+            // is renewed here because it is asked for.
+            let more = usize::from(before.is_some());
+            assert!(authority.orders() <= 2 + more, "step {at}, dead {dead}: {} orders", authority.orders());
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_line_that_breaks_at_any_call_is_gone_on_from() {
+    let calls = {
+        let (authority, folder) = (Authority::default(), tempfile::tempdir().unwrap());
+        attempt(&authority, folder.path()).await.unwrap();
+        authority.calls()
+    };
+    assert!(calls > 10, "{calls}");
+    for answered in [false, true] {
+        for at in 0..calls {
+            let (authority, folder) = (Authority::default(), tempfile::tempdir().unwrap());
+            authority.break_line_at(at, answered);
+            if let Err(failure) = attempt(&authority, folder.path()).await {
+                assert_eq!(failure.trouble, Trouble::Unreachable, "call {at}: {failure:?}");
+                attempt(&authority, folder.path()).await.unwrap();
+            }
+            assert_eq!(authority.accounts(), 1, "call {at}");
+            // An order whose answer is lost is one that nobody knows of.
+            let lost = usize::from(answered && authority.lost_an_order());
+            assert_eq!(authority.orders(), 1 + lost, "call {at}, answered {answered}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_for_other_names_or_of_another_authority_is_not_gone_on_with() {
+    let (authority, folder) = (Authority::default(), tempfile::tempdir().unwrap());
+    // Dies before it is signed.
+    authority.refuse("/finalize", "serverInternal", 1);
+    attempt(&authority, folder.path()).await.unwrap_err();
+    let held = || Folder::new(folder.path().to_owned());
+    assert!(matches!(held().read::<Order>(ORDER), Found::There(_)));
+    let mut other = wanted(authority::DIRECTORY);
+    other.names.pop();
+    attempt_at(&authority, held(), other).await.unwrap();
+    assert_eq!((authority.accounts(), authority.orders()), (1, 2));
+    let got = attempt_at(&authority, held(), wanted("https://other.example/directory")).await.unwrap();
+    assert_eq!(got.certificate.wanted.directory, "https://other.example/directory");
+    assert_eq!(authority.accounts(), 2, "each authority has its own account");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_spoilt_on_either_side_is_made_anew() {
+    let (authority, folder) = (Authority::default(), tempfile::tempdir().unwrap());
+    attempt(&authority, folder.path()).await.unwrap();
+    for (file, accounts) in [(ORDER, 1), (ACCOUNT, 2), (CERTIFICATE, 2)] {
+        std::fs::write(folder.path().join(file), "{\"version\": 1, \"cont").unwrap();
+        attempt(&authority, folder.path()).await.unwrap();
+        assert_eq!(authority.accounts(), accounts, "{file}");
+    }
+    // The authority has forgotten the account.
+    authority.refuse("/order", "accountDoesNotExist", 1);
+    attempt(&authority, folder.path()).await.unwrap();
+    assert_eq!(authority.accounts(), 3);
+    authority.refuse("/order", "accountDoesNotExist", 2);
+    let failure = attempt(&authority, folder.path()).await.unwrap_err();
+    assert_eq!((failure.forget, authority.accounts()), (Forget::Account, 4), "once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_no_is_told_and_an_order_that_is_lost_is_let_go() {
+    for (path, kind, trouble, orders) in [
+        ("/order", "rateLimited", Trouble::Limited(None), 1),
+        ("/order", "rejectedIdentifier", Trouble::Refused, 1),
+        ("/finalize", "badCSR", Trouble::Refused, 2),
+        ("/finalize", "serverInternal", Trouble::Unreachable, 1),
+        ("/chain", "malformed", Trouble::Refused, 2),
+    ] {
+        let (authority, folder) = (Authority::default(), tempfile::tempdir().unwrap());
+        authority.refuse(path, kind, 1);
+        let failure = attempt(&authority, folder.path()).await.unwrap_err();
+        assert_eq!(failure.trouble, trouble, "{path} {kind}: {failure:?}");
+        assert!(failure.words.contains(kind), "{failure:?}");
+        attempt(&authority, folder.path()).await.unwrap();
+        assert_eq!(authority.orders(), orders, "{path} {kind}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chain_that_is_somebody_elses_is_not_taken() {
+    let (authority, folder) = (Authority::default(), tempfile::tempdir().unwrap());
+    authority.give_others();
+    let failure = attempt(&authority, folder.path()).await.unwrap_err();
+    assert!(failure.words.contains("something else"), "{failure:?}");
+    assert!(kept(folder.path()).is_none());
+}

@@ -167,7 +167,6 @@ fn ask(mut stream: impl Read + Write, request: &[u8]) -> io::Result<String> {
 /// Takes the certificate that the listener has in use and no other: whether the world takes it is the business of
 /// `doctor`.
 fn connection(tls: &Tls, address: SocketAddr) -> Result<ClientConnection, Error> {
-    let (tls, own_name) = (tls.clone(), tls.own_name());
     // What an authority hasn't given yet says nothing about this version.
     if tls.certificate().is_none() {
         let (name, own) = tls.inside().map_err(|error| Error::General(error.to_string()))?;
@@ -175,6 +174,7 @@ fn connection(tls: &Tls, address: SocketAddr) -> Result<ClientConnection, Error>
         let name = ServerName::try_from(name).map_err(|error| Error::General(error.to_string()))?;
         return ClientConnection::new(config, name);
     }
+    let (tls, own_name) = (tls.clone(), tls.own_name());
     let config = judging_by(move |shown| tls.certificate().is_some_and(|own| own == shown.as_ref()))?;
     // By that name it needs no client certificate.
     let name = own_name.and_then(|name| ServerName::try_from(name).ok());

@@ -37,9 +37,6 @@ pub(super) async fn check(world: &World) -> Vec<Finding> {
 }
 
 async fn of_listener(world: &World) -> Finding {
-    if !matches!(world.config.webhook.tls, Tls::Acme(_)) {
-        return look_at(world).await;
-    }
     let Gateway::Runs(status) = world.gateway().await else { return look_at(world).await };
     match acme::Told::of(status) {
         Some(told) => match told.without_any() {
