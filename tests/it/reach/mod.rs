@@ -5,6 +5,7 @@
 //! A test lays out its network, then runs once more inside of it, in the namespace of the box: so the program, its API
 //! and the rest of the harness are where they always are. Whoever else takes part is called by `ip netns exec`.
 
+mod certificate;
 mod far;
 mod files;
 mod helper;

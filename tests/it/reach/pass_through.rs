@@ -11,7 +11,7 @@ use crate::harness::eventually;
 pub(super) const RELAYS: &str = "relays = [\"10.8.0.1\"]";
 
 /// The tunnels are taken for granted here: the relay, two boxes, and somebody else share a network.
-fn lay(net: &Net) {
+pub(super) fn lay(net: &Net) {
     internet(net, "relay");
     net.add("neighbour");
     net.ip("relay", "link add tunnels type bridge");
