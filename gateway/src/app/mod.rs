@@ -11,6 +11,7 @@ mod alarms;
 mod answers;
 pub(crate) mod audit;
 mod board;
+mod certificates;
 mod delivery;
 pub mod events;
 mod failover;
@@ -40,7 +41,7 @@ use std::sync::Arc;
 use ::board::{Board, Notify};
 use anyhow::Context as _;
 use egress::Journal as _;
-use ingress::{ConnectionLimits, RequestLimits, Tls, Transport, Webhook};
+use ingress::{ConnectionLimits, RequestLimits, Webhook};
 use model::WallTime;
 use policy::sending::Micros;
 use prometheus_client::registry::Registry;
@@ -55,6 +56,7 @@ use self::admit::StoreAdmit;
 use self::answers::Answers;
 use self::audit::Audit;
 use self::board::{Below, Metrics as HeartMetrics, Probe, Proof, SelfTest};
+use self::certificates::Certificates;
 use self::delivery::DeliveryThread;
 use self::events::Events;
 use self::failover::{Around, Groups};
@@ -62,7 +64,7 @@ use self::front::Front;
 use self::inbound::Inbound;
 use self::machine::Machine;
 pub(crate) use self::opening::api_tls_folder;
-use self::opening::{bind, numbers, open_api_tls, open_store, open_tls};
+use self::opening::{bind, numbers, open_store};
 use self::secrets::Secrets;
 use self::sending::{Heard, SendingThread};
 use self::snapshot::Shown;
@@ -70,9 +72,9 @@ use self::strangers::Strangers;
 use self::time::{TimeKeeper, Told};
 use self::update::Updates;
 use self::wear::WearWatch;
+use crate::api;
 use crate::config::accepted::{self, Start};
 use crate::config::{self, Loaded, Problems};
-use crate::{api, clock};
 
 /// A running gateway.
 pub struct App {
@@ -113,7 +115,7 @@ impl App {
         let heart = HeartMetrics::default();
         heart.register(&mut registry);
 
-        let tls = open_tls(config)?;
+        let certificates = Certificates::open(config)?;
         let ingress_metrics = ingress::Metrics::default();
         ingress_metrics.register(&mut registry);
         let (answers, self_test) = (Arc::new(Answers::default()), Arc::<SelfTest>::default());
@@ -124,21 +126,14 @@ impl App {
             Arc::new(StoreAdmit::new(Arc::clone(&store), Arc::clone(&answers), Arc::clone(&self_test))),
             ingress_metrics.clone(),
         ));
-        let api_tls = open_api_tls(config)?;
+        let (tls, api_tls) = (certificates.public.clone(), certificates.api.clone());
         let secrets = Arc::new(Secrets::new(config, Arc::clone(&webhook), tls.clone(), api_tls.clone())?);
         let api_listener = bind(config.api.listen, "api.listen").await?;
         let api_address = api_listener.local_addr()?;
 
         let mut tasks = Vec::new();
-        tls.iter().for_each(|tls| tls.register(&mut registry));
-        api_tls.iter().for_each(|tls| tls.register_api(&mut registry));
-        for tls in [&tls, &api_tls].into_iter().flatten() {
-            tls.show(clock::now());
-            let (watched, told) = (tls.clone(), stopped.clone());
-            tasks.push(tokio::spawn(async move { watched.watch(clock::now, when_true(told)).await }));
-        }
-        let transport = |tls: Option<&Tls>| tls.map_or(Transport::Plain, |tls| Transport::Tls(tls.clone()));
-        let (transport, api_transport) = (transport(tls.as_ref()), transport(api_tls.as_ref()));
+        tasks.extend(certificates.watch(&mut registry, &stopped));
+        let (transport, api_transport) = certificates.transports();
         let mut acme = None;
         if let (Some(tls), config::Tls::Acme(settings)) = (&tls, &config.webhook.tls) {
             let (store, events) = (&config.store.path, events.clone());
@@ -174,10 +169,7 @@ impl App {
             groups.clone(),
             &mut registry,
         )?;
-        for tls in [&tls, &api_tls].into_iter().flatten() {
-            let status = sending.status();
-            tls.judge_clients_by(move || status.borrow().known());
-        }
+        certificates.judge_clients_by(&sending.status());
         let time_status = time.status.subscribe();
         if machine.is_there() {
             let (status, servers) = (sending.status(), config.clock.servers.clone());
