@@ -8,6 +8,7 @@ use reqwest::Method;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
+use crate::harness::front::Authority;
 use crate::harness::{API_TOKEN, Api, Appliance, Site, eventually, peer_certificate, run, wagate};
 
 const NEXT_TOKEN: &str = "fedcba9876543210fedcba9876543210";
@@ -218,6 +219,45 @@ fn over_tls_the_commands_know_the_box_and_a_new_certificate_is_taken_up() {
         assert!(doctor.contains("it runs and takes records"), "{doctor}");
         let plain = Api::new(format!("http://127.0.0.1:{}", site.api_port));
         assert!(plain.ask(Method::GET, "/v1/status").await.is_err());
+        appliance.stop().await;
+    });
+}
+
+#[test]
+fn a_program_may_have_to_show_a_certificate_too() {
+    run(async {
+        let mut site = Site::without_crm();
+        let (known, unknown) = (Authority::new(), Authority::new());
+        site.put("programs.pem", known.pem.as_bytes());
+        for (name, authority) in [("operator.pem", &known), ("stranger.pem", &unknown)] {
+            let (chain, key) = authority.vouch_for("till.store.lan");
+            site.put(name, format!("{chain}{key}").as_bytes());
+        }
+        site.api_keys = "[api.tls]\nself_signed = true\n[api.client_auth]\nmode = \"optional\"\n\
+                         ca = \"programs.pem\"\nname = \"till.store.lan\"\noperator = \"operator.pem\""
+            .into();
+        let appliance = Appliance::start(&site).await;
+        let config = site.config_argument();
+        let status = |more: &[&str]| wagate(&[&["status", "--config", &config], more].concat()).status.code();
+        let shown = async |result: &str| {
+            let label = format!("result=\"{result}\"");
+            appliance.api.metric("wagate_api_client_certificates_total", &label).await
+        };
+        assert_eq!((status(&[]), shown("accepted").await), (Some(0), 1.0), "the operator's is shown");
+        let other = site.path().join("stranger.pem");
+        let other = ["--client-certificate", other.to_str().unwrap()];
+        assert_eq!((status(&other), shown("unknown_issuer").await), (Some(1), 1.0));
+        assert!(shown("none").await > 0.0, "who shows none is let in");
+        let alarms = appliance.api.alarms().await;
+        let [alarm] = alarms.as_slice() else { panic!("{alarms:?}") };
+        assert!(alarm.contains("come to the API") && alarm.contains("`api.client_auth.ca`"), "{alarm}");
+
+        // Both authorities side by side.
+        site.put("programs.pem", format!("{}{}", known.pem, unknown.pem).as_bytes());
+        appliance.signal(Signal::HUP);
+        eventually("the other authority counts, too", async || (status(&other) == Some(0)).then_some(()))
+            .await;
+        assert_eq!(appliance.api.alarms().await, Vec::<String>::new());
         appliance.stop().await;
     });
 }
