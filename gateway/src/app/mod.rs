@@ -137,7 +137,7 @@ impl App {
         let mut acme = None;
         if let (Some(tls), config::Tls::Acme(settings)) = (&tls, &config.webhook.tls) {
             let (store, events) = (&config.store.path, events.clone());
-            let ready = acme::Ready::open(settings, store, tls.clone(), events, &mut registry).await?;
+            let ready = acme::Ready::open(settings, store, tls.clone(), events, &mut registry).await;
             acme = Some(ready.handle());
             tasks.push(tokio::spawn(ready.run(ingress_metrics.listener("acme"), stopped.clone())));
         }

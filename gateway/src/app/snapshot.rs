@@ -2,19 +2,18 @@
 //! all read.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use board::About;
 use board::about::{SlotName, SlotState};
 use egress::{Status, Why};
 use ingress::Tls;
 use model::WallTime;
-use policy::renewal::{Life, Urgency};
 use serde::Serialize;
 use store::{Health, ReadError, Store};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::certificates::{self, Side};
 use super::failover::{Group, Groups};
 use super::inbound::Inbound;
 use super::journal::StoreJournal;
@@ -344,21 +343,15 @@ impl Shown {
 }
 
 impl Shown {
-    /// Of a certificate that ends soon, or that isn't there.
+    /// Of certificates that end soon, or aren't there.
     fn certificate_alarms(&self) -> Vec<String> {
-        if let Some(acme) = &self.acme {
-            return acme.status().alarms();
-        }
-        let Some([begins, ends]) = self.tls.as_ref().and_then(Tls::life) else { return Vec::new() };
-        let life = Life { begins, ends };
-        let age = clock::now().0.saturating_sub(begins.0);
-        let age = Duration::from_millis(u64::try_from(age).unwrap_or_default());
-        let (when, told) = match life.urgency(age) {
-            Urgency::Calm => return Vec::new(),
-            Urgency::Near => ("ends", "renew it"),
-            Urgency::Over => ("has ended", "Meta refuses this box: renew it"),
+        let ending = |tls: &Tls, side| certificates::ending(tls.life()?, side, clock::now());
+        let public = match &self.acme {
+            Some(acme) => acme.alarms(),
+            None => self.tls.iter().filter_map(|tls| ending(tls, Side::Public)).collect(),
         };
-        vec![format!("the certificate {when} at {}: {told}", ends.rfc3339_seconds())]
+        let api = self.api_tls.iter().filter_map(|tls| ending(tls, Side::Store));
+        public.into_iter().chain(api).collect()
     }
 }
 

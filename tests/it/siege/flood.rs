@@ -85,6 +85,9 @@ pub(crate) async fn replays(field: Field) {
     .await;
 }
 
+/// Both budgets of an address are used up by so many guesses: 60 at the public side, 10 at the store side.
+const SLOWED_BY: u32 = 150;
+
 /// Guesses at the API's token and at the verify token.
 pub(crate) async fn guesses(field: Field) {
     again_and_again(32, move |place| {
@@ -102,6 +105,7 @@ pub(crate) async fn guesses(field: Field) {
 
 async fn guess_token(field: &Field, place: u32) {
     let Ok(mut stream) = field.tcp(field.nth_address(place), field.api).await else { return };
+    let mut slowed = false;
     for number in 0..1_000_u32 {
         let authorization = match number % 5 {
             0 => format!("Authorization: Bearer {number:032x}\r\n"),
@@ -118,11 +122,20 @@ async fn guess_token(field: &Field, place: u32) {
         }
         let Ok((status, _)) = answer(&mut stream).await else { return };
         field.tally.expect("a guess at the API's token", status, &[401, 429]);
+        slowed |= status == 429;
+        if number == SLOWED_BY {
+            field.tally.expect(
+                "guesses at the API's token, slowed down",
+                if slowed { 429 } else { status },
+                &[429],
+            );
+        }
     }
 }
 
 async fn guess_verify_token(field: &Field, place: u32) {
     let Ok(mut stream) = field.tls(field.nth_address(place)).await else { return };
+    let mut slowed = false;
     for number in 0..1_000_u32 {
         let request = format!(
             "GET /webhook?hub.mode=subscribe&hub.verify_token={MARK}{number}&hub.challenge=c HTTP/1.1\r\nHost: box\r\n\r\n"
@@ -133,6 +146,14 @@ async fn guess_verify_token(field: &Field, place: u32) {
         }
         let Ok((status, _)) = answer(&mut stream).await else { return };
         field.tally.expect("a guess at the verify token", status, &[403, 429]);
+        slowed |= status == 429;
+        if number == SLOWED_BY {
+            field.tally.expect(
+                "guesses at the verify token, slowed down",
+                if slowed { 429 } else { status },
+                &[429],
+            );
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use model::WallTime;
 
 use super::passed;
 
-/// An alarm is up from this long before the end; less where lives are shorter than twelve weeks, see
+/// An alarm is up from this long before the end; less where lives are shorter than 47 days, see
 /// [`Life::alarm_before`].
 pub const ALARM_BEFORE: Duration = Duration::from_secs(14 * 24 * 3_600);
 /// Authorities write a time up to an hour in the past into `notBefore`, and clocks are off by a day at most when they
@@ -55,21 +55,24 @@ impl Life {
     }
 
     /// The age at which it is renewed: two thirds of its life, or the moment that was chosen of the authority's
-    /// window, which is never later than nine tenths.
+    /// window, which is never so late that an alarm would be up before it was tried.
     #[must_use]
     pub fn due_at(&self, chosen: Option<WallTime>) -> Duration {
         let length = self.length();
         match chosen {
-            Some(at) => passed(self.begins, at).unwrap_or_default().min(length / 10 * 9),
+            Some(at) => {
+                let latest = length.saturating_sub(self.alarm_before() + length / 30);
+                passed(self.begins, at).unwrap_or_default().min(latest)
+            }
             None => length / 3 * 2,
         }
     }
 
-    /// How long before its end an alarm is due: [`ALARM_BEFORE`], or a sixth of its life, which is half of what is left
-    /// when it ought to be renewed.
+    /// How long before its end an alarm is due: [`ALARM_BEFORE`], or three tenths of its life, which is most of what is
+    /// left when it ought to be renewed.
     #[must_use]
     pub fn alarm_before(&self) -> Duration {
-        ALARM_BEFORE.min(self.length() / 6)
+        ALARM_BEFORE.min(self.length() / 10 * 3)
     }
 
     /// How long after this age [`Life::urgency`] says something else; `None` once it is over.
@@ -130,11 +133,11 @@ mod tests {
         assert_eq!(LIFE.due_at(None), days(60));
         assert_eq!(LIFE.due_at(Some(WallTime(LIFE.begins.0 + 10 * DAY))), days(10));
         assert_eq!(LIFE.due_at(Some(WallTime(0))), Duration::ZERO, "the authority is in a hurry");
-        assert_eq!(LIFE.due_at(Some(WallTime(T + 1_000 * DAY))), days(81));
+        assert_eq!(LIFE.due_at(Some(WallTime(T + 1_000 * DAY))), days(73), "three days before the alarm");
     }
 
     #[test]
-    fn an_alarm_is_up_for_fourteen_days_or_a_sixth_of_a_short_life() {
+    fn an_alarm_is_up_for_fourteen_days_or_three_tenths_of_a_short_life() {
         assert_eq!(LIFE.alarm_before(), days(14));
         for (age, expected) in [
             (0, Urgency::Calm),
@@ -152,7 +155,8 @@ mod tests {
         assert_eq!(LIFE.urgency(days(70) + to_near), Urgency::Near);
         assert_eq!(LIFE.urgency(days(70) + to_near - Duration::from_millis(1)), Urgency::Calm);
         let short = Life { ends: WallTime(LIFE.begins.0 + 6 * DAY), ..LIFE };
-        assert_eq!(short.alarm_before(), days(1));
+        assert_eq!(short.alarm_before(), days(18) / 10);
+        assert!(short.due_at(None) < short.length() - short.alarm_before());
         let none = Life { ends: LIFE.begins, ..LIFE };
         assert_eq!(none.urgency(Duration::ZERO), Urgency::Over);
     }

@@ -21,7 +21,6 @@ mod tools;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use ingress::{ListenerMetrics, Tls};
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
@@ -42,12 +41,19 @@ use crate::config::Acme;
 pub(crate) struct Handle {
     status: watch::Receiver<Status>,
     wake: Arc<Notify>,
+    /// Why nobody listens at `http_listen`.
+    deaf: Option<Arc<str>>,
 }
 
 impl Handle {
     /// How it stands.
     pub(crate) fn status(&self) -> Status {
         self.status.borrow().clone()
+    }
+
+    /// What a person should see to.
+    pub(crate) fn alarms(&self) -> Vec<String> {
+        self.status().alarms().into_iter().chain(self.deaf.as_deref().map(str::to_owned)).collect()
     }
 
     /// A person wants it looked after now.
@@ -67,32 +73,32 @@ pub(super) struct Ready {
 impl Ready {
     /// Loads what is kept in `store` and shows the certificate that there is, however old: it is better than none.
     ///
-    /// # Errors
-    /// When `http_listen` can't be bound.
+    /// Where `http_listen` can't be bound an alarm says so, and names are proved at the public listener alone.
     pub(super) async fn open(
         acme: &Acme,
         store: &Path,
         tls: Tls,
         events: Events,
         registry: &mut Registry,
-    ) -> anyhow::Result<Self> {
-        let listener =
-            match acme.http_listen {
-                Some(address) => {
-                    let bound = answers::bind(address).await;
-                    Some(bound.with_context(|| {
-                        format!("`webhook.tls.acme.http_listen`: can't listen on {address}")
-                    })?)
+    ) -> Self {
+        let (mut listener, mut deaf) = (None, None);
+        if let Some(address) = acme.http_listen {
+            match answers::bind(address).await {
+                Ok(bound) => listener = Some(bound),
+                Err(error) => {
+                    let why = format!("`webhook.tls.acme.http_listen`: can't listen on {address}: {error}");
+                    tracing::error!("{why}; names are proved on the public listener alone");
+                    deaf = Some(why);
                 }
-                None => None,
-            };
+            }
+        }
         let answers = Answers::new(tls.clone());
         let (sender, status) = watch::channel(Status::default());
         let wake = Arc::new(Notify::new());
         let tools = Tools::new(acme, folder_in(store), answers.clone(), listener.is_some());
         let keeper = Keeper::load(tools, tls, events, sender, Arc::clone(&wake)).await;
         keeper.register(registry);
-        Ok(Self { keeper, answers, listener, handle: Handle { status, wake } })
+        Self { keeper, answers, listener, handle: Handle { status, wake, deaf: deaf.map(Into::into) } }
     }
 
     pub(super) fn handle(&self) -> Handle {

@@ -101,3 +101,29 @@ impl Metrics {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_person_is_told_goes_by_how_near_the_end_is() {
+        let ends = Some(WallTime::from_seconds(1_795_305_600));
+        let next = Some("forward port 443".to_owned());
+        let told = |state, urgency, wanting| {
+            let status = Status { state, urgency, wanting, ends, next: next.clone(), ..Status::default() };
+            status.alarms().join("|")
+        };
+        assert_eq!(told(State::Getting, None, false), "");
+        assert_eq!(told(State::Failing, Some(Urgency::Calm), false), "", "there is time");
+        for (state, urgency, wanting, start) in [
+            (State::Missing, None, true, "the certificate authority hasn't given a certificate yet"),
+            (State::Failing, Some(Urgency::Near), false, "the certificate ends at 2026-11-22T00:00:00Z, and"),
+            (State::Failing, Some(Urgency::Over), false, "the certificate has ended at 2026-11-22T00:00:00Z"),
+            (State::Failing, Some(Urgency::Calm), true, "the certificate in use isn't the one"),
+        ] {
+            let told = told(state, urgency, wanting);
+            assert!(told.starts_with(start) && told.ends_with("what to do: forward port 443"), "{told}");
+        }
+    }
+}

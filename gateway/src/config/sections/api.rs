@@ -178,7 +178,7 @@ fn client_auth(section: &Section<'_>, tls: Option<&ApiTls>) -> Option<ApiClientA
 }
 
 /// Whether the system would refuse the second of two listeners. Port 0 is another one each time.
-fn collide(a: SocketAddr, b: SocketAddr) -> bool {
+pub(super) fn collide(a: SocketAddr, b: SocketAddr) -> bool {
     let every = |one: IpAddr, other: IpAddr| match one {
         // A wildcard of IPv6 takes IPv4 along, unless the system is told otherwise.
         IpAddr::V6(ip) => ip.is_unspecified(),

@@ -23,6 +23,9 @@ pub(super) fn config(root: &Section<'_>) -> Option<Config> {
     let store = plain::store(&root.section("store"));
     let webhook = webhook::webhook(&root.section("webhook"));
     let api = api::api(&root.section("api"), webhook.as_ref().map(|webhook| webhook.listen));
+    if let (Some(webhook), Some(api)) = (&webhook, &api) {
+        webhook::apart(root, webhook, api.listen);
+    }
     let numbers = numbers::numbers(root);
     let whatsapp = outward::whatsapp(&root.section("whatsapp"), numbers.as_deref());
     if let (Some(numbers), Some(whatsapp)) = (&numbers, &whatsapp) {

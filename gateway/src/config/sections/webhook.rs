@@ -8,6 +8,7 @@ use reqwest::Url;
 use super::super::reader::Section;
 use super::super::types::{Acme, ClientAuth, ClientAuthMode, Tls, Webhook};
 use super::super::values::{self, Fault};
+use super::api::collide;
 use super::{certificate_and_key, path, pem, secret, secrets};
 
 pub(super) fn webhook(section: &Section<'_>) -> Option<Webhook> {
@@ -132,6 +133,16 @@ fn off(section: &Section<'_>, listen: Option<SocketAddr>) -> Option<Tls> {
         return None;
     }
     Some(Tls::Off)
+}
+
+/// Notes it where the listener for names that are proved on port 80 would be in the store side's way.
+pub(super) fn apart(root: &Section<'_>, webhook: &Webhook, api: SocketAddr) {
+    let Tls::Acme(Acme { http_listen: Some(http), .. }) = &webhook.tls else { return };
+    if collide(*http, api) {
+        let section = root.section("webhook").section("tls").section("acme");
+        let fault = Fault::new(format!("`api.listen` is {api} already"));
+        section.mistake("http_listen", fault.help("http_listen = \"0.0.0.0:80\""));
+    }
 }
 
 fn acme(section: &Section<'_>, listen: Option<SocketAddr>) -> Option<Acme> {
