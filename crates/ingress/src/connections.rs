@@ -191,8 +191,8 @@ impl Connections {
 /// Chooses who makes room, of connections in the order in which they were opened.
 ///
 /// Who has proved nothing goes first, strangers before those of a known neighbourhood, and of those the oldest of
-/// the address that holds the most: a flood from a few addresses drives out itself, one from many
-/// drives out strangers, and Meta, which proves itself with its first request, stays. Then who is
+/// the address that holds the most, in the neighbourhood that holds the most: a flood from a few addresses, or from
+/// the many of one IPv6 customer, drives out itself, one from everywhere drives out strangers, and Meta, which proves itself with its first request, stays. Then who is
 /// idle, the longest first. Nobody who is proved and busy goes.
 fn first_to_go(open: &[(Network, State)]) -> Option<usize> {
     let unproved = |known| crowd(open, move |state| !state.proved && state.known == known);
@@ -203,19 +203,29 @@ fn first_to_go(open: &[(Network, State)]) -> Option<usize> {
     idle.min_by_key(|(_, (_, state))| state.since).map(|(place, _)| place)
 }
 
-/// The oldest connection of the address that holds the most of those that are `meant`.
+/// The oldest connection of the address that holds the most, within the neighbourhood that does, of those that are
+/// `meant`.
 fn crowd(open: &[(Network, State)], meant: impl Fn(&State) -> bool) -> Option<usize> {
-    let mut addresses: HashMap<Network, (usize, usize)> = HashMap::with_capacity(open.len());
-    for (place, (network, _)) in open.iter().enumerate().filter(|(_, (_, state))| meant(state)) {
-        addresses.entry(*network).or_insert((0, place)).0 += 1;
+    let meant = || open.iter().enumerate().filter(|(_, (_, state))| meant(state));
+    let neighbourhoods = meant().map(|(place, (network, _))| (network.neighbourhood(), place));
+    let (neighbourhood, _) = largest(neighbourhoods)?;
+    let within = meant().filter(|(_, (network, _))| network.neighbourhood() == neighbourhood);
+    largest(within.map(|(place, (network, _))| (*network, place))).map(|(_, oldest)| oldest)
+}
+
+/// Who of `places` has the most of them, and the first of those; among equals whose first is the earliest.
+fn largest(places: impl Iterator<Item = (Network, usize)>) -> Option<(Network, usize)> {
+    let mut groups: HashMap<Network, (usize, usize)> = HashMap::new();
+    for (network, place) in places {
+        groups.entry(network).or_insert((0, place)).0 += 1;
     }
-    let crowd = addresses.into_values().max_by_key(|(count, oldest)| (*count, usize::MAX - oldest));
-    crowd.map(|(_, oldest)| oldest)
+    let largest = groups.into_iter().max_by_key(|(_, (count, oldest))| (*count, usize::MAX - oldest));
+    largest.map(|(network, (_, oldest))| (network, oldest))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
     use super::*;
 
@@ -249,6 +259,18 @@ mod tests {
         ] {
             assert_eq!(first_to_go(&open), place, "{open:?}");
         }
+    }
+
+    #[test]
+    fn the_many_addresses_of_one_customer_drive_out_each_other() {
+        let stranger = state(false, 0, None);
+        // A /64 each, of one /48.
+        let flood = (0..5_u128).map(|number| {
+            let address = Ipv6Addr::from_bits((0x2001_0db8_0001_u128 << 80) | (number << 64) | 1);
+            (Network::from(IpAddr::V6(address)), stranger)
+        });
+        let open: Vec<_> = [(from(1), stranger)].into_iter().chain(flood).collect();
+        assert_eq!(first_to_go(&open), Some(1), "not the single stranger, though it came first");
     }
 
     #[tokio::test]

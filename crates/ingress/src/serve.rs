@@ -217,8 +217,10 @@ where
                 Err(why) => return why,
             }
         }
+        // Only now is it known where the connection comes from, without TLS as well.
+        let is_known = self.connections.is_known(peer);
         let Transport::Tls(tls) = &self.transport else { return self.http(stream, peer, told).await };
-        let turns = (!self.connections.is_known(peer)).then_some(&self.turns);
+        let turns = (!is_known).then_some(&self.turns);
         let handshake = async {
             tls.handshake(stream, turns).await.map_err(|error| {
                 debug!(%error, "TLS handshake failed");

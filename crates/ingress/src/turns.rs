@@ -15,6 +15,9 @@ use tokio::time::{Instant, sleep};
 const SHARE: u32 = 4;
 /// Time that nobody used and that is there for those who come together: a few dozen handshakes.
 const SAVED: Duration = Duration::from_millis(100);
+/// So much of one go counts at most. The dearest signature (RSA, 4,096 bits) takes half of it on a small processor; what
+/// takes longer was held up by something else, and isn't the strangers' to pay for.
+const WORK_MAX: Duration = Duration::from_millis(500);
 
 /// The turns of a listener's strangers.
 #[derive(Debug)]
@@ -52,7 +55,7 @@ impl Turns {
             let begun = Instant::now();
             let polled: Poll<F::Output> = work.as_mut().poll(context);
             let now = Instant::now();
-            self.next().took(now.saturating_duration_since(begun), now);
+            self.next().took(now.saturating_duration_since(begun).min(WORK_MAX), now);
             polled
         })
         .await
