@@ -39,6 +39,7 @@ fn kept(site: &Site, file: &str) -> Value {
 fn a_certificate_for_two_names_is_got_on_the_public_listener_and_survives_the_authority() {
     run(async {
         let mut site = Site::without_crm();
+        site.environment.push(("WAGATE_CONFINE".into(), "1".into()));
         let Some(mut pebble) = Pebble::of(&site, port(), "ACME").await else { return };
         site.tls = pebble.tls(&["shop.example.com", NAME], "");
         pebble.start().await;
@@ -77,6 +78,7 @@ fn a_certificate_for_two_names_is_got_on_the_public_listener_and_survives_the_au
 fn names_are_proved_on_port_80_where_that_is_opened() {
     run(async {
         let mut site = Site::without_crm();
+        site.environment.push(("WAGATE_CONFINE".into(), "1".into()));
         let http = port();
         let Some(mut pebble) = Pebble::of(&site, http, "ACME by HTTP-01").await else { return };
         site.tls = pebble.tls(&[NAME], &format!(", http_listen = \"127.0.0.1:{http}\""));

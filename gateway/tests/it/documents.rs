@@ -28,7 +28,9 @@ fn the_example_is_accepted_without_a_warning() {
 fn the_example_shows_every_key_and_the_truth_about_its_default() {
     for key in KEYS {
         let lines: Vec<&str> = EXAMPLE.lines().filter(|line| assigns(line, key.name())).collect();
-        assert!(!lines.is_empty() || key.path.contains(".acme."), "{} isn't in the example", key.path);
+        // A table in a line.
+        let within = key.path.contains(".acme.") && EXAMPLE.contains(&format!(" {} = ", key.name()));
+        assert!(!lines.is_empty() || within, "{} isn't in the example", key.path);
     }
     // What is called a default may be left out, and nothing changes.
     let without: String = EXAMPLE
