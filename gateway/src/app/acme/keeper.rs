@@ -235,7 +235,8 @@ impl Keeper {
             // Where nobody was asked about it yet the authority may have no such thing.
             held.certificate.wanted.directory == self.tools.wanted.directory && self.renewal.choice.is_some()
         });
-        let replaces = same.and_then(|held| advice::identifier(&held.certificate));
+        let replaces =
+            same.and_then(|held| advice::identifier(&held.certificate).zip(held.certificate.account.clone()));
         self.tools.attempt(self.renewal.proofs_failed, replaces).await
     }
 

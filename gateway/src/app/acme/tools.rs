@@ -70,7 +70,7 @@ impl Tools {
     pub(super) async fn attempt(
         &self,
         proofs_failed: u32,
-        replaces: Option<CertificateIdentifier<'static>>,
+        replaces: Option<(CertificateIdentifier<'static>, String)>,
     ) -> Result<Attempt, Failure> {
         let caller = self.caller().await?;
         let speaks = caller.clone();
