@@ -1,6 +1,8 @@
 //! Looks after the certificate.
 
 mod shown;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::sync::Arc;
@@ -84,6 +86,10 @@ impl Keeper {
             pace.other_names(now);
             renewal.wanted = tools.wanted.clone();
             renewal.last_error = None;
+        }
+        if held.is_none() {
+            // Spoilt or deleted since the last success.
+            pace.lost(now);
         }
         let id = held.as_ref().map(|held| held.certificate.id()).unwrap_or_default();
         if renewal.certificate != id {
