@@ -53,6 +53,8 @@ pub(super) struct Attempt {
     /// What the certificate replaces, where the authority wants to know, and the account that has ordered that: of
     /// another account the authority doesn't take it.
     pub(super) replaces: Option<(CertificateIdentifier<'static>, String)>,
+    /// The key of the certificate that is kept: an order that has it is over, whatever kept it from being removed.
+    pub(super) over: Option<String>,
     /// What the clock says.
     pub(super) now: fn() -> WallTime,
 }
@@ -112,7 +114,7 @@ impl Attempt {
         check(&certificate)?;
         let unkept = match self.folder.put(CERTIFICATE, &certificate).await {
             Ok(()) => {
-                // It is over; if it stays it gives the same certificate once more.
+                // It is over; if it stays, the next attempt knows it by its key.
                 if let Err(error) = self.folder.remove(ORDER).await {
                     tracing::warn!(%error, "the order that is over couldn't be removed");
                 }
@@ -200,7 +202,10 @@ impl Attempt {
 
     /// The order that isn't over, or a new one.
     async fn order(&self, account: &Acme) -> Result<(AcmeOrder, Order), Failure> {
-        let ours = |kept: &Order| kept.wanted == self.wanted && kept.account == account.id();
+        let ours = |kept: &Order| {
+            let over = self.over.as_ref() == Some(&kept.key);
+            kept.wanted == self.wanted && kept.account == account.id() && !over
+        };
         if let Found::There(kept) = read::<Order>(&self.folder, ORDER).await
             && ours(&kept)
         {

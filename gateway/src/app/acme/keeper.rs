@@ -243,7 +243,10 @@ impl Keeper {
         });
         let replaces =
             same.and_then(|held| advice::identifier(&held.certificate).zip(held.certificate.account.clone()));
-        self.tools.attempt(self.renewal.proofs_failed, replaces).await
+        // One that isn't on disk has to be fetched again, by the same order.
+        let kept = self.held.as_ref().filter(|held| !held.unkept);
+        let over = kept.map(|held| held.certificate.key.clone());
+        self.tools.attempt(self.renewal.proofs_failed, replaces, over).await
     }
 
     /// Shows a new certificate; gives what is wrong with it, if something is.

@@ -39,6 +39,7 @@ fn attempt_of(authority: &Authority, folder: Folder, wanted: Wanted) -> Attempt 
         http: Box::new(move || Box::new(speaks.clone()) as Box<dyn HttpClient>),
         proof: Proof::Tls,
         replaces: None,
+        over: None,
         now: || WallTime(0),
     }
 }
@@ -201,6 +202,22 @@ async fn an_order_that_may_not_replace_is_made_without_and_costs_no_account() {
     let got = replacing(&account).await.unwrap();
     assert_ne!(got.certificate.account, Some(account));
     assert_eq!((authority.replacing(), authority.accounts()), (5, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_that_is_over_and_stayed_brings_no_old_certificate() {
+    let (authority, folder) = (Authority::default(), tempfile::tempdir().unwrap());
+    let hook: Hook =
+        Arc::new(|step| if step == "remove it" { Err(io::Error::other("refused")) } else { Ok(()) });
+    let stays = Folder::with_hook(folder.path().to_owned(), hook);
+    let got = attempt_at(&authority, stays, wanted(authority::DIRECTORY)).await.unwrap();
+    let held = || Folder::new(folder.path().to_owned());
+    assert!(got.unkept.is_none() && matches!(held().read::<Order>(ORDER), Found::There(_)));
+    let mut attempt = attempt_of(&authority, held(), wanted(authority::DIRECTORY));
+    attempt.over = Some(got.certificate.key.clone());
+    let renewed = attempt.run().await.unwrap();
+    assert_ne!(renewed.certificate.key, got.certificate.key);
+    assert!(authority.orders() == 2 && matches!(held().read::<Order>(ORDER), Found::Nothing));
 }
 
 #[tokio::test(start_paused = true)]

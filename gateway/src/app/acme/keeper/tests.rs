@@ -74,3 +74,16 @@ async fn a_certificate_that_is_lost_is_got_again_at_once_unless_that_was_refused
     assert!(!may_begin(&keeper));
     assert_eq!(status.borrow().state, State::Missing);
 }
+
+#[tokio::test]
+async fn an_attempt_is_told_the_key_of_the_certificate_that_is_kept() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = Folder::new(root.path().to_owned());
+    let certificate = certificate(4095);
+    folder.put(CERTIFICATE, &certificate).await.unwrap();
+    let (mut keeper, _status) = load(&folder).await;
+    assert_eq!(keeper.made().await.unwrap().over.as_ref(), Some(&certificate.key));
+    // One that isn't on disk is fetched again by its order.
+    keeper.held.as_mut().unwrap().unkept = true;
+    assert_eq!(keeper.made().await.unwrap().over, None);
+}
