@@ -28,14 +28,16 @@ async fn load(folder: &Folder) -> (Keeper, watch::Receiver<Status>) {
     (Keeper::load(tools, tls, Events::default(), sender, Arc::default()).await, status)
 }
 
-/// Valid until the end of this year.
+/// Valid from 1975 to the end of this year.
 fn certificate(ends: i32) -> Certificate {
     let key = rcgen::KeyPair::generate().unwrap();
     let wanted = super::super::wanted(&acme());
     let mut parameters = rcgen::CertificateParams::new(wanted.names.clone()).unwrap();
     parameters.not_after = rcgen::date_time_ymd(ends, 12, 31);
     let chain = parameters.self_signed(&key).unwrap().pem();
-    Certificate { wanted, chain, key: key.serialize_pem(), got: clock::now(), account: None }
+    // In 1982, so that it lives already.
+    let got = WallTime::from_seconds(400_000_000);
+    Certificate { wanted, chain, key: key.serialize_pem(), got, account: None }
 }
 
 fn renewal(failures: u32, trouble: Option<Trouble>) -> Renewal {
@@ -86,4 +88,27 @@ async fn an_attempt_is_told_the_key_of_the_certificate_that_is_kept() {
     // One that isn't on disk is fetched again by its order.
     keeper.held.as_mut().unwrap().unkept = true;
     assert_eq!(keeper.made().await.unwrap().over, None);
+}
+
+#[tokio::test]
+async fn a_failure_is_shown_only_while_a_renewal_is_due() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = Folder::new(root.path().to_owned());
+    folder.put(RENEWAL, &renewal(1, Some(Trouble::Unreachable))).await.unwrap();
+    for (ends, state, failures, error) in
+        [(2000, State::Failing, 1, Some(ERROR[0])), (4095, State::Valid, 0, None)]
+    {
+        folder.put(CERTIFICATE, &certificate(ends)).await.unwrap();
+        let (keeper, status) = load(&folder).await;
+        keeper.metrics.failing.set(1);
+        keeper.publish(false);
+        let shown = status.borrow();
+        assert_eq!((shown.state, shown.failures, shown.last_error.as_deref()), (state, failures, error));
+        assert_eq!(
+            (shown.next.is_some(), keeper.metrics.failing.get()),
+            (error.is_some(), i64::from(failures))
+        );
+        // The pace goes on from there all the same.
+        assert_eq!(keeper.pace.failures(), 1);
+    }
 }
