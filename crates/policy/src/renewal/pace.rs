@@ -204,6 +204,14 @@ impl Pace {
         self.earliest = self.earliest.min(now);
     }
 
+    /// What was got is lost: the rest after a success is for one that is there. What the authority refused, or asked
+    /// for, stays.
+    pub fn lost(&mut self, now: Moment) {
+        if self.failures == 0 {
+            self.earliest = self.earliest.min(now);
+        }
+    }
+
     /// Failures since the last success.
     #[must_use]
     pub const fn failures(&self) -> u32 {

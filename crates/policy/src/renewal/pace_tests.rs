@@ -123,6 +123,27 @@ fn a_restart_goes_on_where_it_was() {
     assert!(pace.earliest().unwrap().since(Moment::START) <= RETRY_AFTER_MAX / 10 * 11);
 }
 
+#[test]
+fn what_is_lost_ends_the_rest_after_a_success_and_nothing_else() {
+    let again = |kept: &Kept| {
+        let mut pace = Pace::new(kept.clone(), WallTime(0), Moment::START, Chance::new(1));
+        let before = left(&pace, Moment::START);
+        pace.lost(Moment::START);
+        (before, left(&pace, Moment::START))
+    };
+    let mut rested = pace();
+    assert!(begin(&mut rested, Moment::START));
+    rested.succeeded(Duration::from_secs(90 * 24 * HOUR), WallTime(0), Moment::START);
+    assert_eq!(again(rested.kept()), (48 * HOUR, 0));
+    for trouble in [Trouble::Unreachable, Trouble::Refused, LIMITED] {
+        let mut failed = pace();
+        assert!(begin(&mut failed, Moment::START));
+        failed.failed(trouble, Urgency::Over, WallTime(0), Moment::START);
+        let (before, after) = again(failed.kept());
+        assert!(before > 0 && before == after, "{trouble:?}: {before} {after}");
+    }
+}
+
 #[derive(Debug, Clone)]
 enum Event {
     Pass(u64),

@@ -14,7 +14,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 
 use super::answers::{Answers, Proof};
-use super::failure::{Failure, Forget};
+use super::failure::{ERRORS, Failure, Forget};
 use super::folder::{Folder, Found};
 use super::http::Caller;
 use super::kept::{ACCOUNT, Account, CERTIFICATE, Certificate, ORDER, Order, Wanted};
@@ -50,8 +50,11 @@ pub(super) struct Attempt {
     pub(super) http: Box<dyn Fn() -> Box<dyn HttpClient> + Send + Sync>,
     /// How names are proved, where the authority leaves the choice.
     pub(super) proof: Proof,
-    /// What the certificate replaces, where the authority wants to know.
-    pub(super) replaces: Option<CertificateIdentifier<'static>>,
+    /// What the certificate replaces, where the authority wants to know, and the account that has ordered that: of
+    /// another account the authority doesn't take it.
+    pub(super) replaces: Option<(CertificateIdentifier<'static>, String)>,
+    /// The key of the certificate that is kept: an order that has it is over, whatever kept it from being removed.
+    pub(super) over: Option<String>,
     /// What the clock says.
     pub(super) now: fn() -> WallTime,
 }
@@ -106,12 +109,12 @@ impl Attempt {
             self.prove(&mut order).await?;
         }
         let chain = self.sign(&mut order, &kept).await?;
-        let certificate =
-            Certificate { wanted: self.wanted.clone(), chain, key: kept.key, got: (self.now)() };
+        let (wanted, account) = (self.wanted.clone(), Some(kept.account));
+        let certificate = Certificate { wanted, chain, key: kept.key, got: (self.now)(), account };
         check(&certificate)?;
         let unkept = match self.folder.put(CERTIFICATE, &certificate).await {
             Ok(()) => {
-                // It is over; if it stays it gives the same certificate once more.
+                // It is over; if it stays, the next attempt knows it by its key.
                 if let Err(error) = self.folder.remove(ORDER).await {
                     tracing::warn!(%error, "the order that is over couldn't be removed");
                 }
@@ -199,7 +202,10 @@ impl Attempt {
 
     /// The order that isn't over, or a new one.
     async fn order(&self, account: &Acme) -> Result<(AcmeOrder, Order), Failure> {
-        let ours = |kept: &Order| kept.wanted == self.wanted && kept.account == account.id();
+        let ours = |kept: &Order| {
+            let over = self.over.as_ref() == Some(&kept.key);
+            kept.wanted == self.wanted && kept.account == account.id() && !over
+        };
         if let Found::There(kept) = read::<Order>(&self.folder, ORDER).await
             && ours(&kept)
         {
@@ -223,15 +229,13 @@ impl Attempt {
         let names: Vec<_> = self.wanted.names.iter().cloned().map(Identifier::Dns).collect();
         let new = || NewOrder::new(&names);
         let mut made = Err(Error::Str("no order"));
-        if let Some(replaces) = &self.replaces {
+        if let Some((replaces, _)) = self.replaces.as_ref().filter(|(_, by)| by == account.id()) {
             made = once_more!(account.new_order(&new().replaces(replaces.clone())).await);
         }
         let once_without = match &made {
             Ok(_) => false,
-            // Such as that it is replaced already.
-            Err(Error::Api(problem)) => {
-                Failure::said(problem, None, "", &self.caller).forget == Forget::Order
-            }
+            // Such as that it is replaced already. What it says then is about the account and the names alone.
+            Err(Error::Api(problem)) => !is(problem, "rateLimited"),
             Err(error) => !matches!(error, Error::Other(other) if other.is::<super::http::Unheard>()),
         };
         if once_without {
@@ -366,7 +370,11 @@ const fn kind(proof: Proof) -> ChallengeType {
 }
 
 fn is_bad_nonce(problem: &Problem) -> bool {
-    problem.r#type.as_deref().is_some_and(|kind| kind.ends_with(":badNonce"))
+    is(problem, "badNonce")
+}
+
+fn is(problem: &Problem, kind: &str) -> bool {
+    problem.r#type.as_deref().and_then(|all| all.strip_prefix(ERRORS)) == Some(kind)
 }
 
 /// Whether the certificate is what was wanted.

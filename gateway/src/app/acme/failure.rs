@@ -10,7 +10,8 @@ use crate::demo::text::harmless;
 
 /// Characters of what an authority says that are shown.
 const SAID_MAX: usize = 300;
-const ERRORS: &str = "urn:ietf:params:acme:error:";
+/// What the kinds of problems begin with.
+pub(super) const ERRORS: &str = "urn:ietf:params:acme:error:";
 /// For what nobody here can mend.
 const WAIT: &str = "nothing, unless it goes on: it is tried again by itself";
 

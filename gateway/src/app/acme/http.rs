@@ -13,6 +13,8 @@ use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient};
 
 /// An answer of an authority is a few KB, a chain of certificates included.
 const ANSWER_BYTES_MAX: usize = 256 * 1024;
+/// The longest wait that the library is told of: it adds what it reads to the clock, and panics where that has no room.
+const RETRY_AFTER_TOLD_MAX: Duration = Duration::from_secs(24 * 3_600);
 
 type Answer = Pin<Box<dyn Future<Output = Result<BytesResponse, Error>> + Send>>;
 
@@ -83,11 +85,12 @@ impl HttpClient for Caller {
             parts.headers.remove(USER_AGENT);
             let url = parts.uri.to_string();
             let request = caller.http.request(parts.method, &url).headers(parts.headers).body(body);
-            let (status, headers, body) =
+            let (status, mut headers, body) =
                 caller.answer(&url, request).await.map_err(|unheard| Error::Other(Box::new(unheard)))?;
             let refused = status.is_client_error() || status.is_server_error();
-            *caller.asked.lock().unwrap_or_else(PoisonError::into_inner) =
-                refused.then(|| retry_after(&headers)).flatten();
+            let asked = retry_after(&headers);
+            *caller.asked.lock().unwrap_or_else(PoisonError::into_inner) = asked.filter(|_| refused);
+            bound_retry_after(&mut headers, asked);
             // What stands in front of an authority answers so, in whatever form it likes.
             if status.is_server_error() {
                 let words = format!("{} answers with {}", host(&url), status.as_u16());
@@ -107,6 +110,13 @@ fn retry_after(headers: &hyper::HeaderMap) -> Option<Duration> {
         return Some(Duration::from_secs(seconds));
     }
     httpdate::parse_http_date(value).ok()?.duration_since(SystemTime::now()).ok()
+}
+
+/// Leaves the library a `Retry-After` only where it can't hurt it.
+fn bound_retry_after(headers: &mut hyper::HeaderMap, asked: Option<Duration>) {
+    if asked.is_none_or(|asked| asked > RETRY_AFTER_TOLD_MAX) {
+        headers.remove(RETRY_AFTER);
+    }
 }
 
 pub(super) fn host(url: &str) -> String {
@@ -158,6 +168,31 @@ mod tests {
         assert!(asked(&date).is_some_and(|asked| asked > Duration::from_secs(590)));
         for none in ["", "soon", "-1", "Fri, 31 Dec 1999 23:59:59 GMT"] {
             assert_eq!(asked(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn the_library_hears_of_no_wait_beyond_a_day() {
+        let date =
+            |hours: u64| httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(hours * 3_600));
+        let (soon, late, most) = (date(2), date(48), u64::MAX.to_string());
+        for (value, left) in [
+            ("0", true),
+            (" 120 ", true),
+            ("86400", true),
+            (soon.as_str(), true),
+            ("86401", false),
+            (most.as_str(), false),
+            ("18446744073709551616", false),
+            (late.as_str(), false),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", false),
+            ("later", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, HeaderValue::from_str(value).unwrap());
+            let asked = retry_after(&headers);
+            bound_retry_after(&mut headers, asked);
+            assert_eq!(headers.contains_key(RETRY_AFTER), left, "{value}");
         }
     }
 

@@ -1,6 +1,8 @@
 //! Looks after the certificate.
 
 mod shown;
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::sync::Arc;
@@ -84,6 +86,10 @@ impl Keeper {
             pace.other_names(now);
             renewal.wanted = tools.wanted.clone();
             renewal.last_error = None;
+        }
+        if held.is_none() {
+            // Spoilt or deleted since the last success.
+            pace.lost(now);
         }
         let id = held.as_ref().map(|held| held.certificate.id()).unwrap_or_default();
         if renewal.certificate != id {
@@ -235,8 +241,12 @@ impl Keeper {
             // Where nobody was asked about it yet the authority may have no such thing.
             held.certificate.wanted.directory == self.tools.wanted.directory && self.renewal.choice.is_some()
         });
-        let replaces = same.and_then(|held| advice::identifier(&held.certificate));
-        self.tools.attempt(self.renewal.proofs_failed, replaces).await
+        let replaces =
+            same.and_then(|held| advice::identifier(&held.certificate).zip(held.certificate.account.clone()));
+        // One that isn't on disk has to be fetched again, by the same order.
+        let kept = self.held.as_ref().filter(|held| !held.unkept);
+        let over = kept.map(|held| held.certificate.key.clone());
+        self.tools.attempt(self.renewal.proofs_failed, replaces, over).await
     }
 
     /// Shows a new certificate; gives what is wrong with it, if something is.

@@ -60,6 +60,9 @@ pub(super) struct Certificate {
     pub(super) key: String,
     /// When it came, by the clock of then.
     pub(super) got: WallTime,
+    /// The account that ordered it, by its URL; absent in what was written before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) account: Option<String>,
 }
 
 /// How renewing stands, so that a restart doesn't begin anew.
@@ -129,6 +132,7 @@ mod tests {
         assert_eq!((&order.wanted, order.url.as_str()), (&wanted, "https://acme.example/order/7"));
         let certificate: Certificate = there(folder.read(CERTIFICATE));
         assert_eq!((&certificate.wanted, certificate.got), (&wanted, WallTime(1_795_132_800_000)));
+        assert_eq!(certificate.account, None);
         ingress::Tls::check(&certificate.chain, &certificate.key).unwrap();
         let renewal: Renewal = there(folder.read(RENEWAL));
         assert_eq!((renewal.pace.failures, renewal.certificate.as_str()), (2, certificate.id().as_str()));

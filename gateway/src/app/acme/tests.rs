@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ingress::{Source, Tls};
-use instant_acme::HttpClient;
+use instant_acme::{CertificateIdentifier, HttpClient};
 use model::WallTime;
 use policy::renewal::Trouble;
+use rustls::pki_types::Der;
 
 use self::authority::Authority;
 use super::answers::{Answers, Proof};
@@ -27,9 +28,9 @@ fn wanted(directory: &str) -> Wanted {
     Wanted { directory: directory.to_owned(), names: NAMES.map(str::to_owned).to_vec() }
 }
 
-async fn attempt_at(authority: &Authority, folder: Folder, wanted: Wanted) -> Result<Got, Failure> {
+fn attempt_of(authority: &Authority, folder: Folder, wanted: Wanted) -> Attempt {
     let speaks = authority.clone();
-    let attempt = Attempt {
+    Attempt {
         wanted,
         contact: Some("mailto:it@example.com".to_owned()),
         folder,
@@ -38,9 +39,13 @@ async fn attempt_at(authority: &Authority, folder: Folder, wanted: Wanted) -> Re
         http: Box::new(move || Box::new(speaks.clone()) as Box<dyn HttpClient>),
         proof: Proof::Tls,
         replaces: None,
+        over: None,
         now: || WallTime(0),
-    };
-    attempt.run().await
+    }
+}
+
+async fn attempt_at(authority: &Authority, folder: Folder, wanted: Wanted) -> Result<Got, Failure> {
+    attempt_of(authority, folder, wanted).run().await
 }
 
 async fn attempt(authority: &Authority, folder: &Path) -> Result<Got, Failure> {
@@ -168,6 +173,51 @@ async fn what_is_spoilt_on_either_side_is_made_anew() {
     authority.refuse("/order", "accountDoesNotExist", 2);
     let failure = attempt(&authority, folder.path()).await.unwrap_err();
     assert_eq!((failure.forget, authority.accounts()), (Forget::Account, 4), "once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_that_may_not_replace_is_made_without_and_costs_no_account() {
+    let (authority, folder) = (Authority::default(), tempfile::tempdir().unwrap());
+    let account = attempt(&authority, folder.path()).await.unwrap().certificate.account.unwrap();
+    let replacing = async |account: &str| {
+        let held = Folder::new(folder.path().to_owned());
+        let mut attempt = attempt_of(&authority, held, wanted(authority::DIRECTORY));
+        let identifier = CertificateIdentifier::new(Der::from_slice(b"above"), Der::from_slice(b"serial"));
+        attempt.replaces = Some((identifier, account.to_owned()));
+        attempt.run().await
+    };
+    replacing(&account).await.unwrap();
+    assert_eq!((authority.replacing(), authority.orders()), (1, 2));
+    // What Boulder says to an account that didn't order what is replaced.
+    for (kind, replaced) in [("unauthorized", 2), ("alreadyReplaced", 3), ("serverInternal", 4)] {
+        authority.refuse_to_replace(kind);
+        replacing(&account).await.unwrap();
+        assert_eq!((authority.replacing(), authority.accounts()), (replaced, 1), "{kind}");
+    }
+    authority.refuse_to_replace("rateLimited");
+    let failure = replacing(&account).await.unwrap_err();
+    assert_eq!((failure.trouble, authority.replacing()), (Trouble::Limited(None), 5));
+    // Its account is lost: another one doesn't ask.
+    std::fs::remove_file(folder.path().join(ACCOUNT)).unwrap();
+    let got = replacing(&account).await.unwrap();
+    assert_ne!(got.certificate.account, Some(account));
+    assert_eq!((authority.replacing(), authority.accounts()), (5, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_that_is_over_and_stayed_brings_no_old_certificate() {
+    let (authority, folder) = (Authority::default(), tempfile::tempdir().unwrap());
+    let hook: Hook =
+        Arc::new(|step| if step == "remove it" { Err(io::Error::other("refused")) } else { Ok(()) });
+    let stays = Folder::with_hook(folder.path().to_owned(), hook);
+    let got = attempt_at(&authority, stays, wanted(authority::DIRECTORY)).await.unwrap();
+    let held = || Folder::new(folder.path().to_owned());
+    assert!(got.unkept.is_none() && matches!(held().read::<Order>(ORDER), Found::There(_)));
+    let mut attempt = attempt_of(&authority, held(), wanted(authority::DIRECTORY));
+    attempt.over = Some(got.certificate.key.clone());
+    let renewed = attempt.run().await.unwrap();
+    assert_ne!(renewed.certificate.key, got.certificate.key);
+    assert!(authority.orders() == 2 && matches!(held().read::<Order>(ORDER), Found::Nothing));
 }
 
 #[tokio::test(start_paused = true)]

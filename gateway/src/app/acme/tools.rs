@@ -70,7 +70,8 @@ impl Tools {
     pub(super) async fn attempt(
         &self,
         proofs_failed: u32,
-        replaces: Option<CertificateIdentifier<'static>>,
+        replaces: Option<(CertificateIdentifier<'static>, String)>,
+        over: Option<String>,
     ) -> Result<Attempt, Failure> {
         let caller = self.caller().await?;
         let speaks = caller.clone();
@@ -85,6 +86,7 @@ impl Tools {
             http: Box::new(move || Box::new(speaks.clone())),
             proof: if http { Proof::Http } else { Proof::Tls },
             replaces,
+            over,
             now: clock::now,
         })
     }

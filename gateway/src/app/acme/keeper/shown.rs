@@ -12,7 +12,12 @@ impl Keeper {
     /// Tells it; `on_its_way`: an attempt is.
     pub(super) fn publish(&self, on_its_way: bool) {
         let (wall, now) = (clock::now(), self.now());
-        let failures = self.pace.failures();
+        // What failed when something was due, as by a clock that was wrong then, is nobody's trouble while nothing is.
+        let rests = !on_its_way && self.due().is_some_and(|left| !left.is_zero());
+        if rests {
+            self.metrics.failing.set(0);
+        }
+        let failures = if rests { 0 } else { self.pace.failures() };
         let state = match (&self.held, on_its_way, failures) {
             (None, false, 1..) => State::Missing,
             (None, ..) => State::Getting,
@@ -22,7 +27,7 @@ impl Keeper {
         };
         let at = |wait: Duration| WallTime(wall.0.saturating_add(ms(wait))).rfc3339_seconds();
         let next_attempt = self.pace.earliest().filter(|_| self.due().is_none_or(|left| left.is_zero()));
-        let [words, next] = match &self.renewal.last_error {
+        let [words, next] = match self.renewal.last_error.as_ref().filter(|_| !rests) {
             Some([words, next]) => [Some(words.clone()), Some(next.clone())],
             None => [None, None],
         };

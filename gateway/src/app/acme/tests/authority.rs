@@ -29,6 +29,10 @@ struct State {
     lost_an_order: bool,
     refusals: Vec<(&'static str, &'static str)>,
     others: bool,
+    /// How an order that replaces something is refused.
+    refuses_to_replace: Option<&'static str>,
+    /// Orders that replace something, refused ones too.
+    replacing: usize,
 }
 
 struct Placed {
@@ -83,6 +87,16 @@ impl Authority {
         self.0.lock().unwrap().others = true;
     }
 
+    /// Refuses each order that replaces something.
+    pub(super) fn refuse_to_replace(&self, kind: &'static str) {
+        self.0.lock().unwrap().refuses_to_replace = Some(kind);
+    }
+
+    /// How many orders were to replace something.
+    pub(super) fn replacing(&self) -> usize {
+        self.0.lock().unwrap().replacing
+    }
+
     fn hear(&self, method: &Method, url: &str, body: &[u8]) -> Result<(u16, HeaderMap, String), Unheard> {
         let mut state = self.0.lock().unwrap();
         let call = state.calls;
@@ -108,17 +122,22 @@ impl State {
         headers.insert("replay-nonce", "bm9uY2U".parse().unwrap());
         if let Some(place) = self.refusals.iter().position(|(part, _)| format!("/{path}").contains(part)) {
             let (_, kind) = self.refusals.remove(place);
-            let problem = json!({ "type": format!("urn:ietf:params:acme:error:{kind}"), "detail": "no" });
-            return (if kind == "serverInternal" { 400 } else { 403 }, headers, problem.to_string());
+            return no(kind, headers);
         }
         let base = "https://acme.example";
         let (protected, payload) = signed(method, body);
         let parts: Vec<&str> = path.split('/').collect();
+        if path == "order" && payload.get("replaces").is_some() {
+            self.replacing += 1;
+            if let Some(kind) = self.refuses_to_replace {
+                return no(kind, headers);
+            }
+        }
         let number = |place: usize| parts[place].parse::<usize>().unwrap();
         let answer = match parts[0] {
             "directory" => {
                 json!({ "newNonce": format!("{base}/nonce"), "newAccount": format!("{base}/account"),
-                "newOrder": format!("{base}/order") })
+                "newOrder": format!("{base}/order"), "renewalInfo": format!("{base}/info") })
             }
             "nonce" => Value::Null,
             "account" if parts.len() == 1 => {
@@ -138,7 +157,12 @@ impl State {
                 self.orders.push(Placed { names, proved: false, chain: None });
                 let place = self.orders.len() - 1;
                 headers.insert("location", format!("{base}/order/{place}").parse().unwrap());
-                self.order(place)
+                let mut order = self.order(place);
+                // RFC 9773, section 5: said back where it is taken.
+                if let Some(replaces) = payload.get("replaces") {
+                    order["replaces"] = replaces.clone();
+                }
+                order
             }
             "order" => self.order(number(1)),
             "names" => json!({ "status": if self.orders[number(1)].proved { "valid" } else { "pending" },
@@ -174,6 +198,11 @@ impl State {
             "finalize": format!("{base}/finalize/{place}"),
             "certificate": order.chain.as_ref().map(|_| format!("{base}/chain/{place}")) })
     }
+}
+
+fn no(kind: &str, headers: HeaderMap) -> (u16, HeaderMap, String) {
+    let problem = json!({ "type": format!("urn:ietf:params:acme:error:{kind}"), "detail": "no" });
+    (if kind == "serverInternal" { 400 } else { 403 }, headers, problem.to_string())
 }
 
 /// What is signed: its head and its body.
