@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::RequestExt as _;
+use axum::extract::{MatchedPath, RawPathParams, Request, State};
 use axum::http::header;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
@@ -12,7 +13,6 @@ use ingress::Peer;
 use super::Side;
 use super::needs::{Needed, Needs, On};
 use super::problem::Problem;
-use crate::app::access::Caller;
 use crate::app::audit::Deed;
 use crate::app::strangers::Rejected;
 
@@ -39,7 +39,7 @@ pub(super) fn noting(mut response: Response, target: Option<String>) -> Response
 ///
 /// A right token gets in however many wrong ones its address has shown: behind one address there may be many machines,
 /// and nobody may shut out the CRM by showing nonsense beside it.
-pub(super) async fn check(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+pub(super) async fn check(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
     let Gate { side, needed } = gate;
     let peer = request.extensions().get::<Peer>().cloned();
     let shown = request.headers().get(header::AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
@@ -72,25 +72,17 @@ pub(super) async fn check(State(gate): State<Gate>, request: Request, next: Next
     if !needs.is_audited() {
         return next.run(request).await;
     }
-    let deed = deed(&side, caller, peer.as_ref(), &route, needs, &request);
-    audited(side, deed, needs, request, next).await
-}
-
-fn deed(
-    side: &Side,
-    caller: Caller,
-    peer: Option<&Peer>,
-    route: &str,
-    needs: Needs,
-    request: &Request,
-) -> Deed {
+    // Decoded as the handler gets it: what is spelled in another way is the same deed.
+    let given = request.extract_parts::<RawPathParams>().await.ok();
+    let given = given.as_ref().and_then(|given| given.iter().next()).map(|(_, given)| given);
     let on = if let Needs::Act(on) = needs { on } else { On::Box };
-    Deed {
+    let deed = Deed {
         client: caller.name,
         address: peer.map(|peer| peer.address.ip()),
         action: format!("{} {route}", request.method()),
-        target: on.target(route, request.uri().path(), &side.numbers),
-    }
+        target: given.and_then(|given| on.target(given, &side.numbers)),
+    };
+    audited(side, deed, needs, request, next).await
 }
 
 /// Not a task of its own: to a handler that outlives its connection a body that was cut off looks whole, and half of a
