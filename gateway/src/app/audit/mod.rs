@@ -18,6 +18,9 @@ use crate::clock;
 
 /// Entries that are kept, at some 120 bytes each; the oldest go. A shop has a few a day.
 pub(crate) const ENTRIES_MAX: u64 = 10_000;
+/// So many that are too old are looked for with each new one: more than one where a writing was refused, for what
+/// it was to remove stayed.
+const REMOVED_AT_ONCE: usize = 16;
 /// The store has so long to write one; it takes milliseconds, and on a worn card a second.
 const WRITE_WITHIN: Duration = Duration::from_secs(10);
 
@@ -84,9 +87,7 @@ impl Audit {
         let number = *next;
         *next = next.saturating_add(1);
         let mut changes = vec![put(number, &kept)];
-        if let Some(oldest) = number.checked_sub(ENTRIES_MAX) {
-            changes.push(Change { key: kept::key(oldest), value: None });
-        }
+        changes.extend(self.too_old(number).await.into_iter().map(|key| Change { key, value: None }));
         self.write(changes).await?;
         drop(next);
         Ok(Begun { audit: self.clone(), number, kept })
@@ -111,6 +112,18 @@ impl Audit {
             entry.map(|(number, kept)| Entry { number, kept })
         };
         Ok(rows.into_iter().filter_map(entry).collect())
+    }
+
+    /// The keys of entries that go when `number` comes.
+    async fn too_old(&self, number: u64) -> Vec<Vec<u8>> {
+        let Some(oldest) = number.checked_sub(ENTRIES_MAX) else { return Vec::new() };
+        let store = Arc::clone(&self.0.store);
+        let read = move || store.reader().values(&kept::key(0), &kept::key(oldest), REMOVED_AT_ONCE);
+        // What can't be looked for now is with the next entry.
+        let found = tokio::task::spawn_blocking(read).await;
+        let left = found.into_iter().flatten().flatten().map(|(key, _)| key);
+        // Also where it can't be read.
+        left.chain([kept::key(oldest)]).collect()
     }
 
     async fn write(&self, changes: Vec<Change>) -> Result<(), Refused> {

@@ -79,6 +79,23 @@ async fn the_oldest_go_one_by_one() {
 }
 
 #[tokio::test]
+async fn what_a_refused_writing_was_to_remove_goes_with_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(folder.path());
+    let audit = Audit::open(Arc::clone(&store)).unwrap();
+    let first = audit.begin(deed("1")).await.unwrap();
+    // As if the writing of 10,001 to 10,020 had been refused: their numbers are burned, and 1 to 20 are still there.
+    let changes = (1..=20).chain([ENTRIES_MAX + 20]).map(|number| put(number, &first.kept));
+    let left = Transaction { changes: changes.collect(), ..Transaction::default() };
+    store.transact_and_wait(left, clock::now()).unwrap();
+    let audit = Audit::open(Arc::clone(&store)).unwrap();
+    for oldest in [17, 20 + ENTRIES_MAX] {
+        audit.begin(deed("2")).await.unwrap();
+        assert_eq!(audit.read(Some(0), 1).unwrap()[0].number, oldest);
+    }
+}
+
+#[tokio::test]
 async fn a_store_that_is_closed_takes_none_and_the_number_is_burned() {
     let folder = tempfile::tempdir().unwrap();
     let store = store(folder.path());
