@@ -13,7 +13,7 @@ use ingress::Peer;
 use super::Side;
 use super::needs::{Needed, Needs, On};
 use super::problem::Problem;
-use crate::app::audit::Deed;
+use crate::app::audit::{Deed, MEND_WITHIN, WRITE_WITHIN};
 use crate::app::strangers::Rejected;
 
 /// What [`check`] works with.
@@ -88,7 +88,8 @@ pub(super) async fn check(State(gate): State<Gate>, mut request: Request, next: 
 /// Not a task of its own: to a handler that outlives its connection a body that was cut off looks whole, and half of a
 /// request may mean more than all of it. A caller who hangs up leaves an entry without an outcome.
 async fn audited(side: Side, deed: Deed, needs: Needs, request: Request, next: Next) -> Response {
-    let begun = match side.audit.begin(deed.clone()).await {
+    let within = if needs == Needs::Mend { MEND_WITHIN } else { WRITE_WITHIN };
+    let begun = match side.audit.begin(deed.clone(), within).await {
         Ok(begun) => Some(begun),
         Err(error) if needs == Needs::Mend => {
             let Deed { client, action, .. } = deed;

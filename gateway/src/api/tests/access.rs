@@ -176,6 +176,40 @@ async fn what_cannot_be_written_down_is_not_done_but_for_what_mends_the_box() {
     assert_eq!(world.post("/v1/box/reboot", json!({})).await.status, StatusCode::NOT_IMPLEMENTED);
 }
 
+/// Its time goes on whenever nothing but the store is waited for.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_stuck_keeps_each_caller_waiting_once_and_what_mends_the_box_hardly() {
+    let world = World::new(&[SHOP]);
+    let (go_on, stuck) = std::sync::mpsc::sync_channel::<()>(1);
+    let change = store::Change { key: b"x".to_vec(), value: None };
+    let transaction = store::Transaction { changes: vec![change], ..store::Transaction::default() };
+    // The writer answers from its own thread.
+    world.store.transact(transaction, model::WallTime(super::NOW), Box::new(move |_| _ = stuck.recv()));
+    let began = tokio::time::Instant::now();
+    let asked = async |method: Method, path: &str| {
+        let answer = world.send(request(&method, path, "operator", HERE)).await;
+        (answer.status.as_u16(), began.elapsed().as_secs())
+    };
+    let ready = "/v1/quick-replies/ready";
+    let answers = tokio::join!(
+        asked(Method::DELETE, ready),
+        asked(Method::DELETE, ready),
+        asked(Method::DELETE, ready),
+        asked(Method::POST, "/v1/box/reboot"),
+    );
+    assert_eq!(answers, ((503, 10), (503, 10), (503, 10), (501, 2)));
+    // What was begun is written when it goes on, and its number is nobody else's.
+    drop(go_on);
+    tokio::time::resume();
+    assert_eq!(asked(Method::POST, "/v1/box/reboot").await.0, 501);
+    let entries = world.side.audit.read(None, 10).unwrap();
+    let last = entries.last().unwrap();
+    assert_eq!((last.kept.action.as_str(), last.kept.status), ("POST /v1/box/reboot", Some(501)));
+    let before = &entries[..entries.len() - 1];
+    assert!(!before.is_empty() && before.iter().all(|entry| entry.kept.status.is_none()), "{entries:?}");
+    assert!(before.iter().all(|entry| entry.kept.action == "DELETE /v1/quick-replies/{name}"), "{entries:?}");
+}
+
 #[tokio::test]
 async fn who_hangs_up_leaves_an_entry_without_an_outcome() {
     let world = World::new(&[SHOP]);
