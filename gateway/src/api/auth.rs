@@ -70,6 +70,8 @@ pub(super) async fn check(State(gate): State<Gate>, mut request: Request, next: 
         return Problem::scope(scope, &caller.name).into_response();
     }
     if !needs.is_audited() {
+        // For what goes on for longer than a token may count.
+        request.extensions_mut().insert(caller);
         return next.run(request).await;
     }
     // Decoded as the handler gets it: what is spelled in another way is the same deed.
