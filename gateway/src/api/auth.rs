@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::RequestExt as _;
+use axum::extract::{MatchedPath, RawPathParams, Request, State};
 use axum::http::header;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
@@ -12,8 +13,7 @@ use ingress::Peer;
 use super::Side;
 use super::needs::{Needed, Needs, On};
 use super::problem::Problem;
-use crate::app::access::Caller;
-use crate::app::audit::Deed;
+use crate::app::audit::{Deed, MEND_WITHIN, WRITE_WITHIN};
 use crate::app::strangers::Rejected;
 
 /// What [`check`] works with.
@@ -39,7 +39,7 @@ pub(super) fn noting(mut response: Response, target: Option<String>) -> Response
 ///
 /// A right token gets in however many wrong ones its address has shown: behind one address there may be many machines,
 /// and nobody may shut out the CRM by showing nonsense beside it.
-pub(super) async fn check(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+pub(super) async fn check(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
     let Gate { side, needed } = gate;
     let peer = request.extensions().get::<Peer>().cloned();
     let shown = request.headers().get(header::AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
@@ -70,33 +70,28 @@ pub(super) async fn check(State(gate): State<Gate>, request: Request, next: Next
         return Problem::scope(scope, &caller.name).into_response();
     }
     if !needs.is_audited() {
+        // For what goes on for longer than a token may count.
+        request.extensions_mut().insert(caller);
         return next.run(request).await;
     }
-    let deed = deed(&side, caller, peer.as_ref(), &route, needs, &request);
-    audited(side, deed, needs, request, next).await
-}
-
-fn deed(
-    side: &Side,
-    caller: Caller,
-    peer: Option<&Peer>,
-    route: &str,
-    needs: Needs,
-    request: &Request,
-) -> Deed {
+    // Decoded as the handler gets it: what is spelled in another way is the same deed.
+    let given = request.extract_parts::<RawPathParams>().await.ok();
+    let given = given.as_ref().and_then(|given| given.iter().next()).map(|(_, given)| given);
     let on = if let Needs::Act(on) = needs { on } else { On::Box };
-    Deed {
+    let deed = Deed {
         client: caller.name,
         address: peer.map(|peer| peer.address.ip()),
         action: format!("{} {route}", request.method()),
-        target: on.target(route, request.uri().path(), &side.numbers),
-    }
+        target: given.and_then(|given| on.target(given, &side.numbers)),
+    };
+    audited(side, deed, needs, request, next).await
 }
 
 /// Not a task of its own: to a handler that outlives its connection a body that was cut off looks whole, and half of a
 /// request may mean more than all of it. A caller who hangs up leaves an entry without an outcome.
 async fn audited(side: Side, deed: Deed, needs: Needs, request: Request, next: Next) -> Response {
-    let begun = match side.audit.begin(deed.clone()).await {
+    let within = if needs == Needs::Mend { MEND_WITHIN } else { WRITE_WITHIN };
+    let begun = match side.audit.begin(deed.clone(), within).await {
         Ok(begun) => Some(begun),
         Err(error) if needs == Needs::Mend => {
             let Deed { client, action, .. } = deed;

@@ -9,20 +9,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::{HeaderValue, Uri, header};
 use axum::response::Response;
 use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::Side;
 use super::problem::Problem;
 use super::query::Parameters;
+use crate::app::access::Caller;
 use crate::app::events::{Event, Listener, NAMES};
 use crate::clock;
+use crate::config::Scope;
 
 /// A reader comes back so long after its connection broke, in milliseconds.
 const RETRY_MS: u32 = 3_000;
@@ -53,7 +55,11 @@ impl Wanted {
 }
 
 /// `GET /v1/events`.
-pub(super) async fn stream(State(side): State<Side>, uri: Uri) -> Result<Response, Problem> {
+pub(super) async fn stream(
+    State(side): State<Side>,
+    Extension(caller): Extension<Caller>,
+    uri: Uri,
+) -> Result<Response, Problem> {
     let parameters = Parameters::of(&uri, &["types"])?;
     let what = format!("some of {}, with commas between them", NAMES.join(", "));
     let wanted = parameters.get("types", &what, Wanted::read)?.unwrap_or(Wanted(NAMES.to_vec()));
@@ -67,7 +73,16 @@ pub(super) async fn stream(State(side): State<Side>, uri: Uri) -> Result<Respons
         "newest": side.shown.store.newest().to_string(),
     });
     let pace = Pace { keep_alive: KEEP_ALIVE, stuck: STUCK };
-    let mut response = Response::new(body(listener, &hello, wanted, pace, side.stopped.clone()));
+    let Side { access, mut stopped, .. } = side;
+    let over = async move {
+        tokio::select! {
+            // A restart isn't kept waiting by who listens.
+            _ = stopped.wait_for(|stopped| *stopped) => {}
+            // Nor does a token that has leaked go on being heard with.
+            () = access.gone(&caller, Scope::Read) => {}
+        }
+    };
+    let mut response = Response::new(body(listener, &hello, wanted, pace, over));
     for (name, value) in [
         (header::CONTENT_TYPE, "text/event-stream"),
         (header::CACHE_CONTROL, "no-store"),
@@ -78,20 +93,19 @@ pub(super) async fn stream(State(side): State<Side>, uri: Uri) -> Result<Respons
     Ok(response)
 }
 
-/// The body that a task of its own fills until the reader goes, is stuck, or `stopped` is true.
+/// The body that a task of its own fills until the reader goes, is stuck, or it is `over`.
 fn body(
     listener: Listener,
     hello: &Value,
     wanted: Wanted,
     pace: Pace,
-    mut stopped: watch::Receiver<bool>,
+    over: impl Future<Output = ()> + Send + 'static,
 ) -> Body {
     let (frames, filled) = mpsc::channel::<Bytes>(1);
     let first = format!("retry: {RETRY_MS}\n{}", frame(Some(listener.last), "hello", hello));
     tokio::spawn(async move {
         tokio::select! {
-            // A restart isn't kept waiting by who listens.
-            _ = stopped.wait_for(|stopped| *stopped) => {}
+            () = over => {}
             () = frames.closed() => {}
             () = fill(listener, first, &wanted, pace, &frames) => {}
         }
@@ -148,6 +162,8 @@ fn frame(id: Option<u64>, name: &str, data: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::future::pending;
+
     use futures_util::StreamExt as _;
 
     use super::*;
@@ -164,9 +180,8 @@ mod tests {
     async fn silence_is_broken_by_comments_even_when_what_comes_is_not_wanted() {
         let events = Events::default();
         let pace = Pace { keep_alive: SHORT, stuck: LONG };
-        let stopped = watch::Sender::new(false);
         let only = Wanted(vec!["message"]);
-        let body = body(events.listen().unwrap(), &json!({}), only, pace, stopped.subscribe());
+        let body = body(events.listen().unwrap(), &json!({}), only, pace, pending());
         let chatter = tokio::spawn(async move {
             loop {
                 events.alarm("not wanted", true);
@@ -185,9 +200,8 @@ mod tests {
     async fn a_reader_that_is_stuck_loses_its_place() {
         let events = Events::default();
         let pace = Pace { keep_alive: SHORT, stuck: SHORT };
-        let stopped = watch::Sender::new(false);
         let places: Vec<Body> = std::iter::from_fn(|| events.listen())
-            .map(|listener| body(listener, &json!({}), wanted(), pace, stopped.subscribe()))
+            .map(|listener| body(listener, &json!({}), wanted(), pace, pending()))
             .collect();
         assert!(events.listen().is_none());
         let freed = async {

@@ -56,11 +56,9 @@ impl Needs {
 }
 
 impl On {
-    /// What stands in `path` where `template` has braces, if it is what it should be. Nobody can put anything else
-    /// into the audit log by asking for it: no phone, no wamid.
-    pub(super) fn target(self, template: &str, path: &str, numbers: &Numbers) -> Option<String> {
-        let mut parts = template.split('/').zip(path.split('/'));
-        let (_, given) = parts.find(|(name, _)| name.starts_with('{'))?;
+    /// `given` where the path has braces, decoded as the handler gets it, if it is what it should be. Nobody can put
+    /// anything else into the audit log by asking for it: no phone, no wamid.
+    pub(super) fn target(self, given: &str, numbers: &Numbers) -> Option<String> {
         let fits = match self {
             Self::Box => false,
             Self::Message => OutboxId::parse(given).is_some(),

@@ -1,19 +1,20 @@
 //! Whose token is shown, and what it may be used for.
 
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use ring::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 use subtle::{ConditionallySelectable as _, ConstantTimeEq as _};
+use tokio::sync::watch;
 
-use crate::config::{Api, Scopes, Secret};
+use crate::config::{Api, Scope, Scopes, Secret};
 
 /// What the holder of `api.token` is called; no client can have a name with a dot.
 const OWNER: &str = "api.token";
 
 /// The tokens of the store side, replaceable while requests are checked against them. Clones share them.
 #[derive(Clone)]
-pub(crate) struct Access(Arc<RwLock<Vec<Token>>>);
+pub(crate) struct Access(Arc<watch::Sender<Vec<Caller>>>);
 
 /// Who asks.
 #[derive(Debug, Clone)]
@@ -22,35 +23,45 @@ pub(crate) struct Caller {
     pub(crate) name: Arc<str>,
     /// What it may do.
     pub(crate) scopes: Scopes,
+    /// What it has shown.
+    token: Hash,
 }
 
-struct Token {
-    /// So that all are of one length, and none lies in memory here.
-    hash: [u8; SHA256_OUTPUT_LEN],
-    caller: Caller,
-}
+/// Of a token: so that all are of one length, and none lies in memory here.
+#[derive(Clone, Copy)]
+struct Hash([u8; SHA256_OUTPUT_LEN]);
 
 impl Access {
     pub(crate) fn new(api: &Api) -> Self {
-        Self(Arc::new(RwLock::new(tokens(api))))
+        Self(Arc::new(watch::Sender::new(tokens(api))))
     }
 
-    /// Goes by the tokens of `api` from the next request on.
-    pub(super) fn replace(&self, api: &Api) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = tokens(api);
+    /// Goes by the tokens of `api` from the next request on; who waits for [`Self::gone`] hears of it.
+    pub(crate) fn replace(&self, api: &Api) {
+        self.0.send_replace(tokens(api));
     }
 
     /// Whose token `shown` is. Takes as long whichever it is, and where it is none.
     pub(crate) fn who(&self, shown: &[u8]) -> Option<Caller> {
-        let shown = hash(shown);
-        let tokens = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let mut found = u32::MAX;
-        for (token, place) in tokens.iter().zip(0_u32..) {
-            found.conditional_assign(&place, token.hash.ct_eq(&shown));
-        }
-        let token = tokens.get(usize::try_from(found).ok()?)?;
-        Some(token.caller.clone())
+        find(&self.0.borrow(), &Hash::of(shown)).cloned()
     }
+
+    /// Waits until what `caller` has shown is no token any more, or none for `scope`.
+    pub(crate) async fn gone(&self, caller: &Caller, scope: Scope) {
+        let counts =
+            |tokens: &Vec<Caller>| find(tokens, &caller.token).is_some_and(|holder| holder.scopes.has(scope));
+        // It fails where nobody can replace them any more, and `self` can.
+        let _ = self.0.subscribe().wait_for(|tokens| !counts(tokens)).await;
+    }
+}
+
+/// Looks at each of them, whichever it is.
+fn find<'t>(tokens: &'t [Caller], shown: &Hash) -> Option<&'t Caller> {
+    let mut found = u32::MAX;
+    for (holder, place) in tokens.iter().zip(0_u32..) {
+        found.conditional_assign(&place, holder.token.0.ct_eq(&shown.0));
+    }
+    tokens.get(usize::try_from(found).ok()?)
 }
 
 impl fmt::Debug for Access {
@@ -59,11 +70,14 @@ impl fmt::Debug for Access {
     }
 }
 
-fn tokens(api: &Api) -> Vec<Token> {
+/// The holder of each token.
+fn tokens(api: &Api) -> Vec<Caller> {
     let holder = |name: &str, scopes, secrets: &[Secret]| {
-        let caller = Caller { name: name.into(), scopes };
-        let token =
-            |secret: &Secret| Token { hash: hash(secret.expose().as_bytes()), caller: caller.clone() };
+        let name = Arc::from(name);
+        let token = |secret: &Secret| {
+            let token = Hash::of(secret.expose().as_bytes());
+            Caller { name: Arc::clone(&name), scopes, token }
+        };
         secrets.iter().map(token).collect::<Vec<_>>()
     };
     let mut tokens = holder(OWNER, Scopes::ALL, &api.token);
@@ -73,10 +87,18 @@ fn tokens(api: &Api) -> Vec<Token> {
     tokens
 }
 
-fn hash(token: &[u8]) -> [u8; SHA256_OUTPUT_LEN] {
-    let mut hash = [0; SHA256_OUTPUT_LEN];
-    hash.copy_from_slice(digest(&SHA256, token).as_ref());
-    hash
+impl Hash {
+    fn of(token: &[u8]) -> Self {
+        let mut hash = [0; SHA256_OUTPUT_LEN];
+        hash.copy_from_slice(digest(&SHA256, token).as_ref());
+        Self(hash)
+    }
+}
+
+impl fmt::Debug for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hash(..)")
+    }
 }
 
 #[cfg(test)]

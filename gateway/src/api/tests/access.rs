@@ -123,6 +123,11 @@ async fn what_was_done_is_listed_with_what_it_was_done_to_and_nothing_else_of_th
         (Method::DELETE, "/v1/quick-replies/ready".to_owned()),
         (Method::DELETE, "/v1/quick-replies/+85261234567".to_owned()),
         (Method::POST, "/v1/failover/take".to_owned()),
+        // Spelled in another way they are the same, and as little of the rest is kept.
+        (Method::POST, format!("/v1/numbers/%31{}/resume", &SHOP[1..])),
+        (Method::DELETE, "/v1/deadletters/%30000000000000000%31234".to_owned()),
+        (Method::DELETE, "/v1/quick-replies/%72eady".to_owned()),
+        (Method::DELETE, "/v1/quick-replies/%2B85261234567".to_owned()),
     ] {
         world.send(request(&method, &path, "operator", HERE)).await;
     }
@@ -144,13 +149,17 @@ async fn what_was_done_is_listed_with_what_it_was_done_to_and_nothing_else_of_th
             ("DELETE /v1/quick-replies/{name}", Some("ready")),
             ("DELETE /v1/quick-replies/{name}", None),
             ("POST /v1/failover/take", None),
+            ("POST /v1/numbers/{phone_number_id}/resume", Some(SHOP)),
+            ("DELETE /v1/deadletters/{id}", Some("00000000000000001234")),
+            ("DELETE /v1/quick-replies/{name}", Some("ready")),
+            ("DELETE /v1/quick-replies/{name}", None),
         ]
     );
-    assert_eq!(listed["next"], 8);
+    assert_eq!(listed["next"], 12);
     let rest = world.send(request(&Method::GET, "/v1/audit?after=6&limit=1", "operator", HERE)).await.json;
     assert_eq!((&rest["entries"][0]["number"], &rest["next"]), (&json!(7), &json!(7)));
-    let none = world.send(request(&Method::GET, "/v1/audit?after=8", "operator", HERE)).await.json;
-    assert_eq!((&none["entries"], &none["next"]), (&json!([]), &json!(8)));
+    let none = world.send(request(&Method::GET, "/v1/audit?after=12", "operator", HERE)).await.json;
+    assert_eq!((&none["entries"], &none["next"]), (&json!([]), &json!(12)));
 }
 
 #[tokio::test]
@@ -165,6 +174,40 @@ async fn what_cannot_be_written_down_is_not_done_but_for_what_mends_the_box() {
     assert_eq!(world.get(reply).await.status, StatusCode::NOT_FOUND, "nothing was done");
     // There is no board here, which the handler says: it was asked.
     assert_eq!(world.post("/v1/box/reboot", json!({})).await.status, StatusCode::NOT_IMPLEMENTED);
+}
+
+/// Its time goes on whenever nothing but the store is waited for.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_stuck_keeps_each_caller_waiting_once_and_what_mends_the_box_hardly() {
+    let world = World::new(&[SHOP]);
+    let (go_on, stuck) = std::sync::mpsc::sync_channel::<()>(1);
+    let change = store::Change { key: b"x".to_vec(), value: None };
+    let transaction = store::Transaction { changes: vec![change], ..store::Transaction::default() };
+    // The writer answers from its own thread.
+    world.store.transact(transaction, model::WallTime(super::NOW), Box::new(move |_| _ = stuck.recv()));
+    let began = tokio::time::Instant::now();
+    let asked = async |method: Method, path: &str| {
+        let answer = world.send(request(&method, path, "operator", HERE)).await;
+        (answer.status.as_u16(), began.elapsed().as_secs())
+    };
+    let ready = "/v1/quick-replies/ready";
+    let answers = tokio::join!(
+        asked(Method::DELETE, ready),
+        asked(Method::DELETE, ready),
+        asked(Method::DELETE, ready),
+        asked(Method::POST, "/v1/box/reboot"),
+    );
+    assert_eq!(answers, ((503, 10), (503, 10), (503, 10), (501, 2)));
+    // What was begun is written when it goes on, and its number is nobody else's.
+    drop(go_on);
+    tokio::time::resume();
+    assert_eq!(asked(Method::POST, "/v1/box/reboot").await.0, 501);
+    let entries = world.side.audit.read(None, 10).unwrap();
+    let last = entries.last().unwrap();
+    assert_eq!((last.kept.action.as_str(), last.kept.status), ("POST /v1/box/reboot", Some(501)));
+    let before = &entries[..entries.len() - 1];
+    assert!(!before.is_empty() && before.iter().all(|entry| entry.kept.status.is_none()), "{entries:?}");
+    assert!(before.iter().all(|entry| entry.kept.action == "DELETE /v1/quick-replies/{name}"), "{entries:?}");
 }
 
 #[tokio::test]
@@ -190,16 +233,16 @@ async fn who_hangs_up_leaves_an_entry_without_an_outcome() {
 #[test]
 fn a_target_is_of_its_kind_or_none() {
     let numbers = [(SHOP.to_owned(), String::new())].into_iter().collect();
-    let target = |on: On, path| on.target("/v1/x/{id}/y", path, &numbers);
-    assert_eq!(target(On::Number, "/v1/x/106540352242922/y").as_deref(), Some(SHOP));
-    for (on, path) in [
-        (On::Number, "/v1/x/1/y"),
-        (On::Letter, "/v1/x/+85261234567/y"),
-        (On::Message, "/v1/x/m-7/y"),
-        (On::Box, "/v1/x/1/y"),
-        (On::Reply, "/v1/x/%2B852/y"),
+    let target = |on: On, given| on.target(given, &numbers);
+    assert_eq!(target(On::Number, SHOP).as_deref(), Some(SHOP));
+    for (on, given) in [
+        (On::Number, "1"),
+        (On::Letter, "+85261234567"),
+        (On::Message, "m-7"),
+        (On::Box, "1"),
+        (On::Reply, "+852"),
+        (On::Reply, "a/b"),
     ] {
-        assert_eq!(target(on, path), None, "{on:?} {path}");
+        assert_eq!(target(on, given), None, "{on:?} {given}");
     }
-    assert_eq!(On::Reply.target("/v1/x", "/v1/x", &numbers), None);
 }

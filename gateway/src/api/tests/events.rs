@@ -10,8 +10,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::{NOW, SHOP, World};
+use crate::app::access::tests::api;
 use crate::app::events::{EndpointEvent, Events};
 use crate::app::when_true;
+use crate::config::Scope;
 
 /// Nothing here takes longer, on the slowest machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -46,9 +48,13 @@ impl Open {
 
     /// Connects and asks.
     async fn ask(&self, query: &str) -> Reader {
+        self.ask_with("right", query).await
+    }
+
+    async fn ask_with(&self, token: &str, query: &str) -> Reader {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         let head =
-            format!("GET /v1/events{query} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer right\r\n\r\n");
+            format!("GET /v1/events{query} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\r\n");
         stream.write_all(head.as_bytes()).await.unwrap();
         Reader { stream, read: String::new(), seen: 0 }
     }
@@ -231,6 +237,25 @@ async fn a_stop_ends_it_at_once() {
     assert!(read.ends_with("\r\n0\r\n\r\n"), "it ends as it should: {read:?}");
     open.serving.await.unwrap();
     assert!(began.elapsed() < Duration::from_secs(5), "the drain takes 10 s");
+}
+
+#[tokio::test]
+async fn a_token_that_is_taken_away_is_heard_with_no_longer() {
+    let open = Open::new().await;
+    let mut stays = open.ask_with("next", "").await;
+    let mut goes = open.ask_with("right", "").await;
+    for reader in [&mut stays, &mut goes] {
+        reader.until("event: hello\n").await;
+    }
+    // In another place than before, and beside another.
+    open.world.side.access.replace(&api(&["fresh", "next"], &[]));
+    // The end of the body: the connection may ask for something else.
+    goes.until("\r\n0\r\n\r\n").await;
+    switched(open.events(), "backup");
+    assert_eq!(stays.data("endpoint").await["name"], "backup");
+    open.world.side.access.replace(&api(&["fresh"], &[("next", &["next"], &[Scope::Send])]));
+    // It isn't for reading any more.
+    stays.until("\r\n0\r\n\r\n").await;
 }
 
 #[tokio::test]

@@ -18,8 +18,13 @@ use crate::clock;
 
 /// Entries that are kept, at some 120 bytes each; the oldest go. A shop has a few a day.
 pub(crate) const ENTRIES_MAX: u64 = 10_000;
-/// The store has so long to write one; it takes milliseconds, and on a worn card a second.
-const WRITE_WITHIN: Duration = Duration::from_secs(10);
+/// So many that are too old are looked for with each new one: more than one where a writing was refused, for what
+/// it was to remove stayed.
+const REMOVED_AT_ONCE: usize = 16;
+/// So long one may take, with waiting for those before it; it takes milliseconds, and on a worn card a second.
+pub(crate) const WRITE_WITHIN: Duration = Duration::from_secs(10);
+/// The same for what is done all the same without one: the remedy of a box whose store is stuck mustn't wait for it.
+pub(crate) const MEND_WITHIN: Duration = Duration::from_secs(2);
 
 /// The log. Clones share it.
 #[derive(Clone)]
@@ -69,8 +74,14 @@ impl Audit {
     /// Writes an entry for `deed`; durable when it returns `Ok`.
     ///
     /// # Errors
-    /// When the store doesn't take it, or not in time. The deed is then not to be done.
-    pub(crate) async fn begin(&self, deed: Deed) -> Result<Begun, Refused> {
+    /// When the store doesn't take it, or not `within` that time: it may be written later all the same. The deed is
+    /// then not to be done.
+    pub(crate) async fn begin(&self, deed: Deed, within: Duration) -> Result<Begun, Refused> {
+        // Those before it, and what has to be read, count as well.
+        timeout(within, self.begin_at_leisure(deed)).await.unwrap_or(Err(Refused::Busy))
+    }
+
+    async fn begin_at_leisure(&self, deed: Deed) -> Result<Begun, Refused> {
         let Deed { client, address, action, target } = deed;
         let kept = Kept {
             at_ms: clock::now().0,
@@ -82,11 +93,10 @@ impl Audit {
         };
         let mut next = self.0.next.lock().await;
         let number = *next;
+        // Whatever becomes of it from here on: it may be dropped while the store still writes.
         *next = next.saturating_add(1);
         let mut changes = vec![put(number, &kept)];
-        if let Some(oldest) = number.checked_sub(ENTRIES_MAX) {
-            changes.push(Change { key: kept::key(oldest), value: None });
-        }
+        changes.extend(self.too_old(number).await.into_iter().map(|key| Change { key, value: None }));
         self.write(changes).await?;
         drop(next);
         Ok(Begun { audit: self.clone(), number, kept })
@@ -113,16 +123,25 @@ impl Audit {
         Ok(rows.into_iter().filter_map(entry).collect())
     }
 
+    /// The keys of entries that go when `number` comes.
+    async fn too_old(&self, number: u64) -> Vec<Vec<u8>> {
+        let Some(oldest) = number.checked_sub(ENTRIES_MAX) else { return Vec::new() };
+        let store = Arc::clone(&self.0.store);
+        let read = move || store.reader().values(&kept::key(0), &kept::key(oldest), REMOVED_AT_ONCE);
+        // What can't be looked for now is with the next entry.
+        let found = tokio::task::spawn_blocking(read).await;
+        let left = found.into_iter().flatten().flatten().map(|(key, _)| key);
+        // Also where it can't be read.
+        left.chain([kept::key(oldest)]).collect()
+    }
+
     async fn write(&self, changes: Vec<Change>) -> Result<(), Refused> {
         let (sender, durable) = oneshot::channel();
         // A full store is no reason for a box that nobody can look after.
         let transaction = Transaction { changes, items: Vec::new(), essential: true };
         // Who asked may be gone by the time of the answer.
         self.0.store.transact(transaction, clock::now(), Box::new(move |result| _ = sender.send(result)));
-        match timeout(WRITE_WITHIN, durable).await {
-            Ok(answer) => answer.unwrap_or(Err(Refused::Closed)),
-            Err(_) => Err(Refused::Busy),
-        }
+        durable.await.unwrap_or(Err(Refused::Closed))
     }
 }
 
@@ -135,7 +154,8 @@ impl Begun {
         let address = self.kept.address.map_or_else(String::new, |address| address.to_string());
         let target = self.kept.target.as_deref().unwrap_or_default();
         tracing::info!(entry = self.number, %client, address, %action, target, status, "an operator's action");
-        if let Err(error) = self.audit.write(vec![put(self.number, &self.kept)]).await {
+        let written = timeout(WRITE_WITHIN, self.audit.write(vec![put(self.number, &self.kept)])).await;
+        if let Err(error) = written.unwrap_or(Err(Refused::Busy)) {
             // It has begun, and is done: the answer tells its caller what the entry doesn't.
             tracing::error!(entry = self.number, %error, "the outcome of an operator's action couldn't be kept");
         }

@@ -23,8 +23,8 @@ async fn an_entry_is_there_before_its_deed_and_gets_its_outcome_afterwards() {
     let store = store(folder.path());
     let audit = Audit::open(Arc::clone(&store)).unwrap();
     assert_eq!(audit.read(None, 10).unwrap(), []);
-    let one = audit.begin(deed("1")).await.unwrap();
-    let two = audit.begin(deed("2")).await.unwrap();
+    let one = audit.begin(deed("1"), WRITE_WITHIN).await.unwrap();
+    let two = audit.begin(deed("2"), WRITE_WITHIN).await.unwrap();
     let begun = audit.read(None, 10).unwrap();
     assert_eq!(
         begun.iter().map(|entry| (entry.number, entry.kept.status)).collect::<Vec<_>>(),
@@ -46,7 +46,7 @@ async fn an_entry_is_there_before_its_deed_and_gets_its_outcome_afterwards() {
         )
         .unwrap();
     let again = Audit::open(Arc::clone(&store)).unwrap();
-    again.begin(deed("3")).await.unwrap();
+    again.begin(deed("3"), WRITE_WITHIN).await.unwrap();
     assert_eq!(
         again.read(Some(2), 10).unwrap().iter().map(|entry| entry.number).collect::<Vec<_>>(),
         [70_000, 70_001]
@@ -71,11 +71,28 @@ async fn the_oldest_go_one_by_one() {
     let audit = Audit::open(Arc::clone(&store)).unwrap();
     for number in 1..=3 {
         assert_eq!(audit.read(Some(0), 1).unwrap()[0].number, number);
-        audit.begin(deed("1")).await.unwrap();
+        audit.begin(deed("1"), WRITE_WITHIN).await.unwrap();
     }
     let all = audit.read(Some(0), usize::MAX).unwrap();
     assert_eq!(all.len() as u64, ENTRIES_MAX);
     assert_eq!(all.last().unwrap().number, ENTRIES_MAX + 3);
+}
+
+#[tokio::test]
+async fn what_a_refused_writing_was_to_remove_goes_with_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(folder.path());
+    let audit = Audit::open(Arc::clone(&store)).unwrap();
+    let first = audit.begin(deed("1"), WRITE_WITHIN).await.unwrap();
+    // As if the writing of 10,001 to 10,020 had been refused: their numbers are burned, and 1 to 20 are still there.
+    let changes = (1..=20).chain([ENTRIES_MAX + 20]).map(|number| put(number, &first.kept));
+    let left = Transaction { changes: changes.collect(), ..Transaction::default() };
+    store.transact_and_wait(left, clock::now()).unwrap();
+    let audit = Audit::open(Arc::clone(&store)).unwrap();
+    for oldest in [17, 20 + ENTRIES_MAX] {
+        audit.begin(deed("2"), WRITE_WITHIN).await.unwrap();
+        assert_eq!(audit.read(Some(0), 1).unwrap()[0].number, oldest);
+    }
 }
 
 #[tokio::test]
@@ -84,6 +101,6 @@ async fn a_store_that_is_closed_takes_none_and_the_number_is_burned() {
     let store = store(folder.path());
     let audit = Audit::open(Arc::clone(&store)).unwrap();
     store.close();
-    assert!(audit.begin(deed("1")).await.is_err());
+    assert!(audit.begin(deed("1"), WRITE_WITHIN).await.is_err());
     assert_eq!(*audit.0.next.lock().await, 2);
 }
