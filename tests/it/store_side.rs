@@ -24,6 +24,7 @@ fn a_token_is_rotated_and_no_request_is_refused() {
         let status = async |token: &str| api.status_as(token, Method::GET, "/v1/status").await;
         // A program that asks without end, and takes the new token up in the middle of it.
         let (tell, told) = tokio::sync::watch::channel(API_TOKEN);
+        let (shows, shown) = tokio::sync::watch::channel("");
         let program = tokio::spawn(async move {
             let (api, mut told) = (Api::new(url), told);
             let mut answers: BTreeMap<(&str, u16), u32> = BTreeMap::new();
@@ -32,8 +33,9 @@ fn a_token_is_rotated_and_no_request_is_refused() {
                 if token.is_empty() {
                     return answers;
                 }
-                *answers.entry((token, api.status_as(token, Method::GET, "/v1/quota").await)).or_default() +=
-                    1;
+                let answer = api.status_as(token, Method::GET, "/v1/quota").await;
+                *answers.entry((token, answer)).or_default() += 1;
+                shows.send_replace(token);
             }
         });
         assert_eq!(status(NEXT_TOKEN).await, 401);
@@ -49,8 +51,9 @@ fn a_token_is_rotated_and_no_request_is_refused() {
         assert_eq!((status(API_TOKEN).await, status(NEXT_TOKEN).await), (200, 200));
 
         tell.send_replace(NEXT_TOKEN);
-        // The program has read it once it has asked again; the old one may go then.
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        // Once the program has shown it the old one may go.
+        eventually("the program shows the new one", async || (*shown.borrow() == NEXT_TOKEN).then_some(()))
+            .await;
         site.put("api_token", b"the-one-after-that-0123456789");
         appliance.signal(Signal::HUP);
         eventually("the old token doesn't count", async || (status(API_TOKEN).await == 401).then_some(()))
@@ -60,7 +63,6 @@ fn a_token_is_rotated_and_no_request_is_refused() {
         let answers = program.await.unwrap();
         let seen: Vec<_> = answers.keys().copied().collect();
         assert_eq!(seen, [(API_TOKEN, 200), (NEXT_TOKEN, 200)], "{answers:?}");
-        // Its own token has moved to the second place.
         appliance.kill();
     });
 }

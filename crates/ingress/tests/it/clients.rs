@@ -9,13 +9,10 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
     KeyPair, SanType,
 };
-use rustls::client::{
-    ClientSessionMemoryCache, ClientSessionStore, Resumption, Tls12ClientSessionValue,
-    Tls13ClientSessionValue,
-};
+use rustls::client::Resumption;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, HandshakeKind, NamedGroup, SupportedProtocolVersion};
+use rustls::{ClientConfig, HandshakeKind, SupportedProtocolVersion};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
@@ -23,6 +20,7 @@ use wagate_ingress::{
     ClientAuth, ConnectionLimits, Known, RequestLimits, Source, Tls, TlsError, Transport, Whom,
 };
 
+use crate::credulous::{AnyServer, ForAnyName};
 use crate::support::*;
 
 const NAME: &str = "client.webhooks.fbclientcerts.com";
@@ -164,84 +162,6 @@ fn write(folder: &TempDir, authorities: &[&Authority]) {
     fs::rename(draft, folder.path().join("ca.pem")).unwrap();
 }
 
-/// Offers a ticket to whoever is called next, as an attacker would.
-#[derive(Debug)]
-struct ForAnyName(ClientSessionMemoryCache);
-
-impl ForAnyName {
-    fn name() -> ServerName<'static> {
-        ServerName::try_from("one").unwrap()
-    }
-}
-
-impl ClientSessionStore for ForAnyName {
-    fn set_kx_hint(&self, _: ServerName<'static>, group: NamedGroup) {
-        self.0.set_kx_hint(Self::name(), group);
-    }
-
-    fn kx_hint(&self, _: &ServerName<'_>) -> Option<NamedGroup> {
-        self.0.kx_hint(&Self::name())
-    }
-
-    fn set_tls12_session(&self, _: ServerName<'static>, value: Tls12ClientSessionValue) {
-        self.0.set_tls12_session(Self::name(), value);
-    }
-
-    fn tls12_session(&self, _: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
-        self.0.tls12_session(&Self::name())
-    }
-
-    fn remove_tls12_session(&self, _: &ServerName<'static>) {
-        self.0.remove_tls12_session(&Self::name());
-    }
-
-    fn insert_tls13_ticket(&self, _: ServerName<'static>, value: Tls13ClientSessionValue) {
-        self.0.insert_tls13_ticket(Self::name(), value);
-    }
-
-    fn take_tls13_ticket(&self, _: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
-        self.0.take_tls13_ticket(&Self::name())
-    }
-}
-
-#[derive(Debug)]
-struct AnyServer;
-
-impl rustls::client::danger::ServerCertVerifier for AnyServer {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: rustls::pki_types::UnixTime,
-    ) -> Result<rustls::client::danger::ServerCertVerified, rustls::Error> {
-        Ok(rustls::client::danger::ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &rustls::DigitallySignedStruct,
-    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-        Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &rustls::DigitallySignedStruct,
-    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-        Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
-        rustls::crypto::ring::default_provider().signature_verification_algorithms.supported_schemes()
-    }
-}
-
 /// Every certificate that there may be, and whether it is right.
 fn every_kind(ours: &Authority) -> Vec<(&'static str, Shown, &'static str)> {
     let strange = Authority::new("a stranger");
@@ -381,7 +301,7 @@ async fn the_box_itself_needs_no_certificate_by_a_name_that_nobody_else_knows() 
     let own = asked.tls.own_name().unwrap();
     for version in BOTH {
         let mut config = Asked::config(None, &[version]);
-        config.resumption = Resumption::store(Arc::new(ForAnyName(ClientSessionMemoryCache::new(8))));
+        config.resumption = Resumption::store(Arc::new(ForAnyName::default()));
         let config = Arc::new(config);
         for kind in [HandshakeKind::Full, HandshakeKind::Resumed] {
             assert_eq!(asked.post(&config, &own).await.unwrap(), (200, kind));

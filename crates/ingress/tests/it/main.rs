@@ -4,6 +4,7 @@
 
 mod bounds;
 mod clients;
+mod credulous;
 mod drain;
 mod floods;
 mod frames;
