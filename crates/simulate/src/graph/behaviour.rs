@@ -24,6 +24,9 @@ pub enum Behaviour {
         /// Seconds for `Retry-After`.
         #[serde(default)]
         retry_after_s: Option<u32>,
+        /// It says so after a while, in milliseconds.
+        #[serde(default)]
+        ms: u32,
         /// Of 100.
         #[serde(default)]
         share: Option<u32>,
@@ -321,7 +324,7 @@ mod tests {
             (
                 "refuse,code=131056,next=5",
                 r#"{"kind":"refuse","code":131056,"next":5}"#,
-                Behaviour::Refuse { code: 131_056, retry_after_s: None, share: None, next: Some(5) },
+                Behaviour::Refuse { code: 131_056, retry_after_s: None, ms: 0, share: None, next: Some(5) },
             ),
             (
                 "fail,code=131026,share=10",

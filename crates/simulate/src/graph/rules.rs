@@ -34,7 +34,7 @@ pub(crate) enum Fate {
     /// Taken, if nothing is wrong with it; a message may fail later.
     Take { manner: Manner, fails: Option<i64> },
     /// Not taken: refused.
-    Refuse(Refusal),
+    Refuse(Refusal, Manner),
     /// Not taken, and no answer: the connection is closed after so many milliseconds.
     Ignore(u32),
 }
@@ -136,11 +136,12 @@ impl Rules {
 fn fate(behaviour: &Behaviour, call: Call) -> Option<(Fate, Option<u32>)> {
     let take = |manner| Fate::Take { manner, fails: None };
     Some(match behaviour {
-        Behaviour::Refuse { code, retry_after_s, share, .. } => {
+        Behaviour::Refuse { code, retry_after_s, ms, share, .. } => {
             if call != Call::Message && !matches!(code, 190 | 500..600) {
                 return None;
             }
-            (Fate::Refuse(Refusal::of(*code).after(*retry_after_s)), *share)
+            let manner = if *ms == 0 { Manner::Plain } else { Manner::After(*ms) };
+            (Fate::Refuse(Refusal::of(*code).after(*retry_after_s), manner), *share)
         }
         Behaviour::Fail { code, share, .. } if call == Call::Message => {
             (Fate::Take { manner: Manner::Plain, fails: Some(*code) }, *share)
@@ -171,7 +172,7 @@ mod tests {
     fn refused(rules: &mut Rules, call: Call, times: u32) -> u32 {
         let mut random = Random::new(1);
         let fates = (0..times).map(|_| rules.decide(call, &mut random));
-        u32::try_from(fates.filter(|fate| matches!(fate, Fate::Refuse(_))).count()).unwrap()
+        u32::try_from(fates.filter(|fate| matches!(fate, Fate::Refuse(..))).count()).unwrap()
     }
 
     #[test]
@@ -193,9 +194,15 @@ mod tests {
 
     #[test]
     fn the_first_one_decides_and_the_others_go_on_after_it() {
-        let mut rules = rules(&["no_answer,taken=false,ms=9,next=1", "fail,code=131026,next=1", "slow,ms=5"]);
+        let mut rules = rules(&[
+            "refuse,code=130429,ms=7,next=1",
+            "no_answer,taken=false,ms=9,next=1",
+            "fail,code=131026,next=1",
+            "slow,ms=5",
+        ]);
         let mut random = Random::new(1);
         let mut next = || rules.decide(Call::Message, &mut random);
+        assert_eq!(next(), Fate::Refuse(Refusal::of(130_429), Manner::After(7)));
         assert_eq!(next(), Fate::Ignore(9));
         assert_eq!(next(), Fate::Take { manner: Manner::Plain, fails: Some(131_026) });
         assert_eq!(next(), Fate::Take { manner: Manner::After(5), fails: None });

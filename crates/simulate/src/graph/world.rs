@@ -191,7 +191,7 @@ impl World {
     /// What befalls a call that isn't a message, and would be answered so.
     pub(crate) fn other(&mut self, door: usize, yes: impl FnOnce(&mut Self) -> Say) -> Verdict {
         match self.doors[door].rules.decide(Call::Other, &mut self.random) {
-            Fate::Refuse(refusal) => Verdict::plain(self.refuse(refusal)),
+            Fate::Refuse(refusal, manner) => Verdict { manner, ..Verdict::plain(self.refuse(refusal)) },
             Fate::Ignore(ms) => Verdict::plain(Say::Nothing(ms)),
             Fate::Take { manner, .. } => {
                 let say = yes(self);
@@ -248,7 +248,9 @@ impl World {
         self.book.sums.without_plus += u64::from(message.lacks_plus());
 
         let (manner, mut fails) = match self.doors[door].rules.decide(Call::Message, &mut self.random) {
-            Fate::Refuse(refusal) => return Verdict::plain(self.refuse(refusal)),
+            Fate::Refuse(refusal, manner) => {
+                return Verdict { manner, ..Verdict::plain(self.refuse(refusal)) };
+            }
             Fate::Ignore(ms) => {
                 self.book.sums.ignored += 1;
                 return Verdict::plain(Say::Nothing(ms));
