@@ -249,9 +249,9 @@ async fn a_graph_that_is_not_there_loses_nothing() {
     let api = appliance.api.clone();
     let bodies: Vec<Value> = (0..10).map(|place| template(&phone(place))).collect();
     let ids = api.queue_all("refused", &Arc::new(bodies)).await;
-    eventually("it is tried more than once", async || {
-        let tried = api.list("open").await;
-        (tried.iter().map(|one| one["attempts"].as_u64().unwrap()).sum::<u64>() > 8).then_some(())
+    // How often a message is tried before the probes are left to it, nobody promised.
+    eventually("it is given up for now", async || {
+        api.alarms().await.iter().any(|alarm| alarm.contains("no endpoint works")).then_some(())
     })
     .await;
     let open = api.list("open").await;
