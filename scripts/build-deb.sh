@@ -4,6 +4,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=board/image/common.sh
 . board/image/common.sh
+# shellcheck source=scripts/lib/licences.sh
+. scripts/lib/licences.sh
 
 usage() {
     cat <<'HELP'
@@ -86,6 +88,8 @@ gzip -9n "$manual"/man?/*
 sed 's/"file:\([a-z_]*\)"/"credential:wagate.\1"/g; s/\("credential:[^"]*"\)  *#/\1  #/; s|> api_token$|> /etc/credstore/wagate.api_token|' \
     docs/operating/wagate.example.toml >"$manual/examples/wagate.toml"
 gzip -9n <CHANGELOG.md >"$manual/changelog.gz"
+licences "$TRIPLE" >"$STAGE/licences.txt"
+gzip -9n <"$STAGE/licences.txt" >"$manual/licences.txt.gz"
 {
     printf 'wagate (%s) unstable; urgency=medium\n\n  * See changelog.gz.\n\n' "$VERSION"
     printf ' -- The wagate developers <wagate@users.noreply.github.com>  %s\n' "$(date -R -d "@$SOURCE_DATE_EPOCH")"

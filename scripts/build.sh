@@ -6,6 +6,8 @@ cd "$(dirname "$0")/.."
 . board/image/common.sh
 # shellcheck source=scripts/lib/toolchain.sh
 . scripts/lib/toolchain.sh
+# shellcheck source=scripts/lib/licences.sh
+. scripts/lib/licences.sh
 # shellcheck source=scripts/lib/target.sh
 . scripts/lib/target.sh
 
@@ -13,8 +15,8 @@ usage() {
     cat <<'HELP'
 Usage: scripts/build.sh [--target aarch64|armv7|x86_64] [--test [--long]] [--with rustup|debian|cross]
 
-Makes dist/TARGET/wagate, one static program without symbols, beside it wagate.cdx.json (what is in it, CycloneDX)
-and SHA256SUMS. With cargo-auditable installed the list of crates is in the program, too (cargo install
+Makes dist/TARGET/wagate, one static program without symbols, beside it wagate.cdx.json (what is in it, CycloneDX),
+licences.txt (whose work that is, to be handed on with it) and SHA256SUMS. With cargo-auditable installed the list of crates is in the program, too (cargo install
 cargo-auditable). The one for aarch64 has at most 12 MiB.
 
   --target T     aarch64 (unless said), armv7 or x86_64
@@ -85,5 +87,7 @@ size=$(stat -c %s "$DIST/wagate.new")
 mv "$DIST/wagate.new" "$DIST/wagate"
 sbom >"$DIST/wagate.cdx.json.new"
 mv "$DIST/wagate.cdx.json.new" "$DIST/wagate.cdx.json"
-(cd "$DIST" && sha256sum wagate wagate.cdx.json >SHA256SUMS)
+licences "$TRIPLE" >"$DIST/licences.txt.new"
+mv "$DIST/licences.txt.new" "$DIST/licences.txt"
+(cd "$DIST" && sha256sum wagate wagate.cdx.json licences.txt >SHA256SUMS)
 note "$DIST/wagate: $size bytes, $(grep -c '"purl"' "$DIST/wagate.cdx.json") components in wagate.cdx.json"

@@ -31,9 +31,14 @@ contents() {
         usr/lib/tmpfiles.d/wagate.conf usr/share/man/man1/wagate.1.gz usr/share/man/man1/wagate-run.1.gz \
         usr/share/man/man5/wagate.toml.5.gz usr/share/bash-completion/completions/wagate \
         usr/share/zsh/vendor-completions/_wagate usr/share/fish/vendor_completions.d/wagate.fish \
-        usr/share/doc/wagate/copyright usr/share/doc/wagate/changelog.Debian.gz usr/share/doc/wagate/README.Debian \
+        usr/share/doc/wagate/copyright usr/share/doc/wagate/licences.txt.gz usr/share/doc/wagate/changelog.Debian.gz usr/share/doc/wagate/README.Debian \
         usr/share/doc/wagate/examples/wagate.toml usr/share/doc/wagate/examples/rate-card.toml; do
         grep -q " \./$name\$" <<<"$list" || die "$deb has no $name"
+    done
+    # What is signed with, and what signs: both want their notices handed on.
+    for name in ring rustls; do
+        dpkg-deb --fsys-tarfile "$deb" | tar -xO ./usr/share/doc/wagate/licences.txt.gz | gzip -d |
+            grep -qE "^$name [0-9.]+: .*\[[0-9]+\]$" || die "$deb has no notice of $name"
     done
     ! grep -q 'man1/wagate-machine' <<<"$list" || die "$deb tells people of commands that are hidden from them"
     ! grep -qE ' \./(etc|var)/.' <<<"$list" || die "$deb brings files into /etc or /var"

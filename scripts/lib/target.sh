@@ -38,8 +38,7 @@ sbom() {
     printf '  "metadata": {"component": {"type": "application", "name": "wagate", "version": "%s", ' "$version"
     printf '"hashes": [{"alg": "SHA-256", "content": "%s"}]},\n' "$(sha256sum "$DIST/wagate" | cut -d' ' -f1)"
     printf '    "properties": [{"name": "target", "value": "%s"}]},\n  "components": [\n' "$TRIPLE"
-    cargo tree --locked --package wagate --target "$TRIPLE" --edges normal,no-proc-macro --prefix none --no-dedupe \
-        --format '{p}|{l}' | sed 's/ ([^|]*)|/|/; s/ (\*)$//' | LC_ALL=C sort -u | grep -v "^wagate v" |
+    crates "$TRIPLE" |
         awk -F'[ |]' -v sums="$DIST/.checksums" '
             BEGIN { while ((getline line < sums) > 0) { split(line, part, " "); sum[part[1] " " part[2]] = part[3] } }
             {
