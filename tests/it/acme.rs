@@ -55,11 +55,17 @@ fn a_certificate_for_two_names_is_got_on_the_public_listener_and_survives_the_au
         assert_eq!(appliance.api.metric("wagate_certificate_renewal_failing", "").await, 0.0);
         let left = appliance.api.metric("wagate_certificate_expiry_seconds", "").await;
         assert!(left > 80.0 * 86_400.0, "{left}");
-        assert_eq!(kept(&site, "account.json")["contact"], "mailto:it@example.com");
+        let account = kept(&site, "account.json");
+        assert_eq!(account["contact"], "mailto:it@example.com");
+        assert!(account["url"].is_string() && acme["account"] == account["url"], "{acme}");
         assert!(!site.store.join("tls/acme/order.json").exists(), "the order is over");
         let page =
             String::from_utf8(wagate(&["status", "--config", &site.config_argument()]).stdout).unwrap();
         assert!(page.contains("\nacme          valid, renewed from "), "{page}");
+        assert!(
+            page.contains(&format!("\n{:14}account {}\n", "", acme["account"].as_str().unwrap())),
+            "{page}"
+        );
 
         let before = peer_certificate(site.webhook_port).await;
         appliance.stop().await;
@@ -237,16 +243,18 @@ fn a_certificate_is_renewed_under_way_and_an_ended_one_is_still_served() {
 }
 
 #[test]
-fn the_authority_is_asked_when_it_wants_a_certificate_renewed() {
+fn a_certificate_is_renewed_when_the_authority_wants_it() {
     run(async {
         let mut site = Site::without_crm();
         let Some(mut pebble) = Pebble::of(&site, port(), "ACME renewal information").await else { return };
         site.tls = pebble.tls(&[NAME], "");
+        let Some(mut clock) = Faketime::of(&mut site, "ACME renewal information") else { return };
+        let advisor = pebble.advisor().await;
         pebble.start().await;
         let appliance = Appliance::start(&site).await;
         stands(&appliance, "valid").await;
-        let own = peer_certificate(site.webhook_port).await;
-        let advisor = pebble.advise("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z").await;
+        let first = peer_certificate(site.webhook_port).await;
+        advisor.advise(["2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"]);
         appliance.signal(Signal::HUP);
         let acme = eventually("the advice is taken", async || {
             let acme = appliance.api.status().await["acme"].clone();
@@ -254,18 +262,32 @@ fn the_authority_is_asked_when_it_wants_a_certificate_renewed() {
         })
         .await;
         assert_eq!(acme["state"], "valid", "two days lie between two certificates: {acme}");
-        let known = ingress::authority_and_serial(&own).unwrap();
+        let known = ingress::authority_and_serial(&first).unwrap();
         let encode = |bytes: &[u8]| {
             use base64::Engine as _;
             base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
         };
-        let path = format!("/info/{}.{}", encode(known.authority), encode(known.serial));
-        assert!(advisor.asked.lock().unwrap().contains(&path), "{path}");
+        let known = format!("{}.{}", encode(known.authority), encode(known.serial));
+        let known = vec![known];
+        assert_eq!(advisor.asked_for(), known);
         let choice = kept(&site, "renewal.json")["choice"].clone();
         appliance.stop().await;
         let appliance = Appliance::start(&site).await;
         assert_eq!(kept(&site, "renewal.json")["choice"], choice, "chosen once");
         assert_eq!(appliance.api.status().await["acme"]["by_advice"], true);
+        appliance.stop().await;
+
+        // Two of its ninety days are over, and it is told what the new one replaces.
+        clock.set(&site, 49 * 3_600);
+        let appliance = Appliance::start(&site).await;
+        eventually("it is renewed", async || {
+            (peer_certificate(site.webhook_port).await != first).then_some(())
+        })
+        .await;
+        let acme = stands(&appliance, "valid").await;
+        assert_eq!(acme["by_advice"], false, "that was about the one before: {acme}");
+        assert_eq!((advisor.replaced(), pebble.orders()), (known, 2));
+        assert_eq!(post(&pebble, &site, NAME).await, 200);
         appliance.stop().await;
     });
 }

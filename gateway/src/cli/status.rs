@@ -174,6 +174,9 @@ fn describe_acme(acme: &Value, line: &mut impl FnMut(&str, String)) {
         words.push_str(&format!("; what to do: {next}"));
     }
     line("acme", words);
+    if let Some(account) = part("account") {
+        line("", format!("account {account}"));
+    }
 }
 
 /// How an endpoint stands; a star in front of the one that its group goes by.
@@ -268,10 +271,11 @@ mod tests {
     fn how_the_certificate_is_got_is_shown_where_it_is() {
         let page = describe(
             &json!({ "ready": true, "acme": { "state": "failing", "renews_at": "2027-01-01T00:00:00Z",
-            "failures": 2, "last_error": "the authority says no", "next": "see the DNS" } }),
+            "failures": 2, "last_error": "the authority says no", "next": "see the DNS",
+            "account": "https://acme.example/acct/7" } }),
         );
         let line = "\nacme          failing, renewed from 2027-01-01T00:00:00Z on, 2 failures: the authority says no; \
-                    what to do: see the DNS\n";
+                    what to do: see the DNS\n              account https://acme.example/acct/7\n";
         assert!(page.contains(line), "{page}");
         assert!(!describe(&json!({ "ready": true, "acme": null })).contains("acme"));
     }

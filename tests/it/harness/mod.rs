@@ -1,6 +1,7 @@
 //! What the tests share: a site with its configuration, the running program, the two stand-ins, and
 //! the comparison of what they saw.
 
+mod advisor;
 mod api;
 mod appliance;
 mod faketime;
@@ -18,6 +19,7 @@ mod whatsapp;
 use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+pub(crate) use self::advisor::Advisor;
 pub(crate) use self::api::Api;
 pub(crate) use self::appliance::Appliance;
 pub(crate) use self::faketime::{Faketime, true_time};

@@ -11,13 +11,11 @@ use rustix::process::{Pid, Signal, kill_process};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use super::{Site, port, skip, within};
+use super::{Advisor, Site, port, skip, within};
 
 /// A process that ends with the test.
 struct Process(Child);
@@ -46,7 +44,10 @@ impl Drop for Process {
 /// The authority of one site.
 pub(crate) struct Pebble {
     folder: TempDir,
+    /// Where it is called.
     port: u16,
+    /// Where it listens itself.
+    own_port: u16,
     management: u16,
     names: Process,
     names_management: u16,
@@ -93,9 +94,11 @@ impl Pebble {
             &[],
             &folder.path().join("names.log"),
         );
+        let called = port();
         let pebble = Self {
             folder,
-            port: port(),
+            port: called,
+            own_port: called,
             management: port(),
             names,
             names_management,
@@ -135,7 +138,7 @@ impl Pebble {
     pub(crate) async fn start(&mut self) {
         let file = |name: &str| self.folder.path().join(name).to_str().unwrap().to_owned();
         let config = json!({ "pebble": {
-            "listenAddress": format!("127.0.0.1:{}", self.port),
+            "listenAddress": format!("127.0.0.1:{}", self.own_port),
             "managementListenAddress": format!("127.0.0.1:{}", self.management),
             "certificate": file("cert.pem"), "privateKey": file("key.pem"),
             "httpPort": self.http_port, "tlsPort": self.tls_port,
@@ -148,7 +151,7 @@ impl Pebble {
         self.pebble = Some(Process::start("pebble", &arguments, &self.environment, &self.log()));
         within(Duration::from_secs(20), "the authority listens", async || {
             let listens = |port| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
-            (listens(self.port) && listens(self.management)).then_some(())
+            (listens(self.own_port) && listens(self.management)).then_some(())
         })
         .await;
     }
@@ -198,11 +201,8 @@ impl Pebble {
         client.build().unwrap()
     }
 
-    /// In its place: an authority that says of every certificate when it wants it renewed. Gives the paths that
-    /// were asked for.
-    pub(crate) async fn advise(&mut self, start: &str, end: &str) -> Advisor {
-        self.stop();
-        let listener = TcpListener::bind(("127.0.0.1", self.port)).await.unwrap();
+    /// Has all calls come to an advisor first; before its first start.
+    pub(crate) async fn advisor(&mut self) -> Advisor {
         let file = |name: &str| self.folder.path().join(name);
         let chain = CertificateDer::pem_file_iter(file("cert.pem")).unwrap().map(Result::unwrap).collect();
         let key = PrivateKeyDer::from_pem_file(file("key.pem")).unwrap();
@@ -213,49 +213,8 @@ impl Pebble {
             .with_no_client_auth()
             .with_single_cert(chain, key)
             .unwrap();
-        let acceptor = TlsAcceptor::from(Arc::new(config));
-        let base = format!("https://127.0.0.1:{}", self.port);
-        let directory = json!({ "newNonce": format!("{base}/nonce"), "newAccount": format!("{base}/account"),
-            "newOrder": format!("{base}/order"), "renewalInfo": format!("{base}/info") });
-        let info = json!({ "suggestedWindow": { "start": start, "end": end } });
-        let asked = Arc::new(std::sync::Mutex::new(Vec::new()));
-        let told = Arc::clone(&asked);
-        let task = tokio::spawn(async move {
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                let Ok(mut stream) = acceptor.accept(stream).await else { continue };
-                let mut head = vec![0; 4096];
-                let Ok(length) = stream.read(&mut head).await else { continue };
-                let head = String::from_utf8_lossy(&head[..length]).into_owned();
-                let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
-                let (status, body) = match path.as_str() {
-                    "/dir" => ("200 OK", directory.clone()),
-                    path if path.starts_with("/info/") => ("200 OK", info.clone()),
-                    _ => ("503 Service Unavailable", Value::Null),
-                };
-                told.lock().unwrap().push(path);
-                let body = body.to_string();
-                let answer = format!(
-                    "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-                    body.len()
-                );
-                let _ = stream.write_all(answer.as_bytes()).await;
-                let _ = stream.shutdown().await;
-            }
-        });
-        Advisor { asked, task }
-    }
-}
-
-/// See [`Pebble::advise`].
-pub(crate) struct Advisor {
-    pub(crate) asked: Arc<std::sync::Mutex<Vec<String>>>,
-    task: tokio::task::JoinHandle<()>,
-}
-
-impl Drop for Advisor {
-    fn drop(&mut self) {
-        self.task.abort();
+        self.own_port = port();
+        Advisor::start(self.port, self.own_port, TlsAcceptor::from(Arc::new(config))).await
     }
 }
 

@@ -53,6 +53,7 @@ pub(super) struct Keeper {
     wake: Arc<Notify>,
     metrics: Metrics,
     held: Option<Held>,
+    account: Option<String>,
     renewal: Renewal,
     pace: Pace,
     chance: Chance,
@@ -97,7 +98,7 @@ impl Keeper {
         }
         // Many boxes start after the same power cut.
         let ask_at = now + chance.between(Duration::ZERO, Duration::from_secs(60));
-        let keeper = Self {
+        let mut keeper = Self {
             tools,
             tls,
             events,
@@ -105,6 +106,7 @@ impl Keeper {
             wake,
             metrics: Metrics::default(),
             held,
+            account: None,
             renewal,
             pace,
             chance,
@@ -113,6 +115,7 @@ impl Keeper {
             written: now,
             ask_at,
         };
+        keeper.account = keeper.tools.account().await;
         keeper.publish(false);
         keeper
     }
@@ -228,6 +231,7 @@ impl Keeper {
         if let Some(failure) = failure {
             self.failed(failure);
         }
+        self.account = self.tools.account().await;
         self.write().await;
         let (ends, error) = (self.held.as_ref().map(|held| held.life.ends), &self.renewal.last_error);
         self.events.certificate(|| {

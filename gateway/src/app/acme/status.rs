@@ -15,6 +15,8 @@ pub(crate) struct Status {
     pub(crate) names: Vec<String>,
     /// The authority's directory.
     pub(crate) directory: String,
+    /// What the authority calls this box's account, a URL; absent before there is one. A CAA record may name it.
+    pub(crate) account: Option<String>,
     /// How it stands.
     pub(crate) state: State,
     /// When it is to be renewed, by the box's clock; absent without a certificate.

@@ -9,9 +9,9 @@ use instant_acme::CertificateIdentifier;
 use super::answers::{Answers, Proof};
 use super::attempt::Attempt;
 use super::failure::Failure;
-use super::folder::Folder;
+use super::folder::{Folder, Found};
 use super::http::Caller;
-use super::kept::Wanted;
+use super::kept::{ACCOUNT, Account, Wanted};
 use crate::app::delivery::product;
 use crate::clock;
 use crate::config::Acme;
@@ -40,6 +40,15 @@ impl Tools {
             answers,
             has_http,
         }
+    }
+
+    /// What the authority calls the account that is kept, if it has said.
+    pub(super) async fn account(&self) -> Option<String> {
+        let folder = self.folder.clone();
+        let read = tokio::task::spawn_blocking(move || folder.read::<Account>(ACCOUNT)).await;
+        // A file that is spoilt is told where another account is made for it.
+        let Ok(Found::There(account)) = read else { return None };
+        account.url.filter(|_| account.directory == self.wanted.directory)
     }
 
     /// A client that lives for as long as it's needed: the roots of the world are in memory a few times a year.

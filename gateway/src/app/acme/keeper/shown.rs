@@ -34,6 +34,7 @@ impl Keeper {
         self.status.send_replace(Status {
             names: self.tools.wanted.names.clone(),
             directory: self.tools.wanted.directory.clone(),
+            account: self.account.clone(),
             state,
             renews_at: self.due().map(at),
             by_advice: self.renewal.choice.is_some(),
