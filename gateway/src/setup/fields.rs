@@ -118,13 +118,30 @@ pub(super) const CRM: &[Field] = &[field(
 /// The public certificate.
 pub(super) const TLS: &[Field] = &[
     field(
+        "domains",
+        Kind::Optional,
+        "webhook.tls.acme.domains",
+        "Public names",
+        "box.example.com",
+        "By which Meta calls this box; more than one with commas. The box gets a certificate for them from Let\u{2019}s \
+         Encrypt, to whose terms you agree by this, and renews it. Port 443 of each name has to lead here.",
+    ),
+    field(
+        "contact",
+        Kind::Optional,
+        "webhook.tls.acme.contact",
+        "Your e-mail address for Let\u{2019}s Encrypt",
+        "it@example.com",
+        "Beside public names, if you like.",
+    ),
+    field(
         "certificate",
         Kind::File,
         "webhook.tls.certificate",
         "Certificate",
         "",
-        "PEM, with the whole chain. Without one the box makes its own, which does for trials and behind a relay: \
-         Meta itself refuses it.",
+        "Instead of public names: PEM, with the whole chain. With neither of both the box makes its own, which does \
+         for trials: Meta refuses it.",
     ),
     field("key", Kind::File, "webhook.tls.key", "Private key", "", "PEM."),
 ];
@@ -191,12 +208,33 @@ pub(super) fn missing(typed: &Typed) -> BTreeMap<&'static str, String> {
             wrong.insert(name, "This has to be one line.".to_owned());
         }
     }
+    let both = |one: &str, other: &str| [one, other].iter().all(|name| given(typed, name).is_some());
+    if both("domains", "certificate") || both("domains", "key") {
+        wrong.insert("domains", "Either names, or a certificate of your own: not both.".to_owned());
+    }
+    if given(typed, "contact").is_some() && given(typed, "domains").is_none() {
+        wrong.insert(
+            "domains",
+            "Let\u{2019}s Encrypt gives a certificate for names, and there is none.".to_owned(),
+        );
+    }
     wrong
+}
+
+/// What was typed into a field, if something was.
+fn given<'a>(typed: &'a Typed, name: &str) -> Option<&'a str> {
+    typed.get(name).map(String::as_str).filter(|text| !text.is_empty())
+}
+
+/// The texts of a list, as TOML has it: with commas, blanks or both between them.
+fn quoted_list(typed: &str) -> String {
+    let list: Vec<String> = typed.split([',', ' ']).filter(|one| !one.is_empty()).map(quoted).collect();
+    list.join(", ")
 }
 
 /// The configuration that is made of what was typed.
 pub(super) fn configuration(typed: &Typed, made: &Made) -> Files {
-    let text = |name: &str| typed.get(name).map(String::as_str).filter(|text| !text.is_empty());
+    let text = |name: &str| given(typed, name);
     let value = |name: &str| quoted(text(name).unwrap_or_default());
     let mut files = Files::new();
     let mut secret = |name: &str, text: &str| files.insert(name.to_owned(), format!("{text}\n").into_bytes());
@@ -210,10 +248,16 @@ pub(super) fn configuration(typed: &Typed, made: &Made) -> Files {
         for (name, file) in [("certificate", "cert.pem"), ("key", "key.pem")] {
             text(name).map(|pem| secret(file, pem));
         }
+    } else if let Some(domains) = text("domains") {
+        // Writing to a String never fails.
+        let _ = write!(toml, "\n[webhook.tls.acme]\ndomains = [{}]\n", quoted_list(domains));
+        if let Some(contact) = text("contact") {
+            let address = contact.strip_prefix("mailto:").unwrap_or(contact);
+            let _ = writeln!(toml, "contact = {}", quoted(&format!("mailto:{address}")));
+        }
     } else {
         toml.push_str("self_signed = true\n");
     }
-    // Writing to a String never fails.
     let _ = write!(
         toml,
         "\n[api]\nlisten = \"0.0.0.0:8080\"\ntoken = \"file:api_token\"\n\n\
@@ -246,9 +290,7 @@ pub(super) fn configuration(typed: &Typed, made: &Made) -> Files {
             }
         }
         if let Some(servers) = text("dns") {
-            let list: Vec<String> =
-                servers.split([',', ' ']).filter(|one| !one.is_empty()).map(quoted).collect();
-            let _ = writeln!(toml, "dns = [{}]", list.join(", "));
+            let _ = writeln!(toml, "dns = [{}]", quoted_list(servers));
         }
         if let Some(vlan) = text("vlan") {
             // A number stands without quotes; anything else is told as what it is.
@@ -319,6 +361,22 @@ mod tests {
             ("vlan", "10"),
         ]);
         assert_eq!(mistakes(&most), [""; 0]);
+        let names = typed(&[("domains", "box.example.com, shop.example.com"), ("contact", "it@example.com")]);
+        assert!(missing(&names).is_empty());
+        assert_eq!(mistakes(&names), [""; 0]);
+    }
+
+    #[test]
+    fn names_are_asked_for_or_a_certificate_is_given() {
+        for (more, wrong) in [
+            (&[("domains", "box.example.com"), ("key", "PEM")][..], true),
+            (&[("domains", "box.example.com"), ("certificate", "PEM")], true),
+            (&[("contact", "it@example.com")], true),
+            (&[("domains", "box.example.com")], false),
+            (&[("certificate", "PEM"), ("key", "PEM")], false),
+        ] {
+            assert_eq!(missing(&typed(more)).contains_key("domains"), wrong, "{more:?}");
+        }
     }
 
     #[test]
@@ -331,6 +389,8 @@ mod tests {
             ("address", "192.168.1.20"),
             ("vlan", "many"),
             ("certificate", "no PEM"),
+            ("domains", "192.168.1.20"),
+            ("domains", "https://box.example.com/"),
             ("phone", "\"]\n[log]"),
         ] {
             let wrong = mistakes(&typed(&[(name, text)]));

@@ -232,6 +232,29 @@ fn from_the_code_to_the_configuration_in_force() {
 }
 
 #[test]
+fn a_box_that_has_a_public_name_gets_its_certificate_itself() {
+    let the_box = NewBox::new(None);
+    let (cookie, form) = the_box.claimed();
+    for (more, words) in [
+        (&[("domains", "box.example.com"), ("certificate@cert.pem", "PEM")][..], "Either names"),
+        (&[("contact", "it@example.com")], "there is none"),
+        (&[("domains", "https://box.example.com/")], "domains-error"),
+    ] {
+        let wrong = the_box.post("/configure", &cookie, &with(&form, more));
+        assert_eq!(wrong.status, 422);
+        let page = &wrong.body;
+        assert!(page.contains("id=\"domains-error\"") && page.contains(words), "{page}");
+    }
+    let names = [("domains", "box.example.com, shop.example.com"), ("contact", "it@example.com")];
+    let done = the_box.post("/configure", &cookie, &with(&form, &names));
+    assert_eq!(done.status, 200, "{}", done.body);
+    let toml = the_box.in_force("wagate.toml").unwrap();
+    let expected = "[webhook.tls.acme]\ndomains = [\"box.example.com\", \"shop.example.com\"]\n\
+                    contact = \"mailto:it@example.com\"\n";
+    assert!(toml.contains(expected), "{toml}");
+}
+
+#[test]
 fn nobody_gets_in_without_the_code_and_guessing_is_slow() {
     let the_box = NewBox::new(Some("error: <b>webhook</b>\n"));
     assert!(
