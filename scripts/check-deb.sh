@@ -25,7 +25,7 @@ HELP
 
 # What has to be there, and what a purge or an upgrade must never find: files of the administrator.
 contents() {
-    local deb=$1 list name
+    local deb=$1 list name notices
     list=$(dpkg-deb --contents "$deb" | awk '{print $1, $2, $6}')
     for name in usr/bin/wagate usr/lib/systemd/system/wagate.service usr/lib/sysusers.d/wagate.conf \
         usr/lib/tmpfiles.d/wagate.conf usr/share/man/man1/wagate.1.gz usr/share/man/man1/wagate-run.1.gz \
@@ -35,10 +35,10 @@ contents() {
         usr/share/doc/wagate/examples/wagate.toml usr/share/doc/wagate/examples/rate-card.toml; do
         grep -q " \./$name\$" <<<"$list" || die "$deb has no $name"
     done
-    # What is signed with, and what signs: both want their notices handed on.
+    # What the TLS is made of wants its notices handed on.
+    notices=$(dpkg-deb --fsys-tarfile "$deb" | tar -xO ./usr/share/doc/wagate/licences.txt.gz | gzip -d)
     for name in ring rustls; do
-        dpkg-deb --fsys-tarfile "$deb" | tar -xO ./usr/share/doc/wagate/licences.txt.gz | gzip -d |
-            grep -qE "^$name [0-9.]+: .*\[[0-9]+\]$" || die "$deb has no notice of $name"
+        grep -qE "^$name [0-9.]+: .*\[[0-9]+\]$" <<<"$notices" || die "$deb has no notice of $name"
     done
     ! grep -q 'man1/wagate-machine' <<<"$list" || die "$deb tells people of commands that are hidden from them"
     ! grep -qE ' \./(etc|var)/.' <<<"$list" || die "$deb brings files into /etc or /var"
