@@ -226,6 +226,11 @@ fn given<'a>(typed: &'a Typed, name: &str) -> Option<&'a str> {
     typed.get(name).map(String::as_str).filter(|text| !text.is_empty())
 }
 
+/// The first of the public names that were typed.
+pub(super) fn first_name(typed: &Typed) -> Option<&str> {
+    given(typed, "domains")?.split([',', ' ']).find(|one| !one.is_empty())
+}
+
 /// The texts of a list, as TOML has it: with commas, blanks or both between them.
 fn quoted_list(typed: &str) -> String {
     let list: Vec<String> = typed.split([',', ' ']).filter(|one| !one.is_empty()).map(quoted).collect();

@@ -162,12 +162,12 @@ fn input(field: &Field, typed: &Typed, told: &Told, made: &Made) -> String {
 }
 
 /// The last page: the box has its configuration. `own`: those made here, with secrets that are shown this once.
-pub(super) fn done(name: &str, own: Option<(&Files, &Made)>) -> String {
+pub(super) fn done(name: &str, own: Option<(&Typed, &Files, &Made)>) -> String {
     let mut body = "<h1>Done</h1>\n<p>The box has taken its configuration and starts with it now. This page, and its code, \
         end here.</p>\n"
         .to_owned();
     let host = format!("{name}.local");
-    if let Some((files, made)) = own {
+    if let Some((typed, files, made)) = own {
         let mut once = vec![("API token, for the CRM", made.api_token.as_str())];
         if files.contains_key("crm_secret") {
             once.push(("Signing secret, with which the CRM checks what comes", made.crm_secret.as_str()));
@@ -177,13 +177,18 @@ pub(super) fn done(name: &str, own: Option<(&Files, &Made)>) -> String {
             let _ = write!(body, "<dt>{what}</dt><dd><code>{}</code></dd>", escaped(secret));
         }
         body.push_str("</dl></section>\n");
+        let callback = match fields::first_name(typed) {
+            Some(public) => format!("<code>https://{}/webhook</code>", escaped(public)),
+            None => {
+                "the address at which Meta reaches this box, with <code>/webhook</code> behind it".to_owned()
+            }
+        };
         let _ = write!(
             body,
             "<section class=\"card\"><h2>What comes next</h2>\n<ol>\n\
              <li>The CRM speaks to the box at <code>http://{0}:8080</code>, or at its address in place of the name, with \
              the API token.</li>\n\
-             <li>In Meta\u{2019}s App Dashboard, WhatsApp, Configuration: the address at which Meta reaches this box, with \
-             <code>/webhook</code> behind it, and the verify token.</li>\n\
+             <li>In Meta\u{2019}s App Dashboard, WhatsApp, Configuration: {callback}, and the verify token.</li>\n\
              <li><code>http://{0}:8080/healthz</code> answers once the box works.</li>\n</ol></section>",
             escaped(&host)
         );
@@ -223,7 +228,7 @@ mod tests {
         let pages = [
             claim(evil, evil, Some(evil)),
             form(evil, &session, &typed, &told),
-            done(evil, Some((&Files::new(), &session.made))),
+            done(evil, Some((&typed, &Files::new(), &session.made))),
             done(evil, None),
             plain(evil, evil, evil),
         ];

@@ -181,7 +181,7 @@ async fn configure(State(setup): Shared, request: Request) -> Response {
     }
     let files = fields::configuration(&typed, &session.made);
     match hand_over(&setup, &files).await {
-        Ok(()) => html(StatusCode::OK, pages::done(&setup.name, Some((&files, &session.made)))),
+        Ok(()) => html(StatusCode::OK, pages::done(&setup.name, Some((&typed, &files, &session.made)))),
         Err(words) => again(&told(&words)),
     }
 }

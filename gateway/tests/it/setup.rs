@@ -248,6 +248,7 @@ fn a_box_that_has_a_public_name_gets_its_certificate_itself() {
     let names = [("domains", "box.example.com, shop.example.com"), ("contact", "it@example.com")];
     let done = the_box.post("/configure", &cookie, &with(&form, &names));
     assert_eq!(done.status, 200, "{}", done.body);
+    assert!(done.body.contains("<code>https://box.example.com/webhook</code>"), "{}", done.body);
     let toml = the_box.in_force("wagate.toml").unwrap();
     let expected = "[webhook.tls.acme]\ndomains = [\"box.example.com\", \"shop.example.com\"]\n\
                     contact = \"mailto:it@example.com\"\n";
