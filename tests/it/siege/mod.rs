@@ -168,7 +168,7 @@ async fn besiege(stage: &mut Stage, case: &Case) -> Row {
     let mut broken = Vec::new();
     let lines_before = stage.lines();
     let before = stage.written().await;
-    let alone = stage.attack(case.attack, TIME_ALONE).await;
+    let alone = stage.attack(case.attack, TIME_ALONE, |_| true).await;
     let written = stage.written().await - before;
     if written > 0.0 {
         broken.push(format!("{written} bytes written while nobody good was there"));
@@ -177,7 +177,12 @@ async fn besiege(stage: &mut Stage, case: &Case) -> Row {
     let watch = stage.watch();
     stage.good.begin();
     tokio::time::sleep(Duration::from_millis(200)).await;
-    let tally = stage.attack(case.attack, TIME).await;
+    let (least_connections, least_requests) = (case.connections, case.requests);
+    let enough = move |tally: &Tally| {
+        let done = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        done(&tally.connections) >= least_connections && done(&tally.requests) >= least_requests
+    };
+    let tally = stage.attack(case.attack, TIME, enough).await;
     let sent = stage.good.end().await;
     let most = watch.stop();
     broken.extend(alone.wrong.lock().unwrap().drain(..));
