@@ -11,9 +11,12 @@ pub(super) fn run(args: &Check) -> anyhow::Result<Exit> {
     let (exit, problems, card) = match config::load(&args.config.config, &config::system_env) {
         Ok(loaded) => {
             let not_yet = loaded.not_yet().into_iter().map(as_warning);
+            let unusable = loaded.unusable();
+            let wrong = loaded.rate_card.is_some() || !unusable.is_empty();
             let mut problems = loaded.warnings.clone();
-            problems.list.extend(not_yet);
-            let exit = if loaded.rate_card.is_some() { Exit::Refused } else { Exit::Done };
+            problems.list.extend(not_yet.chain(unusable));
+            problems.list.sort_by_key(|one| one.span.as_ref().map_or(usize::MAX, |span| span.start));
+            let exit = if wrong { Exit::Refused } else { Exit::Done };
             (exit, problems, loaded.rate_card)
         }
         Err(problems) => (Exit::Refused, problems, None),

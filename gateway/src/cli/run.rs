@@ -12,7 +12,7 @@ use crate::{config, out, telemetry};
 const BLOCKING_THREADS: usize = 16;
 
 pub(super) fn run(args: &ConfigArgs) -> anyhow::Result<Exit> {
-    let start = match accepted::start(&args.config, &config::system_env) {
+    let start = match accepted::start_to_run(&args.config, &config::system_env) {
         Ok(start) => start,
         Err(problems) => {
             out::talk(&problems.render(out::talk_colour()));

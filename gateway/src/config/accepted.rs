@@ -51,19 +51,38 @@ struct Kept {
 /// # Errors
 /// When the file is refused and there is no other.
 pub fn start(path: &Path, env: Env<'_>) -> Result<Start, Problems> {
-    let refused = match load(path, env).and_then(possible) {
-        Ok(loaded) => return Ok(Start { loaded, refused: None }),
-        Err(problems) => problems,
-    };
-    let file = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    for place in places(&refused.source) {
-        if let Some(source) = read(&place, &file)
-            && let Ok(loaded) = parse(source, env).and_then(possible)
-        {
-            return Ok(Start { loaded, refused: Some(refused) });
-        }
+    match load(path, env).and_then(possible) {
+        Ok(loaded) => Ok(Start { loaded, refused: None }),
+        Err(refused) => match kept(path, &refused.source, env, |_| true) {
+            Some(loaded) => Ok(Start { loaded, refused: Some(refused) }),
+            None => Err(refused),
+        },
     }
-    Err(refused)
+}
+
+/// The same for a program that is to run: a file with certificates that it couldn't start with counts as refused, too,
+/// where the last one that worked does better. Where it doesn't the start itself has to say what is wrong.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_to_run(path: &Path, env: Env<'_>) -> Result<Start, Problems> {
+    let start = start(path, env)?;
+    let unusable = start.loaded.unusable();
+    if start.refused.is_some() || unusable.is_empty() {
+        return Ok(start);
+    }
+    let source = start.loaded.source().clone();
+    let better = kept(path, &source, env, |loaded| loaded.unusable().is_empty());
+    Ok(better.map_or(start, |loaded| Start { loaded, refused: Some(Problems::new(source, unusable)) }))
+}
+
+/// The last configuration of the file at `path` that worked, if it still can be used.
+fn kept(path: &Path, refused: &Source, env: Env<'_>, good: impl Fn(&Loaded) -> bool) -> Option<Loaded> {
+    let file = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    places(refused).iter().find_map(|place| {
+        let source = read(place, &file)?;
+        parse(source, env).and_then(possible).ok().filter(&good)
+    })
 }
 
 /// A configuration that this version can't carry out is refused like a mistaken one.

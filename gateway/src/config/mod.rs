@@ -24,6 +24,7 @@ mod syntax;
 mod types;
 pub mod units;
 mod unknown;
+mod usable;
 mod values;
 
 pub use load::{Env, Loaded, load, parse, system_env};

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use wagate::config::accepted::{BESIDE, IN_STORE, keep, start};
+use wagate::config::accepted::{BESIDE, IN_STORE, keep, start, start_to_run};
 use wagate::config::{Severity, system_env};
 
 use crate::shop::Shop;
@@ -74,6 +74,45 @@ fn a_refused_file_leads_to_the_one_that_worked() {
     assert!(start(&appliance.file, &system_env).unwrap().refused.is_some(), "a file that is gone");
     std::fs::write(&appliance.file, &good).unwrap();
     assert!(start(&appliance.file, &system_env).unwrap().refused.is_none(), "the file is good again");
+}
+
+#[test]
+fn certificates_that_no_start_can_use_lead_to_the_one_that_worked() {
+    let appliance = Appliance::started_once();
+    let good = good(&appliance.store);
+    let pair = || rcgen::generate_simple_self_signed(["box.example.com".to_owned()]).unwrap();
+    let (one, other) = (pair(), pair());
+    let damaged = "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n".to_owned();
+    for (name, text) in
+        [("chain.pem", one.cert.pem()), ("other.pem", other.signing_key.serialize_pem()), ("ca.pem", damaged)]
+    {
+        appliance.shop.secret(name, &text, 0o600);
+    }
+    let files = "certificate = \"chain.pem\"\nkey = \"other.pem\"";
+    let ca = |mode: &str| format!("client_auth = {{ mode = \"{mode}\", ca = \"ca.pem\" }}");
+    for (faulty, key) in [
+        (good.replace("self_signed = true", files), "webhook.tls.key"),
+        (format!("{good}[api.tls]\n{files}\n"), "api.tls.key"),
+        (format!("{good}[api.tls]\n{}\n", files.replace("chain.pem", "ca.pem")), "api.tls.certificate"),
+        (good.replace("[webhook]", &format!("[webhook]\n{}", ca("optional"))), "webhook.client_auth.ca"),
+        (format!("{good}{}\ntls.self_signed = true\n", ca("required")), "api.client_auth.ca"),
+    ] {
+        std::fs::write(&appliance.file, &faulty).unwrap();
+        let asks = start(&appliance.file, &system_env).unwrap();
+        assert!(asks.refused.is_none(), "who only asks needs none of it: {faulty}");
+        let runs = start_to_run(&appliance.file, &system_env).unwrap();
+        let refused = runs.refused.unwrap_or_else(|| panic!("it would not start: {faulty}"));
+        let found: Vec<_> =
+            refused.of(Severity::Mistake).map(|one| (one.key.as_str(), one.span.is_some())).collect();
+        assert_eq!(found, [(key, true)], "{faulty}");
+        assert!(runs.loaded.unusable().is_empty());
+        assert!(!std::fs::exists(appliance.store.join("tls")).unwrap(), "nothing was made");
+    }
+    // Where there is nothing better the start has to say it itself.
+    for copy in [appliance.beside(), appliance.store.join(IN_STORE)] {
+        std::fs::remove_file(copy).unwrap();
+    }
+    assert!(start_to_run(&appliance.file, &system_env).unwrap().refused.is_none());
 }
 
 #[test]

@@ -58,6 +58,7 @@ fn judge(candidate: &Candidate, folder: &Path) -> Verdict {
         Ok(loaded) => {
             // `run` would refuse them, and nobody stands beside the box then.
             own.extend(loaded.not_yet());
+            own.extend(loaded.unusable());
             own.extend(listen_warnings(&loaded));
             (loaded.warnings, loaded.rate_card)
         }

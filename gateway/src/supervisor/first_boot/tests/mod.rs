@@ -9,6 +9,7 @@ mod taking;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use super::disk::{Disk, LinuxDisk};
 use super::{FirstBoot, Media, Medium, Outcome};
@@ -23,17 +24,23 @@ pub(super) type Files = BTreeMap<String, Vec<u8>>;
 
 /// The configuration with all its files; those of one `version` differ from those of another.
 pub(super) fn good(version: &str) -> Files {
-    let pem = |label: &str| {
-        let body: String = (0..40).map(|line| format!("{label} {version} SECRET line {line}\n")).collect();
-        format!("-----BEGIN {label}-----\n{body}-----END {label}-----\n")
+    static PAIR: LazyLock<[String; 2]> = LazyLock::new(|| {
+        let made = rcgen::generate_simple_self_signed(["box.example.com".to_owned()]).unwrap();
+        [made.cert.pem(), made.signing_key.serialize_pem()]
+    });
+    let [certificate, key] = &*PAIR;
+    // What stands around a block of PEM is nobody's business.
+    let padded = |pem: &str| {
+        let lines: String = (0..40).map(|line| format!("{version} SECRET line {line}\n")).collect();
+        format!("{lines}{pem}")
     };
     [
         ("wagate.toml", format!("{GOOD}# {version}\n")),
         ("verify_token", format!("SECRET-verify-{version}\n")),
         ("app_secret", format!("SECRET-app-{version}\n")),
         ("api_token", format!("SECRET-api-{version}\n")),
-        ("cert.pem", pem("CERTIFICATE")),
-        ("key.pem", pem("PRIVATE KEY")),
+        ("cert.pem", padded(certificate)),
+        ("key.pem", padded(key)),
     ]
     .into_iter()
     .map(|(name, text)| (name.to_owned(), text.into_bytes()))
