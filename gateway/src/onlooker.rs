@@ -26,6 +26,9 @@ pub(crate) fn judging_by(
     Ok(Arc::new(config))
 }
 
+/// What an error says where none of the certificates that are accepted was shown.
+pub(crate) const ANOTHER: &str = "somebody else answers with another certificate";
+
 struct Onlooker<F> {
     accepts: F,
     provider: Arc<CryptoProvider>,
@@ -49,7 +52,7 @@ impl<F: Fn(&CertificateDer<'_>) -> bool + Send + Sync> ServerCertVerifier for On
         if (self.accepts)(shown) {
             return Ok(ServerCertVerified::assertion());
         }
-        Err(Error::General("somebody else answers with another certificate".to_owned()))
+        Err(Error::General(ANOTHER.to_owned()))
     }
 
     fn verify_tls12_signature(

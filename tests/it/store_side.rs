@@ -207,6 +207,12 @@ fn over_tls_the_commands_know_the_box_and_a_new_certificate_is_taken_up() {
         assert_eq!(peer_certificate(site.api_port).await, second);
         assert_eq!(appliance.api.metric("wagate_api_certificate_loads_total", "").await, 2.0);
         assert!(appliance.api.metric("wagate_api_certificate_expiry_seconds", "").await > 0.0);
+        // A new certificate whose key isn't there yet: who asks is told that, and not that nothing runs.
+        site.put("api.pem", Authority::new().vouch_for("box.store.lan").0.as_bytes());
+        let told = String::from_utf8(status(&[]).stderr).unwrap();
+        assert!(told.contains("another certificate than the one on disk"), "{told}");
+        let doctor = String::from_utf8(wagate(&["doctor", "--config", &config]).stdout).unwrap();
+        assert!(doctor.contains("it can't be asked: what answers shows another certificate"), "{doctor}");
         appliance.kill();
 
         // With a certificate of its own it is the same, and plain HTTP gets nowhere.
@@ -249,6 +255,10 @@ fn a_program_may_have_to_show_a_certificate_too() {
         let other = site.path().join("stranger.pem");
         let other = ["--client-certificate", other.to_str().unwrap()];
         assert_eq!((status(&other), shown("unknown_issuer").await), (Some(1), 1.0));
+        let told = wagate(&[&["status", "--config", &config][..], &other].concat()).stderr;
+        let told = String::from_utf8(told).unwrap();
+        assert!(told.contains("doesn't take our client certificate"), "{told}");
+        assert!(!told.contains("is it running?"), "{told}");
         assert!(shown("none").await > 0.0, "who shows none is let in");
         let alarms = appliance.api.alarms().await;
         let [alarm] = alarms.as_slice() else { panic!("{alarms:?}") };

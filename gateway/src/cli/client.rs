@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, RequestBuilder, Url};
 use serde_json::Value;
@@ -87,15 +87,23 @@ impl Client {
     /// As [`Self::ask`].
     pub(super) async fn answer(&self, request: RequestBuilder) -> anyhow::Result<Value> {
         let request = request.bearer_auth(self.target.token.expose());
-        let unreachable = || format!("no gateway answers at {}: is it running?", self.target.url);
-        let response = request.send().await.with_context(unreachable)?;
+        let response = request.send().await.map_err(|error| self.unreachable(error))?;
         let status = response.status();
-        let body = response.bytes().await.with_context(unreachable)?;
+        let body = response.bytes().await.map_err(|error| self.unreachable(error))?;
         let value: Value = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body)? };
         if !status.is_success() {
             bail!("the gateway says {}: {}", status.as_u16(), complaint(&value));
         }
         Ok(value)
+    }
+
+    fn unreachable(&self, error: reqwest::Error) -> anyhow::Error {
+        let (error, url) = (anyhow::Error::new(error), &self.target.url);
+        let why = match trust::refusal(&format!("{error:#}")) {
+            Some([what, next]) => format!("{what}, at {url}: {next}"),
+            None => format!("no gateway answers at {url}: is it running?"),
+        };
+        error.context(why)
     }
 }
 

@@ -11,7 +11,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
 use super::Target;
-use crate::onlooker::judging_by;
+use crate::onlooker::{ANOTHER, judging_by};
 
 /// A client for the gateway at `target`.
 ///
@@ -30,6 +30,37 @@ pub(super) fn client(clients: &Clients, target: &Target) -> anyhow::Result<reqwe
         tls.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(key));
     }
     Ok(clients.client_over(tls)?)
+}
+
+/// What is wrong where a gateway answers and TLS with it fails, and what to do, by the words of the error and its causes;
+/// `None`: it's something else.
+pub(super) fn refusal(words: &str) -> Option<[&'static str; 2]> {
+    let says = |alerts: &[&str]| alerts.iter().any(|alert| words.contains(&format!("fatal alert: {alert}")));
+    if words.contains(ANOTHER) {
+        Some([
+            "what answers shows another certificate than the one on disk",
+            "see the log (`journalctl -u wagate`): where the files were exchanged and the new ones can't be used, the old \
+             certificate stays in use; `--certificate FILE` takes the one in FILE",
+        ])
+    } else if says(&["CertificateRequired"]) {
+        Some([
+            "the gateway wants a client certificate",
+            "name one in `api.client_auth.operator`, or give --client-certificate FILE",
+        ])
+    } else if says(&[
+        "BadCertificate",
+        "CertificateExpired",
+        "CertificateUnknown",
+        "UnknownCA",
+        "AccessDenied",
+    ]) {
+        Some([
+            "the gateway doesn't take our client certificate",
+            "renew the one in `api.client_auth.operator`, or give --client-certificate FILE",
+        ])
+    } else {
+        None
+    }
 }
 
 fn cannot(file: &Path) -> String {

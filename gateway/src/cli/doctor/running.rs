@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::super::trust;
 use super::finding::{Check, Finding};
 use super::world::{Gateway, World};
 use crate::demo::text::count;
@@ -25,6 +26,11 @@ pub(super) fn judge(gateway: &Gateway) -> Finding {
             let summary = format!("what answers at `api.listen` isn't a gateway (HTTP {status})");
             Finding::fail(Check::Gateway, summary)
                 .next("see who listens there: `ss -ltnp`; give wagate another port in `api.listen`")
+        }
+        Gateway::Silent(why) if let Some([what, next]) = trust::refusal(&why.words()) => {
+            Finding::fail(Check::Gateway, format!("it can't be asked: {what}"))
+                .detail("The other checks go on without it, and tell less.")
+                .next(next)
         }
         Gateway::Silent(why) => Finding::warn(Check::Gateway, format!("it isn't running: {}", why.words()))
             .detail("The other checks go on without it, and tell less.")
