@@ -139,6 +139,8 @@ impl Attempt {
         let kept = match read(&self.folder, ACCOUNT).await {
             Found::There(kept) => Some(kept),
             Found::Nothing => None,
+            // It may be whole. Another account in its place would be one that no CAA record names.
+            Found::Unread(why) => return Err(Failure::unread(ACCOUNT, &why)),
             Found::Spoilt(why) => {
                 tracing::error!(%why, "the account at the certificate authority can't be read; making another");
                 None
@@ -359,7 +361,7 @@ where
 {
     let folder = folder.clone();
     let read = tokio::task::spawn_blocking(move || folder.read(name)).await;
-    read.unwrap_or_else(|error| Found::Spoilt(error.to_string()))
+    read.unwrap_or_else(|error| Found::Unread(error.to_string()))
 }
 
 const fn kind(proof: Proof) -> ChallengeType {

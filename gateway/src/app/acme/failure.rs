@@ -50,6 +50,18 @@ impl Failure {
         }
     }
 
+    /// The disk doesn't give out what is kept.
+    pub(super) fn unread(file: &str, why: &str) -> Self {
+        Self {
+            trouble: Trouble::Local,
+            words: format!("`tls/acme/{file}` in the store can't be read: {why}"),
+            next: "let the user that wagate runs as read the file, or see to the disk: `wagate doctor`"
+                .to_owned(),
+            forget: Forget::Nothing,
+            proof: false,
+        }
+    }
+
     /// Something of our own, such as a lack of randomness.
     pub(super) fn own(error: &dyn std::fmt::Display) -> Self {
         Self { trouble: Trouble::Local, ..Self::unreachable(error.to_string()) }

@@ -19,8 +19,10 @@ const BYTES_MAX: u64 = 256 * 1024;
 pub(super) enum Found<T> {
     /// There is none.
     Nothing,
-    /// Something that can't be read, in words: it costs itself only.
+    /// Something that can't be understood, in words: it costs itself only.
     Spoilt(String),
+    /// What the disk doesn't give out, in words: it may be whole.
+    Unread(String),
     /// This.
     There(T),
 }
@@ -64,7 +66,11 @@ impl Folder {
         match read {
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Found::Nothing,
-            Err(error) => return Found::Spoilt(error.to_string()),
+            // No text at all is no file of ours.
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                return Found::Spoilt(error.to_string());
+            }
+            Err(error) => return Found::Unread(error.to_string()),
         }
         match serde_json::from_str::<Version>(&text) {
             Ok(Version { version: VERSION }) => {}

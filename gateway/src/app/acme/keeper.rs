@@ -77,7 +77,7 @@ impl Keeper {
         let read = move || (folder.read::<Certificate>(CERTIFICATE), folder.read::<Renewal>(RENEWAL));
         let (certificate, renewal) = tokio::task::spawn_blocking(read)
             .await
-            .unwrap_or_else(|error| (Found::Spoilt(error.to_string()), Found::Spoilt(error.to_string())));
+            .unwrap_or_else(|error| (Found::Unread(error.to_string()), Found::Unread(error.to_string())));
         let held = there(certificate, CERTIFICATE).and_then(|certificate| show(&tls, certificate, false));
         let mut renewal = there(renewal, RENEWAL).unwrap_or_default();
         let now = Moment::START;
@@ -347,7 +347,7 @@ fn there<T>(found: Found<T>, file: &str) -> Option<T> {
     match found {
         Found::There(read) => Some(read),
         Found::Nothing => None,
-        Found::Spoilt(why) => {
+        Found::Spoilt(why) | Found::Unread(why) => {
             tracing::error!(file, %why, "a file in `tls/acme` of the store can't be used, and is replaced");
             None
         }

@@ -113,7 +113,7 @@ mod tests {
         match found {
             Found::There(read) => read,
             Found::Nothing => panic!("the fixture is gone"),
-            Found::Spoilt(why) => panic!("{why}"),
+            Found::Spoilt(why) | Found::Unread(why) => panic!("{why}"),
         }
     }
 

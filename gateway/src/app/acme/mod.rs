@@ -121,7 +121,7 @@ pub(crate) fn kept_chain(store: &Path) -> Result<String, String> {
     match folder_in(store).read::<Certificate>(CERTIFICATE) {
         Found::There(certificate) => Ok(certificate.chain),
         Found::Nothing => Err("there is none yet".to_owned()),
-        Found::Spoilt(why) => Err(why),
+        Found::Spoilt(why) | Found::Unread(why) => Err(why),
     }
 }
 

@@ -56,7 +56,7 @@ fn kept(folder: &Path) -> Option<Certificate> {
     match Folder::new(folder.to_owned()).read(CERTIFICATE) {
         Found::There(certificate) => Some(certificate),
         Found::Nothing => None,
-        Found::Spoilt(why) => panic!("a file was left spoilt: {why}"),
+        Found::Spoilt(why) | Found::Unread(why) => panic!("a file was left spoilt: {why}"),
     }
 }
 
@@ -173,6 +173,24 @@ async fn what_is_spoilt_on_either_side_is_made_anew() {
     authority.refuse("/order", "accountDoesNotExist", 2);
     let failure = attempt(&authority, folder.path()).await.unwrap_err();
     assert_eq!((failure.forget, authority.accounts()), (Forget::Account, 4), "once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_that_the_disk_does_not_give_out_is_not_replaced() {
+    let (authority, folder) = (Authority::default(), tempfile::tempdir().unwrap());
+    attempt(&authority, folder.path()).await.unwrap();
+    // A folder in its place can't be read by anybody, root included.
+    let (file, aside) = (folder.path().join(ACCOUNT), folder.path().join("aside"));
+    std::fs::rename(&file, &aside).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    let failure = attempt(&authority, folder.path()).await.unwrap_err();
+    assert_eq!((failure.trouble, failure.forget), (Trouble::Local, Forget::Nothing), "{failure:?}");
+    assert!(failure.words.contains("tls/acme/account.json"), "{failure:?}");
+    assert_eq!((authority.accounts(), authority.orders()), (1, 1));
+    std::fs::remove_dir(&file).unwrap();
+    std::fs::rename(&aside, &file).unwrap();
+    attempt(&authority, folder.path()).await.unwrap();
+    assert_eq!((authority.accounts(), authority.orders()), (1, 2));
 }
 
 #[tokio::test(start_paused = true)]
