@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use simulate::crm::{Behaviour, Keep};
 use simulate::whatsapp::{Pace, PayloadOptions};
 
+use crate::harness::front::Authority;
 use crate::harness::sending::{NUMBER, graph_settings, phone, send_to, start_graph, template};
 use crate::harness::{Appliance, Ledger, Load, Site, crm, eventually, run, wagate, words};
 
@@ -120,5 +121,33 @@ fn a_standby_takes_over_from_a_box_that_died_and_a_person_gives_back() {
         (a.secret_words, b.secret_words) = (words.clone(), words);
         a.stop().await;
         b.stop().await;
+    });
+}
+
+#[test]
+fn a_peer_that_wants_a_certificate_of_metas_is_alive() {
+    run(async {
+        let (authority, mut first) = (Authority::new(), Site::without_crm());
+        let (chain, key) = authority.vouch_for("127.0.0.1");
+        for (name, text) in [("chain.pem", &chain), ("key.pem", &key), ("ca.pem", &authority.pem)] {
+            first.put(name, text.as_bytes());
+        }
+        first.tls = "certificate = \"chain.pem\"\nkey = \"key.pem\"".into();
+        first.webhook_keys = "client_auth = { mode = \"required\", ca = \"ca.pem\" }".into();
+        let settings = graph_settings(&first);
+        let graph = start_graph(&mut first, settings);
+        let mut second = standby(&first, &graph.url());
+        let ca = first.path().join("ca.pem");
+        second.more = format!("[standby]\npeer = {:?}\nca = {ca:?}\nevery = \"1s\"\n", first.webhook_url());
+        let a = Appliance::start(&first).await;
+        let b = Appliance::start(&second).await;
+        eventually("the standby has heard its peer", async || {
+            let standby = b.api.get("/v1/failover").await["standby"].clone();
+            (standby["heard_before"] == true).then_some(())
+        })
+        .await;
+        for appliance in [a, b] {
+            appliance.stop().await;
+        }
     });
 }
