@@ -197,7 +197,11 @@ fn a_restart_between_order_and_issue_goes_on_with_the_order() {
         let appliance = Appliance::start(&site).await;
         // It died of it, for all that it knows, and would wait a minute.
         appliance.signal(Signal::HUP);
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        // What the first process has said is in a log of its own.
+        eventually("the names are answered for again", async || {
+            appliance.log.find("the certificate authority may look")
+        })
+        .await;
         pebble.hold_names(false);
         stands(&appliance, "valid").await;
         assert_eq!(pebble.orders(), 1, "no second order");
