@@ -8,6 +8,8 @@ use super::{Net, Shop};
 
 /// Unsigned requests of a flood; the box takes 60 at once from one address.
 const FLOOD: usize = 80;
+/// So many it takes from an address that has sent none yet; who has used his budget up waits for it as many seconds.
+const FEWER: usize = 50;
 
 /// Somebody who looks a box up at an address.
 pub(super) struct Far<'a> {
@@ -53,8 +55,17 @@ impl<'a> Far<'a> {
 
     /// Posts as much of that as one address may, and more; the answers to all.
     pub(super) fn flood(&self, shop: &Shop, from: &str) -> Vec<u16> {
-        let url = format!("https://{}/webhook?[1-{FLOOD}]", shop.name);
-        self.curl(shop, from, &["--data", "{}"], &url).expect("the flood gets answers")
+        self.unsigned_many(shop, from, FLOOD)
+    }
+
+    /// Posts fewer of that, one after another, than one address may; the answers to all.
+    pub(super) fn no_flood(&self, shop: &Shop, from: &str) -> Vec<u16> {
+        self.unsigned_many(shop, from, FEWER)
+    }
+
+    fn unsigned_many(&self, shop: &Shop, from: &str, count: usize) -> Vec<u16> {
+        let url = format!("https://{}/webhook?[1-{count}]", shop.name);
+        self.curl(shop, from, &["--data", "{}"], &url).expect("all get answers")
     }
 
     /// Asks for something without TLS; `path` may begin with a port.

@@ -99,7 +99,8 @@ impl Shop {
     pub(super) async fn takes_what_is_signed_from_all_alike(&mut self, far: &Far<'_>, good: &str, bad: &str) {
         let flood = far.flood(self, bad);
         assert!(flood[0] == 401 && flood[flood.len() - 1] == 429, "{flood:?}");
-        assert_eq!(far.unsigned(self, good), Ok(429), "everybody comes from one address");
+        let answers = far.no_flood(self, good);
+        assert!(answers.contains(&429), "everybody comes from one address: {answers:?}");
         assert_eq!(self.webhook(far, good).await, Ok(200));
     }
 

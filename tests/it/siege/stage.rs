@@ -174,11 +174,21 @@ impl Stage {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        let begun = Instant::now();
-        let stranger = self.field.tls(self.field.address()).await;
-        let took = begun.elapsed();
-        (stranger.is_err() || took > super::P99)
-            .then(|| format!("a stranger came in after {took:?}: {stranger:?}"))
+        let mut tries = 1..=super::TRIES;
+        loop {
+            let begun = Instant::now();
+            let stranger = self.field.tls(self.field.address()).await;
+            let took = begun.elapsed();
+            if stranger.is_ok() && took <= super::P99 {
+                return None;
+            }
+            let late = format!("a stranger came in after {took:?}: {stranger:?}");
+            println!("{late}");
+            tries.next();
+            if stranger.is_err() || tries.is_empty() {
+                return Some(late);
+            }
+        }
     }
 
     /// Compares what is new in the store with what good webhooks have brought.

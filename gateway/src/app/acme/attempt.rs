@@ -20,7 +20,7 @@ use super::http::Caller;
 use super::kept::{ACCOUNT, Account, CERTIFICATE, Certificate, ORDER, Order, Wanted};
 
 /// An authority that says `badNonce` wants the same once more. The library does so twice by itself; this is on top.
-const NONCES: usize = 5;
+pub(super) const NONCES: usize = 5;
 /// For the authority to look at the names from all its places.
 const PROVE_WITHIN: Duration = Duration::from_secs(120);
 /// For the authority to sign.
@@ -287,8 +287,9 @@ impl Attempt {
                 tracing::info!(name, proof = proof.label(), "the certificate authority may look");
                 if challenge.status == ChallengeStatus::Pending {
                     match once_more!(challenge.set_ready().await) {
+                        Ok(()) => {}
                         // That it looks already is said so, too.
-                        Ok(()) | Err(Error::Api(_)) => {}
+                        Err(Error::Api(problem)) if !is_bad_nonce(&problem) => {}
                         Err(error) => return Err(self.failed("proving the names")(error)),
                     }
                 }
@@ -299,7 +300,8 @@ impl Attempt {
         let policy = RetryPolicy::new().timeout(PROVE_WITHIN);
         match once_more!(order.poll_ready(&policy).await) {
             Ok(OrderStatus::Ready) => Ok(()),
-            Ok(_) | Err(Error::Api(_)) => Err(self.why_not(order).await),
+            Ok(_) => Err(self.why_not(order).await),
+            Err(Error::Api(problem)) if !is_bad_nonce(&problem) => Err(self.why_not(order).await),
             Err(error) => Err(self.failed("proving the names")(error)),
         }
     }

@@ -16,7 +16,7 @@ use rustls::pki_types::Der;
 
 use self::authority::Authority;
 use super::answers::{Answers, Proof};
-use super::attempt::{Attempt, Got};
+use super::attempt::{Attempt, Got, NONCES};
 use super::failure::{Failure, Forget};
 use super::folder::{Folder, Found, Hook};
 use super::http::Caller;
@@ -254,6 +254,24 @@ async fn each_no_is_told_and_an_order_that_is_lost_is_let_go() {
         assert!(failure.words.contains(kind), "{failure:?}");
         attempt(&authority, folder.path()).await.unwrap();
         assert_eq!(authority.orders(), orders, "{path} {kind}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_nonce_that_is_refused_is_no_answer_and_the_order_stays() {
+    for path in ["/account", "/order", "/names", "/proof", "/order/", "/finalize", "/chain"] {
+        let (authority, folder) = (Authority::default(), tempfile::tempdir().unwrap());
+        authority.refuse(path, "badNonce", NONCES - 1);
+        attempt(&authority, folder.path()).await.unwrap();
+        assert_eq!(authority.orders(), 1, "{path}: once more was enough");
+
+        let (authority, folder) = (Authority::default(), tempfile::tempdir().unwrap());
+        authority.refuse(path, "badNonce", NONCES);
+        let failure = attempt(&authority, folder.path()).await.unwrap_err();
+        assert_eq!(failure.trouble, Trouble::Unreachable, "{path}: {failure:?}");
+        assert!(failure.words.contains("badNonce"), "{path}: {failure:?}");
+        attempt(&authority, folder.path()).await.unwrap();
+        assert_eq!((authority.accounts(), authority.orders()), (1, 1), "{path}");
     }
 }
 
