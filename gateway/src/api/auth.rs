@@ -90,6 +90,14 @@ pub(super) async fn check(State(gate): State<Gate>, mut request: Request, next: 
 /// Not a task of its own: to a handler that outlives its connection a body that was cut off looks whole, and half of a
 /// request may mean more than all of it. A caller who hangs up leaves an entry without an outcome.
 async fn audited(side: Side, deed: Deed, needs: Needs, request: Request, next: Next) -> Response {
+    // Nobody is kept from mending.
+    if needs != Needs::Mend
+        && let Err(wait) = side.audit.charge(&deed.client)
+    {
+        side.strangers.count(Rejected::TooOften);
+        tracing::debug!(client = %deed.client, "a client has had too much done");
+        return Problem::too_many_actions(&deed.client, seconds(wait)).into_response();
+    }
     let within = if needs == Needs::Mend { MEND_WITHIN } else { WRITE_WITHIN };
     let begun = match side.audit.begin(deed.clone(), within).await {
         Ok(begun) => Some(begun),

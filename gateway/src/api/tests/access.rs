@@ -1,6 +1,7 @@
 //! Who may ask what, and what is kept of it.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
@@ -10,6 +11,7 @@ use serde_json::json;
 use super::super::needs::{Needed, Needs, On};
 use super::super::routes;
 use super::{SHOP, World};
+use crate::app::audit::AT_ONCE;
 use crate::config::Scope;
 
 /// A request with this token, from this address.
@@ -244,5 +246,32 @@ fn a_target_is_of_its_kind_or_none() {
         (On::Reply, "a/b"),
     ] {
         assert_eq!(target(on, given), None, "{on:?} {given}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_pushes_out_of_the_audit_log_what_others_did_and_nobody_is_kept_from_mending() {
+    let world = World::new(&[SHOP]);
+    let ask =
+        async |method, path: &str, token: &str| world.send(request(&method, path, token, HERE)).await.status;
+    let reply = "/v1/quick-replies/hello";
+    for _ in 0..AT_ONCE.get() {
+        world.side.audit.charge(&"operator".into()).unwrap();
+    }
+    let refused = world.send(request(&Method::DELETE, reply, "operator", HERE)).await;
+    assert_eq!(
+        (refused.status, &refused.headers["retry-after"]),
+        (StatusCode::TOO_MANY_REQUESTS, &"1".parse().unwrap())
+    );
+    assert_eq!(refused.json["client"], "operator");
+    assert_eq!(world.side.audit.read(None, 10).unwrap(), [], "nor is that on the disk");
+    // To mend, and to look.
+    assert_ne!(ask(Method::DELETE, "/v1/update", "operator").await, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(ask(Method::GET, "/v1/audit", "operator").await, StatusCode::OK);
+    // Others have their own, and time gives it back. From here on the disk has the time that it takes.
+    tokio::time::advance(Duration::from_secs(10)).await;
+    tokio::time::resume();
+    for token in ["right", "operator"] {
+        assert_eq!(ask(Method::DELETE, reply, token).await, StatusCode::NOT_FOUND, "{token}");
     }
 }
