@@ -90,14 +90,12 @@ pub(super) async fn check(State(gate): State<Gate>, mut request: Request, next: 
 /// Not a task of its own: to a handler that outlives its connection a body that was cut off looks whole, and half of a
 /// request may mean more than all of it. A caller who hangs up leaves an entry without an outcome.
 async fn audited(side: Side, deed: Deed, needs: Needs, request: Request, next: Next) -> Response {
-    // Nobody is kept from mending.
-    if needs != Needs::Mend
-        && let Err(wait) = side.audit.charge(&deed.client)
-    {
+    if let Err(wait) = side.audit.charge(&deed.client) {
         let Deed { client, action, target, .. } = &deed;
-        if needs.scope() == Scope::Send {
-            // Without that scope it would be done, too: a message that is to be taken back may go at any moment.
-            tracing::info!(%client, %action, target, "too often for the audit log, and done without an entry");
+        // Nobody is kept from mending. And without the scope operate a message would be taken back, too: it may go at
+        // any moment.
+        if needs == Needs::Mend || needs.scope() == Scope::Send {
+            tracing::warn!(%client, %action, target, "too often for the audit log, and done without an entry");
             return next.run(request).await;
         }
         side.strangers.count(Rejected::TooOften);
