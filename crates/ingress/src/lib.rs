@@ -40,7 +40,7 @@ pub use limits::{ConnectionLimits, RequestLimits};
 pub use metrics::{ListenerMetrics, Metrics};
 pub use network::Network;
 pub use quiet::Quiet;
-pub use rate::FailureBudget;
+pub use rate::{Budget, FailureBudget};
 pub use serve::{Drained, Transport, serve};
 pub use tls::{
     AuthorityAndSerial, Challenge, ClientAuth, Known, ROOTS_MAX, Root, SELF_SIGNED_FILE, Source, Tls,

@@ -1,6 +1,8 @@
-//! How often an address may fail to prove itself: by a signature at the public side, by a token at the store's.
+//! How often somebody may do something: an address fail to prove itself, by a signature at the public side, by a token at
+//! the store's; a client have the box do something.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,38 +17,41 @@ use crate::network::Network;
 
 /// The budget of every address. A request is charged to it once it has turned out to prove nothing (unsigned, wrongly
 /// signed, a wrong handshake, a wrong token); one that proves itself never gets here.
-pub struct FailureBudget {
-    limiter: RateLimiter<Network, Remembered, TokioClock>,
-    remembered: Remembered,
+pub type FailureBudget = Budget<Network>;
+
+/// The budget of everybody, told apart by a `K`.
+pub struct Budget<K: Clone + Eq + Hash> {
+    limiter: RateLimiter<K, Remembered<K>, TokioClock>,
+    remembered: Remembered<K>,
 }
 
-impl std::fmt::Debug for FailureBudget {
+impl<K: Clone + Eq + Hash> std::fmt::Debug for Budget<K> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "FailureBudget({} addresses)", self.addresses())
+        write!(f, "Budget({} remembered)", self.remembered())
     }
 }
 
-impl FailureBudget {
-    /// `burst` failures at once for each address, which come back at `per_minute`; `addresses` (1 or more) are
-    /// remembered at most, and past that the less guilty half is forgotten.
+impl<K: Clone + Eq + Hash> Budget<K> {
+    /// `burst` requests at once for each, which come back at `per_minute`; `most` (1 or more) of them are
+    /// remembered, and past that the half that is nearest to a whole budget is forgotten.
     #[must_use]
-    pub fn new(per_minute: NonZeroU32, burst: NonZeroU32, addresses: usize) -> Self {
+    pub fn new(per_minute: NonZeroU32, burst: NonZeroU32, most: usize) -> Self {
         let quota = Quota::per_minute(per_minute).allow_burst(burst);
-        let remembered = Remembered { most: addresses.max(1), whole_at: Arc::default() };
+        let remembered = Remembered { most: most.max(1), whole_at: Arc::default() };
         Self { limiter: RateLimiter::new(quota, remembered.clone(), TokioClock), remembered }
     }
 
-    /// Charges one request to `network`.
+    /// Charges one request to `whom`.
     ///
     /// # Errors
-    /// When its budget is used up: the time until there is some again.
-    pub fn charge(&self, network: Network) -> Result<(), Duration> {
-        self.limiter.check_key(&network).map_err(|over| over.wait_time_from(TokioClock.now()))
+    /// When the budget is used up: the time until there is some again.
+    pub fn charge(&self, whom: &K) -> Result<(), Duration> {
+        self.limiter.check_key(whom).map_err(|over| over.wait_time_from(TokioClock.now()))
     }
 
-    /// How many addresses are remembered.
+    /// How many are remembered.
     #[must_use]
-    pub fn addresses(&self) -> usize {
+    pub fn remembered(&self) -> usize {
         self.remembered.lock().len()
     }
 }
@@ -63,24 +68,23 @@ impl Clock for TokioClock {
     }
 }
 
-/// For each address the instant at which its budget is whole again; an address that isn't here
-/// has a whole one. Where there are too many, the half that is nearest to it is forgotten.
+/// For each the instant at which its budget is whole again; who isn't here has a whole one. Where there are too many, the half that is nearest to it is forgotten.
 #[derive(Debug, Clone)]
-struct Remembered {
+struct Remembered<K> {
     most: usize,
-    whole_at: Arc<Mutex<HashMap<Network, Nanos>>>,
+    whole_at: Arc<Mutex<HashMap<K, Nanos>>>,
 }
 
-impl Remembered {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Network, Nanos>> {
+impl<K> Remembered<K> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<K, Nanos>> {
         self.whole_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl StateStore for Remembered {
-    type Key = Network;
+impl<K: Clone + Eq + Hash> StateStore for Remembered<K> {
+    type Key = K;
 
-    fn measure_and_replace<T, F, E>(&self, key: &Network, judge: F) -> Result<T, E>
+    fn measure_and_replace<T, F, E>(&self, key: &K, judge: F) -> Result<T, E>
     where
         F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
     {
@@ -89,15 +93,15 @@ impl StateStore for Remembered {
         if whole_at.len() >= self.most && !whole_at.contains_key(key) {
             forget_half(&mut whole_at);
         }
-        whole_at.insert(*key, at);
+        whole_at.insert(key.clone(), at);
         Ok(verdict)
     }
 }
 
-fn forget_half(whole_at: &mut HashMap<Network, Nanos>) {
-    let mut places: Vec<(Nanos, Network)> = whole_at.iter().map(|(key, at)| (*at, *key)).collect();
+fn forget_half<K: Clone + Eq + Hash>(whole_at: &mut HashMap<K, Nanos>) {
+    let mut places: Vec<(Nanos, K)> = whole_at.iter().map(|(key, at)| (*at, key.clone())).collect();
     let middle = places.len() / 2;
-    places.select_nth_unstable(middle);
+    places.select_nth_unstable_by_key(middle, |(at, _)| *at);
     for (_, key) in &places[..=middle] {
         whole_at.remove(key);
     }
@@ -121,35 +125,35 @@ mod tests {
     async fn a_burst_is_free_and_the_rest_comes_back_with_time() {
         let budget = budget(10);
         for _ in 0..3 {
-            assert_eq!(budget.charge(address(1)), Ok(()));
+            assert_eq!(budget.charge(&address(1)), Ok(()));
         }
-        let wait = budget.charge(address(1)).unwrap_err();
+        let wait = budget.charge(&address(1)).unwrap_err();
         assert!(wait > Duration::from_secs(9) && wait <= Duration::from_secs(10), "{wait:?}");
-        assert_eq!(budget.charge(address(2)), Ok(()), "another address has its own");
+        assert_eq!(budget.charge(&address(2)), Ok(()), "another address has its own");
         tokio::time::advance(wait).await;
-        assert_eq!(budget.charge(address(1)), Ok(()));
-        assert!(budget.charge(address(1)).is_err());
+        assert_eq!(budget.charge(&address(1)), Ok(()));
+        assert!(budget.charge(&address(1)).is_err());
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_remembered_is_bounded_and_the_worst_stay() {
         let budget = budget(10);
         for _ in 0..3 {
-            budget.charge(address(0)).unwrap();
+            budget.charge(&address(0)).unwrap();
         }
         for number in 1..1_000 {
-            budget.charge(address(number)).unwrap();
-            assert!(budget.addresses() <= 10);
+            budget.charge(&address(number)).unwrap();
+            assert!(budget.remembered() <= 10);
         }
-        assert!(budget.charge(address(0)).is_err(), "the one over its rate wasn't forgotten");
+        assert!(budget.charge(&address(0)).is_err(), "the one over its rate wasn't forgotten");
     }
 
     #[tokio::test(start_paused = true)]
     async fn room_for_a_single_address_is_enough() {
         let budget = budget(1);
         for number in 0..5 {
-            budget.charge(address(number)).unwrap();
-            assert_eq!(budget.addresses(), 1);
+            budget.charge(&address(number)).unwrap();
+            assert_eq!(budget.remembered(), 1);
         }
     }
 }

@@ -223,8 +223,8 @@ impl<A: Admit> Webhook<A> {
 
     /// `outcome`, or 429 once the address has had too many of its kind.
     fn charge(&self, peer: &Peer, outcome: Outcome) -> Outcome {
-        let charged = self.unsigned.charge(peer.network());
-        self.metrics.addresses_remembered.set(i64::try_from(self.unsigned.addresses()).unwrap_or(i64::MAX));
+        let charged = self.unsigned.charge(&peer.network());
+        self.metrics.addresses_remembered.set(i64::try_from(self.unsigned.remembered()).unwrap_or(i64::MAX));
         charged.map_or_else(Outcome::OverRate, |()| outcome)
     }
 

@@ -272,6 +272,7 @@ impl Turn<'_> {
         let units = self.taken(number, day)?;
         let left = match other {
             Other::Errand => units.calls < settings.calls_for_messages(),
+            Other::Look => self.way(number).may_look(settings, units, day),
             Other::Probe => self.way(number).leaves_enough(settings, units, day),
         };
         if !left {

@@ -87,6 +87,9 @@ pub(crate) const TURN_MAX: usize = 64;
 pub(crate) const PROBE_SHARE: u64 = 100;
 /// And so many at most.
 pub(crate) const PROBES_MAX: u64 = 100;
+/// One call in so many of those for messages may be a [`Look`](crate::Other::Look). Whoever may read causes them, without
+/// end if their program loops; a download takes two. The other half is left for messages, whatever is looked at.
+pub(crate) const LOOK_SHARE: u64 = 2;
 pub(crate) const HOUR_MS: i64 = 3_600_000;
 
 impl Number {
@@ -110,5 +113,10 @@ impl Number {
     /// Calls that messages and media may use; the rest is for probes.
     pub(crate) fn calls_for_messages(&self) -> u64 {
         self.calls_per_day - (self.calls_per_day / PROBE_SHARE).min(PROBES_MAX)
+    }
+
+    /// Calls of these that looks may use.
+    pub(crate) fn calls_for_looks(&self) -> u64 {
+        self.calls_for_messages() / LOOK_SHARE
     }
 }

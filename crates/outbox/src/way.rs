@@ -8,8 +8,11 @@ use crate::values::Units;
 pub enum Other {
     /// Asks how an endpoint, or its token, is.
     Probe,
-    /// Whatever somebody waits for: a file that goes up or comes down, where webhooks go.
+    /// What somebody has done who may send or look after the box: a file that goes up, a change of where webhooks go.
     Errand,
+    /// What somebody has asked who may only read: a file that comes down, where webhooks go. These have a share of the
+    /// day, so that nobody who may read keeps messages from going.
+    Look,
 }
 
 /// What the end of a call that posts no message means for the day of its end.
@@ -33,6 +36,8 @@ pub(crate) struct Way {
     others: Vec<(Other, i32)>,
     /// Probes that a day was charged for.
     probed: (i32, u64),
+    /// Looks that a day was charged for; `None` before the first one of this run.
+    looked: Option<(i32, u64)>,
     /// The local day of the newest call of a message, and how many are still in flight that began before it.
     day: i32,
     late: u32,
@@ -100,8 +105,10 @@ impl Way {
     pub(crate) fn begin_other(&mut self, other: Other, day: i32) {
         self.in_flight += 1;
         self.others.push((other, day));
-        if other == Other::Probe {
-            self.probed = (day, self.probed_on(day) + 1);
+        match other {
+            Other::Probe => self.probed = (day, self.probed_on(day) + 1),
+            Other::Look => self.looked = Some((day, self.looked_on(day) + 1)),
+            Other::Errand => {}
         }
     }
 
@@ -117,15 +124,32 @@ impl Way {
             (false, false) => Charge::Again,
             (true, false) | (false, true) => Charge::Stays,
         };
-        if other == Other::Probe {
-            let probed = self.probed_on(day);
-            match charge {
-                Charge::GivenBack => self.probed = (day, probed.saturating_sub(1)),
-                Charge::Again => self.probed = (day, probed + 1),
-                Charge::Stays => {}
-            }
+        let charged = |before: u64| match charge {
+            Charge::GivenBack => before.saturating_sub(1),
+            Charge::Again => before + 1,
+            Charge::Stays => before,
+        };
+        match other {
+            Other::Probe => self.probed = (day, charged(self.probed_on(day))),
+            Other::Look => self.looked = Some((day, charged(self.looked_on(day)))),
+            Other::Errand => {}
         }
         charge
+    }
+
+    /// Whether looks have some of their share left. What the last run used of the day isn't known: everything that was no
+    /// message counts as theirs, so that a restart gives them nothing anew.
+    pub(crate) fn may_look(&mut self, number: &Number, units: Units, day: i32) -> bool {
+        let before = (day, units.calls.saturating_sub(units.messages));
+        self.looked.get_or_insert(before);
+        units.calls < number.calls_for_messages() && self.looked_on(day) < number.calls_for_looks()
+    }
+
+    const fn looked_on(&self, day: i32) -> u64 {
+        match self.looked {
+            Some((on, looked)) if on == day => looked,
+            _ => 0,
+        }
     }
 
     const fn probed_on(&self, day: i32) -> u64 {

@@ -11,10 +11,11 @@ use axum::response::{IntoResponse as _, Response};
 use ingress::Peer;
 
 use super::Side;
-use super::needs::{Needed, Needs, On};
+use super::needs::{Needed, Needs};
 use super::problem::Problem;
 use crate::app::audit::{Deed, MEND_WITHIN, WRITE_WITHIN};
 use crate::app::strangers::Rejected;
+use crate::config::Scope;
 
 /// What [`check`] works with.
 #[derive(Clone)]
@@ -69,7 +70,7 @@ pub(super) async fn check(State(gate): State<Gate>, mut request: Request, next: 
         tracing::debug!(client = %caller.name, scope = scope.as_str(), "a token that isn't for this");
         return Problem::scope(scope, &caller.name).into_response();
     }
-    if !needs.is_audited() {
+    if !needs.is_audited(caller.scopes) {
         // For what goes on for longer than a token may count.
         request.extensions_mut().insert(caller);
         return next.run(request).await;
@@ -77,12 +78,11 @@ pub(super) async fn check(State(gate): State<Gate>, mut request: Request, next: 
     // Decoded as the handler gets it: what is spelled in another way is the same deed.
     let given = request.extract_parts::<RawPathParams>().await.ok();
     let given = given.as_ref().and_then(|given| given.iter().next()).map(|(_, given)| given);
-    let on = if let Needs::Act(on) = needs { on } else { On::Box };
     let deed = Deed {
         client: caller.name,
         address: peer.map(|peer| peer.address.ip()),
         action: format!("{} {route}", request.method()),
-        target: given.and_then(|given| on.target(given, &side.numbers)),
+        target: given.and_then(|given| needs.on().target(given, &side.numbers)),
     };
     audited(side, deed, needs, request, next).await
 }
@@ -90,6 +90,18 @@ pub(super) async fn check(State(gate): State<Gate>, mut request: Request, next: 
 /// Not a task of its own: to a handler that outlives its connection a body that was cut off looks whole, and half of a
 /// request may mean more than all of it. A caller who hangs up leaves an entry without an outcome.
 async fn audited(side: Side, deed: Deed, needs: Needs, request: Request, next: Next) -> Response {
+    if let Err(wait) = side.audit.charge(&deed.client) {
+        let Deed { client, action, target, .. } = &deed;
+        // Nobody is kept from mending. And without the scope operate a message would be taken back, too: it may go at
+        // any moment.
+        if needs == Needs::Mend || needs.scope() == Scope::Send {
+            tracing::warn!(%client, %action, target, "too often for the audit log, and done without an entry");
+            return next.run(request).await;
+        }
+        side.strangers.count(Rejected::TooOften);
+        tracing::debug!(%client, %action, "not done: its client has had too much done");
+        return Problem::too_many_actions(&deed.client, seconds(wait)).into_response();
+    }
     let within = if needs == Needs::Mend { MEND_WITHIN } else { WRITE_WITHIN };
     let begun = match side.audit.begin(deed.clone(), within).await {
         Ok(begun) => Some(begun),

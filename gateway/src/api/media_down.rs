@@ -141,8 +141,7 @@ impl Fetch {
 
     async fn unit(&self) -> Result<(), Problem> {
         let number = self.number.clone();
-        let taken =
-            self.sending.ask(move |turn| Ok((turn.take_call(&number, Other::Errand)?, turn.date_ms())));
+        let taken = self.sending.ask(move |turn| Ok((turn.take_call(&number, Other::Look)?, turn.date_ms())));
         let (taken, now_ms) = taken.await?;
         taken.map_err(|(why, until)| refused(why, until, now_ms))
     }
@@ -150,7 +149,7 @@ impl Fetch {
     /// Gives the call up, and says what came of it.
     async fn ended<T>(&self, outcome: Result<T, Outcome>) -> Result<T, Problem> {
         let unsent = matches!(outcome, Err(Outcome::NotSent { .. }));
-        self.sending.end_call(self.number.clone(), Other::Errand, unsent).await;
+        self.sending.end_call(self.number.clone(), Other::Look, unsent).await;
         outcome.map_err(|outcome| failed(&outcome))
     }
 }
@@ -161,7 +160,7 @@ fn refused(why: Why, until: Option<i64>, now_ms: i64) -> Problem {
         return no_route();
     }
     if why == Why::ApiCallsPerDay {
-        let detail = "the number's API calls of today are used up";
+        let detail = "the number's API calls of today are used up, or those that may be used for reading";
         let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, detail);
         return problem.with("resets_at", time(until)).retry_after(seconds);
     }

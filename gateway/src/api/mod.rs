@@ -119,10 +119,10 @@ pub(crate) async fn serve(
 
 /// Every route that asks for a token, and what a token needs for each of its methods.
 fn routes() -> Vec<(&'static str, Methods)> {
-    use self::needs::Needs::{Act, Look, Mend, Read, Send};
+    use self::needs::Needs::{Act, Look, Mend, Read, Send, SendOrAct};
     vec![
         ("/v1/messages", on().post(Send, messages::queue).get(Read, queue::list)),
-        ("/v1/messages/{id}", on().get(Read, queue::show).delete(Send, queue::cancel)),
+        ("/v1/messages/{id}", on().get(Read, queue::show).delete(SendOrAct(On::Message), queue::cancel)),
         ("/v1/messages/{id}/resolve", on().post(Act(On::Message), queue::resolve)),
         ("/v1/quota", on().get(Read, quota::show)),
         ("/v1/numbers/{phone_number_id}/resume", on().post(Act(On::Number), quota::resume)),

@@ -8,7 +8,7 @@ use model::{OutboxId, Sequence};
 use records::Numbers;
 
 use super::{Side, quick_replies};
-use crate::config::Scope;
+use crate::config::{Scope, Scopes};
 
 /// What a request needs besides a right token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +17,9 @@ pub(super) enum Needs {
     Read,
     /// To answer customers.
     Send,
+    /// The same for what a person does, too: written into the audit log before it is done where whoever asks may also
+    /// look after the box. A program that only sends has its own record of it.
+    SendOrAct(On),
     /// To look after the box, without changing anything.
     Look,
     /// To look after the box: written into the audit log before it is done.
@@ -45,13 +48,26 @@ impl Needs {
     pub(super) const fn scope(self) -> Scope {
         match self {
             Self::Read => Scope::Read,
-            Self::Send => Scope::Send,
+            Self::Send | Self::SendOrAct(_) => Scope::Send,
             Self::Look | Self::Act(_) | Self::Mend => Scope::Operate,
         }
     }
 
-    pub(super) const fn is_audited(self) -> bool {
-        matches!(self, Self::Act(_) | Self::Mend)
+    /// Whether it is written into the audit log when somebody does it who may do so much.
+    pub(super) fn is_audited(self, by: Scopes) -> bool {
+        match self {
+            Self::Read | Self::Send | Self::Look => false,
+            Self::SendOrAct(_) => by.has(Scope::Operate),
+            Self::Act(_) | Self::Mend => true,
+        }
+    }
+
+    /// What the part of its path in braces is.
+    pub(super) const fn on(self) -> On {
+        match self {
+            Self::SendOrAct(on) | Self::Act(on) => on,
+            Self::Read | Self::Send | Self::Look | Self::Mend => On::Box,
+        }
     }
 }
 

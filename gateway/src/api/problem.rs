@@ -54,6 +54,14 @@ impl Problem {
         Self::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(seconds)
     }
 
+    /// Too many of an operator's actions from one client; another may be asked for after so many seconds.
+    pub(crate) fn too_many_actions(client: &str, seconds: u64) -> Self {
+        let detail = format!(
+            "nothing was done: `{client}` has had so much done that the audit log would lose what others did; ask again later"
+        );
+        Self::new(StatusCode::TOO_MANY_REQUESTS, detail).with("client", client).retry_after(seconds)
+    }
+
     /// A right token, for something else.
     pub(crate) fn scope(needed: Scope, client: &str) -> Self {
         let needed = needed.as_str();

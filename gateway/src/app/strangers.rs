@@ -47,6 +47,8 @@ pub(crate) enum Rejected {
     Scope,
     /// It couldn't be written into the audit log.
     Unwritten,
+    /// Its client has had the box do too much, as the audit log sees it.
+    TooOften,
 }
 
 impl Rejected {
@@ -57,6 +59,7 @@ impl Rejected {
             Self::OverRate => "over_rate",
             Self::Scope => "scope",
             Self::Unwritten => "unwritten",
+            Self::TooOften => "too_often",
         }
     }
 }
@@ -101,8 +104,8 @@ impl Strangers {
         let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
         let (address, network) =
             peer.map_or((unknown, unknown.ip().into()), |peer| (peer.address, peer.network()));
-        let charged = self.0.budget.charge(network);
-        self.0.addresses.set(i64::try_from(self.0.budget.addresses()).unwrap_or(i64::MAX));
+        let charged = self.0.budget.charge(&network);
+        self.0.addresses.set(i64::try_from(self.0.budget.remembered()).unwrap_or(i64::MAX));
         self.count(if charged.is_ok() { Rejected::WrongToken } else { Rejected::OverRate });
         let now = Instant::now();
         if charged.is_err() {

@@ -7,7 +7,7 @@ use crate::random::history;
 use crate::script::{HOUR, SECOND, Script, settings, template};
 use crate::world::{NUMBERS, World};
 
-const OTHERS: [Other; 2] = [Other::Probe, Other::Errand];
+const OTHERS: [Other; 3] = [Other::Probe, Other::Errand, Other::Look];
 
 fn take(script: &mut Script, other: Other) {
     script.turn(|turn| turn.take_call("1", other).unwrap().unwrap());

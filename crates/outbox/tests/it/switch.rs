@@ -219,3 +219,52 @@ fn probes_take_no_call_that_a_message_of_the_day_may_need() {
     assert_eq!(probes(1_000, 1_000), 10, "one in a hundred");
     assert_eq!(probes(1_000, 50), 0);
 }
+
+/// Looks at Meta until there are none left.
+fn look(script: &mut Script) -> u64 {
+    let mut made = 0;
+    while script.turn(|turn| turn.take_call("1", Other::Look).unwrap()).is_ok() {
+        script.turn(|turn| turn.end_call("1", Other::Look, false).unwrap());
+        made += 1;
+    }
+    made
+}
+
+#[test]
+fn whoever_may_read_leaves_half_of_the_calls_for_messages() {
+    let mut script = Script::new(settings(|number| number.calls_per_day = 200));
+    assert_eq!(look(&mut script), 99, "half of 198");
+    let why = script.turn(|turn| turn.take_call("1", Other::Look).unwrap()).unwrap_err();
+    assert!(matches!(why, (Why::ApiCallsPerDay, Some(_))), "{why:?}");
+    // Of the other half a file that goes up takes one, and so does each message.
+    script.turn(|turn| turn.take_call("1", Other::Errand).unwrap().unwrap());
+    script.turn(|turn| turn.end_call("1", Other::Errand, false).unwrap());
+    for contact in 0..110 {
+        script.queue(template(contact));
+    }
+    assert_eq!(script.drain().len(), 98);
+    assert_eq!(script.turn(|turn| turn.quotas().unwrap())[1].used, 198);
+    // What messages have used isn't there any more, whatever the share.
+    script.pass(24 * HOUR);
+    assert_eq!(script.drain().len(), 12);
+    for contact in 200..350 {
+        script.queue(template(contact));
+    }
+    assert_eq!(script.drain().len(), 150);
+    assert_eq!(look(&mut script), 198 - 162);
+}
+
+#[test]
+fn a_restart_gives_looks_nothing_anew() {
+    let mut script = Script::new(settings(|number| number.calls_per_day = 200));
+    for contact in 0..10 {
+        script.queue(template(contact));
+    }
+    assert_eq!(script.drain().len(), 10);
+    for _ in 0..60 {
+        script.turn(|turn| turn.take_call("1", Other::Look).unwrap().unwrap());
+        script.turn(|turn| turn.end_call("1", Other::Look, false).unwrap());
+    }
+    script.restart(settings(|number| number.calls_per_day = 200));
+    assert_eq!(look(&mut script), 39);
+}

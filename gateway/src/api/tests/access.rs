@@ -1,6 +1,7 @@
 //! Who may ask what, and what is kept of it.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Method, Request, StatusCode};
@@ -10,7 +11,8 @@ use serde_json::json;
 use super::super::needs::{Needed, Needs, On};
 use super::super::routes;
 use super::{SHOP, World};
-use crate::config::Scope;
+use crate::app::audit::{AT_ONCE, Kept};
+use crate::config::{Scope, Scopes};
 
 /// A request with this token, from this address.
 fn request(method: &Method, path: &str, token: &str, from: [u8; 4]) -> Request<Body> {
@@ -38,9 +40,9 @@ async fn every_route_asks_for_its_scope_and_the_document_says_which() {
         let said = operation.get("security").unwrap_or(&document["security"]);
         let word = needs.scope().as_str();
         assert_eq!(*said, json!([{ "token": [word] }]), "{method} {path}");
-        // What changes something of the box is written down, and nothing else is.
+        // What changes something of the box is written down, and nothing else of those with one scope is.
         let changes = *method != Method::GET && needs.scope() == Scope::Operate;
-        assert_eq!(needs.is_audited(), changes, "{method} {path}");
+        assert_eq!(needs.is_audited(Scopes::of(&[needs.scope()])), changes, "{method} {path}");
         for (token, scope) in [("reader", Scope::Read), ("sender", Scope::Send), ("operator", Scope::Operate)]
         {
             let answer = world.send(request(method, path, token, HERE)).await;
@@ -245,4 +247,57 @@ fn a_target_is_of_its_kind_or_none() {
     ] {
         assert_eq!(target(on, given), None, "{on:?} {given}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_pushes_out_of_the_audit_log_what_others_did_and_nobody_is_kept_from_mending() {
+    let world = World::new(&[SHOP]);
+    let ask =
+        async |method, path: &str, token: &str| world.send(request(&method, path, token, HERE)).await.status;
+    let reply = "/v1/quick-replies/hello";
+    for _ in 0..AT_ONCE.get() {
+        world.side.audit.charge(&"operator".into()).unwrap();
+    }
+    let refused = world.send(request(&Method::DELETE, reply, "operator", HERE)).await;
+    assert_eq!(
+        (refused.status, &refused.headers["retry-after"]),
+        (StatusCode::TOO_MANY_REQUESTS, &"1".parse().unwrap())
+    );
+    assert_eq!(refused.json["client"], "operator");
+    assert_eq!(world.side.audit.read(None, 10).unwrap(), [], "nor is that on the disk");
+    // To mend, which pushes nothing out either, and to look.
+    assert_ne!(ask(Method::DELETE, "/v1/update", "operator").await, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(world.side.audit.read(None, 10).unwrap(), []);
+    assert_eq!(ask(Method::GET, "/v1/audit", "operator").await, StatusCode::OK);
+    // Others have their own, and time gives it back. From here on the disk has the time that it takes.
+    tokio::time::advance(Duration::from_secs(10)).await;
+    tokio::time::resume();
+    for token in ["right", "operator"] {
+        assert_eq!(ask(Method::DELETE, reply, token).await, StatusCode::NOT_FOUND, "{token}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_a_person_takes_back_is_in_the_audit_log_and_one_that_a_program_does_is_not() {
+    let world = World::new(&[SHOP]);
+    let message = "m-00000000000000000000000007";
+    let cancel = async |token: &str| {
+        let request = request(&Method::DELETE, &format!("/v1/messages/{message}"), token, HERE);
+        world.send(request).await.status
+    };
+    // Past what a client may have written it is done all the same: 404 is the handler's.
+    for _ in 0..AT_ONCE.get() {
+        world.side.audit.charge(&"api.token".into()).unwrap();
+    }
+    assert_eq!(cancel("right").await, StatusCode::NOT_FOUND);
+    assert_eq!(cancel("sender").await, StatusCode::NOT_FOUND);
+    assert_eq!(world.side.audit.read(None, 10).unwrap(), []);
+    tokio::time::advance(Duration::from_secs(10)).await;
+    tokio::time::resume();
+    assert_eq!(cancel("right").await, StatusCode::NOT_FOUND);
+    let entries = world.side.audit.read(None, 10).unwrap();
+    let [entry] = entries.as_slice() else { panic!("{entries:?}") };
+    let Kept { client, action, target, status, .. } = &entry.kept;
+    assert_eq!((client.as_str(), action.as_str()), ("api.token", "DELETE /v1/messages/{id}"));
+    assert_eq!((target.as_deref(), *status), (Some(message), Some(404)));
 }

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::failover::{graph, world};
-use super::{SHOP, World};
+use super::{SHOP, World, number};
 use crate::app::sending::Ways;
 
 const OURS: &str = "https://b.example/webhook";
@@ -113,4 +113,22 @@ async fn a_file_that_is_not_what_was_said_breaks_off_and_frees_its_place() {
     assert_eq!(world.get("/v1/media/1").await.status, StatusCode::SERVICE_UNAVAILABLE);
     drop(held);
     assert_eq!(ask(&world, "/v1/media/1").await.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn downloads_leave_half_of_the_calls_for_messages() {
+    let url = liar().await;
+    let endpoint =
+        GraphEndpoint::new("meta", &url, None, Some("secret"), "/{phone_number_id}/messages").unwrap();
+    let few = outbox::Number { calls_per_day: 12, ..number() };
+    let world = World::of([(SHOP, few)], Ways::single(SHOP, endpoint));
+    for _ in 0..3 {
+        assert_eq!(ask(&world, "/v1/media/1").await.status(), StatusCode::OK);
+    }
+    let answer = world.get("/v1/media/1").await;
+    assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(answer.json["resets_at"].is_string() && answer.headers.contains_key("retry-after"));
+    let shown = world.get("/v1/failover").await;
+    assert_eq!(shown.status, StatusCode::OK, "and says of the number that it can't be asked");
+    assert_eq!(used(&world).await, 6);
 }

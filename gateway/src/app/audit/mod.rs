@@ -6,18 +6,26 @@
 mod kept;
 
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ingress::Budget;
 use store::{Change, ReadError, Refused, Store, Transaction};
 use tokio::sync::{Mutex, oneshot};
 use tokio::time::timeout;
 
 pub(crate) use self::kept::Kept;
 use crate::clock;
+use crate::config::Api;
 
 /// Entries that are kept, at some 120 bytes each; the oldest go. A shop has a few a day.
 pub(crate) const ENTRIES_MAX: u64 = 10_000;
+/// Entries that a client may have written in a minute, for as long as it likes: nobody pushes out what others have done in
+/// less than two and a half hours, and the flash gets no more than 8 KiB a second.
+const PER_MINUTE: NonZeroU32 = NonZeroU32::new(60).expect("not zero");
+/// Those at once, which come back at that rate: a command that has hundreds of dead letters sent again isn't held up.
+pub(crate) const AT_ONCE: NonZeroU32 = NonZeroU32::new(600).expect("not zero");
 /// So many that are too old are looked for with each new one: more than one where a writing was refused, for what
 /// it was to remove stayed.
 const REMOVED_AT_ONCE: usize = 16;
@@ -35,6 +43,8 @@ struct Inner {
     /// The number of the next entry. A number whose writing was refused isn't used again: what was refused may be on
     /// the disk all the same, and come to light at the next start.
     next: Mutex<u64>,
+    /// By client; none is ever forgotten.
+    budget: Budget<Arc<str>>,
 }
 
 /// What is about to be done.
@@ -68,7 +78,17 @@ impl Audit {
     /// When the store can't be read.
     pub(crate) fn open(store: Arc<Store>) -> Result<Self, ReadError> {
         let next = newest(&store)?.map_or(1, |newest| newest.saturating_add(1));
-        Ok(Self(Arc::new(Inner { store, next: Mutex::new(next) })))
+        // The clients, and the holder of `api.token`.
+        let budget = Budget::new(PER_MINUTE, AT_ONCE, Api::CLIENTS_MAX + 1);
+        Ok(Self(Arc::new(Inner { store, next: Mutex::new(next), budget })))
+    }
+
+    /// Charges an entry to `client`.
+    ///
+    /// # Errors
+    /// When it has had too many written: the time until it may have another.
+    pub(crate) fn charge(&self, client: &Arc<str>) -> Result<(), Duration> {
+        self.0.budget.charge(client)
     }
 
     /// Writes an entry for `deed`; durable when it returns `Ok`.

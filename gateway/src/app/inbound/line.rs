@@ -20,6 +20,8 @@ pub(super) struct Line<'a> {
     pub(super) number: &'a str,
     /// In order of preference; one that gives no answer makes way for the next.
     pub(super) graphs: Vec<Graph>,
+    /// What its calls count as.
+    pub(super) call: Other,
 }
 
 /// Why there is no answer.
@@ -98,15 +100,15 @@ impl Line<'_> {
         self.unit().await?;
         let outcome = call(graph).await.outcome;
         let unsent = matches!(outcome, Err(Outcome::NotSent { .. }));
-        self.sending.end_call(self.number.to_owned(), Other::Errand, unsent).await;
+        self.sending.end_call(self.number.to_owned(), self.call, unsent).await;
         outcome.map_err(Failed::Call)
     }
 
     async fn unit(&self) -> Result<(), Failed> {
         let end = tokio::time::Instant::now() + PLACE_WAIT;
         loop {
-            let number = self.number.to_owned();
-            let taken = self.sending.ask(move |turn| turn.take_call(&number, Other::Errand)).await;
+            let (number, call) = (self.number.to_owned(), self.call);
+            let taken = self.sending.ask(move |turn| turn.take_call(&number, call)).await;
             match taken.map_err(Failed::Outbox)? {
                 Ok(()) => return Ok(()),
                 Err((Why::Throttled, _)) if tokio::time::Instant::now() < end => {

@@ -25,6 +25,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 
 use egress::{Callbacks, Graph};
+use outbox::Other;
 use reqwest::Url;
 use store::Store;
 use tokio::sync::watch;
@@ -230,7 +231,12 @@ impl Inner {
     }
 
     fn line<'a>(&'a self, number: &'a str) -> Line<'a> {
-        Line { sending: &self.sending, number, graphs: self.graphs(number) }
+        Line { sending: &self.sending, number, graphs: self.graphs(number), call: Other::Errand }
+    }
+
+    /// The same for whoever may only read.
+    fn reading_line<'a>(&'a self, number: &'a str) -> Line<'a> {
+        Line { call: Other::Look, ..self.line(number) }
     }
 
     /// Numbers that this box has taken over.

@@ -42,7 +42,7 @@ impl Inner {
             "before": kept.and_then(|kept| kept.before),
             "error": null,
         });
-        match self.line(number).read().await {
+        match self.reading_line(number).read().await {
             Ok(found) => {
                 let to = in_force(&found);
                 shown["ours"] = json!(self.is_ours(to));
