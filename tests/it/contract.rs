@@ -120,7 +120,12 @@ fn the_public_side_answers_as_the_contract_says() {
         }
         assert!(put_off > 20, "{put_off}");
         assert_eq!(poster.status("{\"still\": \"let in\"}").await, 200);
-        assert_eq!(poster.post_signed(body, &wrong).await.unwrap().status(), 429);
+        let mut let_in = 0;
+        // One comes back each second.
+        while poster.post_signed(body, &wrong).await.unwrap().status() != 429 {
+            let_in += 1;
+            assert!(let_in < 30, "a right one gives all of them back");
+        }
         appliance.stop().await;
     });
 }

@@ -15,7 +15,9 @@ use simulate::graph::{Days, Graph, GraphSettings, Statuses};
 use crate::harness::sending::{
     NUMBER, assert_order, graph_settings, phone, secrets, start_graph, template, text,
 };
-use crate::harness::{Api, Appliance, Faketime, Ledger, Poster, Site, crm, eventually, run, seed, within};
+use crate::harness::{
+    Api, Appliance, Faketime, Ledger, Poster, Site, crm, eventually, run_within, seed, within,
+};
 
 const MESSAGES: usize = 2_000;
 const A_DAY: u64 = 1_000;
@@ -27,6 +29,10 @@ const IN_FLIGHT: u64 = 8;
 /// Hong Kong is so many hours ahead of UTC, the whole year.
 const AHEAD_OF_UTC: i64 = 8;
 const HOUR: i64 = 3_600;
+/// For a day's messages, each of which waits for a disk that others use.
+const A_DAY_WITHIN: Duration = Duration::from_secs(150);
+/// Two days of them, and all around.
+const WITHIN: Duration = Duration::from_secs(400);
 
 /// A box in Hong Kong at eight in the evening, its CRM and its Graph.
 fn evening(crm: &Crm, test: &str) -> Option<(Site, Faketime, Arc<Graph>)> {
@@ -126,7 +132,7 @@ async fn assert_complete(
 
 #[test]
 fn of_2000_messages_1000_go_today_and_the_rest_after_midnight() {
-    run(async {
+    run_within(WITHIN, async {
         let crm = crm(Keep::Counters, false);
         let Some((site, mut clock, graph)) = evening(&crm, "the day's limit") else { return };
         let mut appliance = Appliance::start(&site).await;
@@ -136,8 +142,10 @@ fn of_2000_messages_1000_go_today_and_the_rest_after_midnight() {
         let began = Instant::now();
         let ids = api.queue_all("plain", &bodies()).await;
         println!("sending: {MESSAGES} queued in {:?}", began.elapsed());
-        eventually("the day's messages go", async || (graph.observed().accepted == A_DAY).then_some(()))
-            .await;
+        within(A_DAY_WITHIN, "the day's messages go", async || {
+            (graph.observed().accepted == A_DAY).then_some(())
+        })
+        .await;
         println!("sending: {A_DAY} taken by Graph after {:?}", began.elapsed());
 
         let waiting = api.held(ids.last().unwrap(), "messages_per_day").await;
@@ -153,8 +161,10 @@ fn of_2000_messages_1000_go_today_and_the_rest_after_midnight() {
         assert_eq!(days(&graph), [A_DAY]);
         // WhatsApp knows what day it is.
         Poster::new(&site).wrote_at(&phone(0), clock.now()).await;
-        eventually("the rest goes", async || (graph.observed().accepted == MESSAGES as u64).then_some(()))
-            .await;
+        within(A_DAY_WITHIN, "the rest goes", async || {
+            (graph.observed().accepted == MESSAGES as u64).then_some(())
+        })
+        .await;
         assert_eq!(days(&graph), [A_DAY, MESSAGES as u64 - A_DAY]);
         assert_eq!(api.list("uncertain").await.len(), 0);
         assert_complete(&ids, (&[], WRITERS + 1), &api, &graph, &crm).await;
@@ -165,7 +175,7 @@ fn of_2000_messages_1000_go_today_and_the_rest_after_midnight() {
 
 #[test]
 fn ten_kills_cost_8_messages_of_the_day_each_and_none_goes_twice() {
-    run(async {
+    run_within(WITHIN, async {
         let mut random = Random::new(seed("sending"));
         let began = Instant::now();
         let crm = crm(Keep::Counters, false);
@@ -195,7 +205,7 @@ fn ten_kills_cost_8_messages_of_the_day_each_and_none_goes_twice() {
             );
         }
         let ids = queueing.await.unwrap();
-        eventually("the day is used up", async || {
+        within(A_DAY_WITHIN, "the day is used up", async || {
             let (way, used) = (api.way().await, api.used("messages_per_day").await);
             (used == A_DAY && way["sending"] == 0).then_some(())
         })
@@ -213,7 +223,7 @@ fn ten_kills_cost_8_messages_of_the_day_each_and_none_goes_twice() {
 
         // Off for the night: a start believes a clock that is less than a week ahead.
         let mut appliance = next_day(&site, &mut clock, appliance, 5 * HOUR).await;
-        eventually("all but the uncertain ones go", async || {
+        within(A_DAY_WITHIN, "all but the uncertain ones go", async || {
             (graph.observed().accepted == (MESSAGES - lost.len()) as u64).then_some(())
         })
         .await;

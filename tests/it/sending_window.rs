@@ -173,7 +173,7 @@ fn a_person_says_what_became_of_an_uncertain_message() {
             };
             assert_eq!(wanted["status"], standing, "{wanted:#}");
             // The way out of waiting is the person's word, not the minute.
-            crate::harness::within(std::time::Duration::from_secs(15), "the next one goes", async || {
+            crate::harness::within(std::time::Duration::from_secs(30), "the next one goes", async || {
                 (api.message(behind).await["status"] == "read").then_some(())
             })
             .await;

@@ -10,11 +10,14 @@ use simulate::whatsapp::{Pace, PayloadOptions};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::harness::{
-    Appliance, Ledger, Load, Poster, Site, connect, crm, eventually, peer_certificate, run, within,
+    Appliance, Ledger, Load, Poster, Site, connect, crm, eventually, peer_certificate, run,
 };
 
-/// The contract's bound for a drain, with a little for the process to end.
-const DRAIN_MAX: Duration = Duration::from_secs(11);
+/// The contract's 10 s for a drain, and what a busy machine takes to close the store and end. Without a bound the
+/// half request would be waited for, 30 s.
+const DRAIN_MAX: Duration = Duration::from_secs(16);
+/// Sooner than a drain that waits for its time to run out, on a busy machine too.
+const AT_ONCE: Duration = Duration::from_secs(8);
 
 fn options(seed: u64) -> PayloadOptions {
     PayloadOptions { seed, contacts: 50, ..PayloadOptions::default() }
@@ -46,7 +49,7 @@ fn sigterm_drains_and_loses_nothing_though_the_crm_hangs() {
 
         let start = Instant::now();
         appliance.signal(Signal::TERM);
-        let status = appliance.exit(Duration::from_secs(15)).await;
+        let status = appliance.exit(Duration::from_secs(20)).await;
         let took = start.elapsed();
         println!("stop: drained in {took:?} with an idle connection and half a request");
         assert_eq!(status.code(), Some(0));
@@ -64,7 +67,7 @@ fn sigterm_drains_and_loses_nothing_though_the_crm_hangs() {
         ledger.assert_delivered(&crm);
         let took = appliance.stop().await;
         println!("stop: drained in {took:?} with nothing to do");
-        assert!(took < Duration::from_secs(2), "{took:?}");
+        assert!(took < AT_ONCE, "{took:?}");
     });
 }
 
@@ -95,7 +98,7 @@ fn a_request_in_flight_is_answered_during_the_drain() {
         let _ = stream.read_to_end(&mut answer).await;
         let answer = String::from_utf8_lossy(&answer).into_owned();
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer:?}");
-        assert_eq!(appliance.exit(Duration::from_secs(5)).await.code(), Some(0));
+        assert_eq!(appliance.exit(AT_ONCE).await.code(), Some(0));
         drop(appliance);
         let appliance = Appliance::start(&site).await;
         assert_eq!(Ledger::pull(&appliance.api).await.len(), 1);
@@ -120,7 +123,7 @@ fn told_twice_it_leaves_at_once() {
         eventually("the drain begins", async || appliance.log.find("draining")).await;
         let start = Instant::now();
         appliance.signal(Signal::TERM);
-        appliance.exit(Duration::from_secs(2)).await;
+        appliance.exit(AT_ONCE).await;
         println!("stop: told twice, left after {:?}", start.elapsed());
         assert!(appliance.log.find("told twice").is_some());
         drop(appliance);
@@ -216,7 +219,7 @@ fn a_certificate_is_replaced_and_garbage_is_not_taken() {
         let second = certificate(&site);
         appliance.signal(Signal::HUP);
         let port = site.webhook_port;
-        within(Duration::from_secs(5), "the second certificate is shown", async || {
+        eventually("the second certificate is shown", async || {
             (peer_certificate(port).await == second).then_some(())
         })
         .await;

@@ -22,6 +22,9 @@ pub(super) struct Far<'a> {
     pub(super) more: &'a [&'a str],
 }
 
+/// For curl, where nobody is to answer: soon it has waited long enough.
+pub(super) const HASTY: &[&str] = &["--connect-timeout", "2", "--max-time", "2"];
+
 /// The status of an answer, or why there was none, by curl's exit status.
 pub(super) type Answer = Result<u16, i32>;
 /// Another certificate than the box's.
@@ -74,7 +77,9 @@ impl<'a> Far<'a> {
             .net
             .command(self.role, "curl")
             .args(["--silent", "--output", "/dev/null", "--write-out", "%{http_code}", "--noproxy", "*"])
-            .args(["--max-time", "2", "--interface", from, &format!("http://{}{path}", self.to)])
+            .args(["--max-time", "10", "--interface", from])
+            .args(self.more)
+            .arg(format!("http://{}{path}", self.to))
             .output()
             .unwrap();
         match output.status.code().expect("curl was killed") {
@@ -88,7 +93,7 @@ impl<'a> Far<'a> {
             .net
             .command(self.role, "curl")
             .args(["--silent", "--show-error", "--output", "/dev/null", "--write-out", "%{http_code}\\n"])
-            .args(["--noproxy", "*", "--max-time", "10", "--connect-timeout", "2", "--interface", from])
+            .args(["--noproxy", "*", "--max-time", "20", "--connect-timeout", "10", "--interface", from])
             .args(["--cacert", &shop.authority(), "--resolve", &format!("{}:443:{}", shop.name, self.to)])
             .args(self.more)
             .args(arguments)

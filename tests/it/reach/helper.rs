@@ -1,6 +1,6 @@
 //! A box has no tunnel of its own: the tunnel ends at a small machine beside it, which knows one way only.
 
-use super::far::SILENT;
+use super::far::{HASTY, SILENT};
 use super::pass_through::haproxy;
 use super::wireguard::{End, PROGRAMS};
 use super::{Far, Folder, META, NAME, Net, PUBLIC, STRANGER, Shop, behind_carrier_nat, stage};
@@ -47,7 +47,7 @@ fn a_tunnel_may_end_at_a_machine_beside_the_box() {
             relay.looks_into_the_shop(&net, &helper);
             net.ip("box", "route add 10.8.0.0/24 via 192.168.1.30");
             shop.api_is_out_of_reach(&net, "relay", &["10.8.0.2", "192.168.1.20", "192.168.1.30"]);
-            let around = Far { role: "relay", ..Far::new(&net, "192.168.1.20") };
+            let around = Far { role: "relay", more: HASTY, ..Far::new(&net, "192.168.1.20") };
             assert_eq!(
                 around.unsigned(&shop, "10.8.0.1"),
                 SILENT,

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -160,14 +161,24 @@ fn clear(is_gone: impl Fn(&str) -> bool) {
     }
 }
 
+/// Looks after whoever is killed so often, that nobody is left who holds the namespace.
+const LOOKS: u32 = 500;
+
 fn kill_inside(name: &str) {
-    let inside = Command::new("ip").args(["netns", "pids", name]).output();
-    let inside = inside.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-    for process in inside.unwrap_or_default().split_whitespace() {
-        if let Some(process) = process.parse().ok().and_then(Pid::from_raw) {
-            // It may have ended by itself.
-            let _ = kill_process(process, Signal::KILL);
+    for _ in 0..LOOKS {
+        let inside = Command::new("ip").args(["netns", "pids", name]).output();
+        let inside = inside.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+        let inside = inside.unwrap_or_default();
+        if inside.trim().is_empty() {
+            return;
         }
+        for process in inside.split_whitespace() {
+            if let Some(process) = process.parse().ok().and_then(Pid::from_raw) {
+                // It may have ended by itself.
+                let _ = kill_process(process, Signal::KILL);
+            }
+        }
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 

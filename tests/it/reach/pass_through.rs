@@ -1,6 +1,6 @@
 //! A relay that reads the name in the first packet of TLS and passes on what it can't read, for several boxes.
 
-use super::far::{NO_TLS, NOT_THE_BOX, REFUSED};
+use super::far::{HASTY, NO_TLS, NOT_THE_BOX, REFUSED};
 use super::{
     Far, Folder, META, META6, NAME, Net, PUBLIC, PUBLIC6, Running, SECOND_NAME, STRANGER, STRANGER6, Shop,
     copy, internet, stage,
@@ -79,7 +79,8 @@ async fn passes_on(net: &Net, [first, second]: [&mut Shop; 2], folder: &Folder) 
     let six = Far::new(net, &public6);
     first.tells_senders_apart(&six, META6, STRANGER6).await;
 
-    assert!(far.plain(META, ":443/webhook").is_err(), "what isn't TLS gets no answer");
+    let hasty = Far { more: HASTY, ..Far::new(net, PUBLIC) };
+    assert!(hasty.plain(META, ":443/webhook").is_err(), "what isn't TLS gets no answer");
     for name in [None, Some("other.example.com"), Some("10.8.0.2")] {
         let seen = far.handshake(name, "http/1.1");
         assert!(seen.contains("no peer certificate available"), "{name:?}: {seen}");

@@ -4,17 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use model::Record;
-use wagate_egress::{Mode, Settings, Settlement, Why};
+use wagate_egress::{Mode, Settlement, Why};
 
 use crate::journal::Memory;
 use crate::raw::{Act, Raw, Then};
-use crate::running::{REQUEST_TIMEOUT, Running, patient, settings, start as hasty, start_as, start_with};
-
-/// A delivery that no busy machine makes give up.
-fn start(journal: &Arc<Memory>, url: &str, settings: Settings) -> Running {
-    let render = |record: &Record| format!("\"{}\"", record.item.id).into_bytes();
-    start_as(journal, url, settings, Arc::new(render), patient())
-}
+use crate::running::{
+    REQUEST_TIMEOUT, Running, patient, settings, start, start_as, start_hasty as hasty, start_with,
+};
 
 fn count(running: &Running, result: &str) -> u64 {
     let line = format!("wagate_deliveries_total{{endpoint=\"primary\",result=\"{result}\"}} ");

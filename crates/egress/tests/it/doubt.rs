@@ -1,11 +1,14 @@
 //! A message is never posted twice by what lies beneath: whatever becomes of the connection, the
 //! server has seen exactly what was asked for.
 
+use std::time::Duration;
+
+use futures_util::future::join_all;
 use model::Outcome;
 use wagate_egress::Called;
 use wagate_egress::graph::ANSWER_TIMEOUT;
 
-use crate::graph::{NUMBER, SOON, answer, at, is_accepted, of, to, took_it};
+use crate::graph::{NUMBER, answer, at, is_accepted, of, to, took_it};
 use crate::raw::{Act, Raw, Then};
 
 fn reason(called: &Called) -> &str {
@@ -41,55 +44,65 @@ fn evasions() -> Vec<(Act, &'static str)> {
     ]
 }
 
-#[tokio::test]
-async fn what_was_read_and_not_answered_is_posted_once() {
-    for kept in [0, 1] {
-        for (act, words) in evasions() {
-            let evasion = act.clone();
-            let raw = Raw::start(move |place| if place == kept { evasion.clone() } else { took_it() }).await;
-            // Long enough for a loopback, where nothing is to be waited for.
-            let timeout = if act.then == Then::Hold { SOON } else { ANSWER_TIMEOUT };
-            let graph = to(of(&raw).with_timeout(timeout));
-            let mut expected = Vec::new();
-            if kept == 1 {
-                assert!(is_accepted(&graph.send(NUMBER, b"before".to_vec()).await));
-                expected.push(b"before".to_vec());
-            }
-            let called = graph.send(NUMBER, b"doubt".to_vec()).await;
-            assert!(reason(&called).starts_with(words), "{act:?}: {called:?}");
-            assert!(!reason(&called).contains("127.0.0.1"), "{called:?}");
-            let connections = raw.saw().connections;
-            assert_eq!(connections, 1, "{act:?}: the one before was used again");
-            // It comes behind whatever the library might still have sent.
-            assert!(is_accepted(&graph.send(NUMBER, b"after".to_vec()).await), "{act:?}");
-            expected.extend([b"doubt".to_vec(), b"after".to_vec()]);
-            assert_eq!(raw.saw().bodies, expected, "{act:?}, {kept} before it");
-        }
-    }
+/// For whoever is held, and long enough for the messages before and behind it, that are answered at once.
+const HELD: Duration = Duration::from_secs(3);
+
+/// Long enough for a loopback, where nothing is to be waited for.
+fn timeout(then: Then) -> Duration {
+    if then == Then::Hold { HELD } else { ANSWER_TIMEOUT }
 }
 
+/// All of them wait together.
+#[tokio::test]
+async fn what_was_read_and_not_answered_is_posted_once() {
+    let of = |kept| evasions().into_iter().map(move |(act, words)| is_posted_once(kept, act, words));
+    join_all([0, 1].into_iter().flat_map(of)).await;
+}
+
+async fn is_posted_once(kept: usize, act: Act, words: &str) {
+    let evasion = act.clone();
+    let raw = Raw::start(move |place| if place == kept { evasion.clone() } else { took_it() }).await;
+    let graph = to(of(&raw).with_timeout(timeout(act.then)));
+    let mut expected = Vec::new();
+    if kept == 1 {
+        assert!(is_accepted(&graph.send(NUMBER, b"before".to_vec()).await));
+        expected.push(b"before".to_vec());
+    }
+    let called = graph.send(NUMBER, b"doubt".to_vec()).await;
+    assert!(reason(&called).starts_with(words), "{act:?}: {called:?}");
+    assert!(!reason(&called).contains("127.0.0.1"), "{called:?}");
+    let connections = raw.saw().connections;
+    assert_eq!(connections, 1, "{act:?}: the one before was used again");
+    // It comes behind whatever the library might still have sent.
+    assert!(is_accepted(&graph.send(NUMBER, b"after".to_vec()).await), "{act:?}");
+    expected.extend([b"doubt".to_vec(), b"after".to_vec()]);
+    assert_eq!(raw.saw().bodies, expected, "{act:?}, {kept} before it");
+}
+
+/// All of them wait together.
 #[tokio::test]
 async fn a_connection_that_breaks_while_a_message_is_written_leaves_it_in_doubt() {
+    let of =
+        |kept| [Then::Close, Then::Reset, Then::Hold].into_iter().map(move |then| is_in_doubt(kept, then));
+    join_all([0, 1].into_iter().flat_map(of)).await;
+}
+
+async fn is_in_doubt(kept: usize, then: Then) {
     let size = 16 * 1024 * 1024;
-    for kept in [0, 1] {
-        for then in [Then::Close, Then::Reset, Then::Hold] {
-            let raw = Raw::start(move |place| {
-                let early = place == kept;
-                if early { Act { early, ..Act::new("", then) } } else { took_it() }
-            })
-            .await;
-            let timeout = if then == Then::Hold { SOON } else { ANSWER_TIMEOUT };
-            let graph = to(of(&raw).with_timeout(timeout));
-            for _ in 0..kept {
-                assert!(is_accepted(&graph.send(NUMBER, b"before".to_vec()).await));
-            }
-            let called = graph.send(NUMBER, vec![b'x'; size]).await;
-            let _words = reason(&called);
-            assert_eq!((raw.saw().connections, raw.saw().heads.len()), (1, kept + 1), "{then:?}");
-            assert!(is_accepted(&graph.send(NUMBER, b"after".to_vec()).await));
-            assert_eq!(raw.saw().heads.len(), kept + 2, "{then:?}, {kept} before it");
-        }
+    let raw = Raw::start(move |place| {
+        let early = place == kept;
+        if early { Act { early, ..Act::new("", then) } } else { took_it() }
+    })
+    .await;
+    let graph = to(of(&raw).with_timeout(timeout(then)));
+    for _ in 0..kept {
+        assert!(is_accepted(&graph.send(NUMBER, b"before".to_vec()).await));
     }
+    let called = graph.send(NUMBER, vec![b'x'; size]).await;
+    let _words = reason(&called);
+    assert_eq!((raw.saw().connections, raw.saw().heads.len()), (1, kept + 1), "{then:?}");
+    assert!(is_accepted(&graph.send(NUMBER, b"after".to_vec()).await));
+    assert_eq!(raw.saw().heads.len(), kept + 2, "{then:?}, {kept} before it");
 }
 
 #[tokio::test]
@@ -152,7 +165,7 @@ async fn of_many_messages_each_is_seen_once_at_most() {
         })
     });
     let (mut accepted, mut doubtful) = (0, 0);
-    let outcomes = futures_util::future::join_all(workers.collect::<Vec<_>>()).await;
+    let outcomes = join_all(workers.collect::<Vec<_>>()).await;
     let bodies = raw.saw().bodies;
     for (message, called) in outcomes.into_iter().flat_map(Result::unwrap) {
         let seen = bodies.iter().filter(|body| **body == message).count();

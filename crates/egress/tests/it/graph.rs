@@ -190,18 +190,20 @@ async fn without_a_connection_nothing_was_sent() {
     // What it answers to is the beginning of a handshake.
     let plain = Raw::start(|_| took_it()).await;
     let gone = closed();
-    let hasty = GraphSettings { connect_timeout: SOON, ..settings() };
-    for (base, words) in [
-        (format!("http://{gone}"), &["no connection: Connection refused"][..]),
-        (format!("https://{}", stranger.address), &["no connection: invalid peer certificate"]),
-        (format!("https://{}", plain.address), &["no connection in time"]),
+    // As long as in life, but for what is to run out of time.
+    let (patient, hasty) = (settings(), GraphSettings { connect_timeout: SOON, ..settings() });
+    for (base, settings, words) in [
+        (format!("http://{gone}"), &patient, &["no connection: Connection refused"][..]),
+        (format!("https://{}", stranger.address), &patient, &["no connection: invalid peer certificate"]),
+        (format!("https://{}", plain.address), &hasty, &["no connection in time"]),
         // Where no DNS server answers the time is over first.
         (
             "https://graph.store.invalid".to_owned(),
+            &hasty,
             &["no connection: the name can't be resolved: ", "no connection in time"],
         ),
     ] {
-        let called = Graph::new(meta(&base), hasty.clone()).send(NUMBER, b"{}".to_vec()).await;
+        let called = Graph::new(meta(&base), settings.clone()).send(NUMBER, b"{}".to_vec()).await;
         let Outcome::NotSent { reason } = &called.outcome else { panic!("{base}: {called:?}") };
         assert!(words.iter().any(|words| reason.starts_with(words)), "{base}: {reason}");
         for secret in [TOKEN, NUMBER, "127.0.0.1", "graph.store"] {

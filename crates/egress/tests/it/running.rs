@@ -49,19 +49,16 @@ pub(crate) fn settings(mode: Mode) -> Settings {
     settings
 }
 
+/// For a CRM that hangs.
 pub(crate) fn client() -> ClientSettings {
     let mut client = ClientSettings::new("wagate/1.2.3".to_owned(), 8);
     client.request_timeout = REQUEST_TIMEOUT;
     client
 }
 
-/// Waits as long as in life.
+/// Waits as long as in life: no busy machine makes it give up.
 pub(crate) fn patient() -> ClientSettings {
     ClientSettings::new("wagate/1.2.3".to_owned(), 8)
-}
-
-pub(crate) fn start_with(journal: &Arc<Memory>, url: &str, settings: Settings, render: Render) -> Running {
-    start_as(journal, url, settings, render, client())
 }
 
 pub(crate) fn start_as(
@@ -102,7 +99,19 @@ pub(crate) fn start_at(
     Running { stop, task, status, metrics, secrets }
 }
 
+pub(crate) fn start_with(journal: &Arc<Memory>, url: &str, settings: Settings, render: Render) -> Running {
+    start_as(journal, url, settings, render, client())
+}
+
+fn render() -> Render {
+    Arc::new(|record: &Record| format!("\"{}\"", record.item.id).into_bytes())
+}
+
 pub(crate) fn start(journal: &Arc<Memory>, url: &str, settings: Settings) -> Running {
-    let render = |record: &Record| format!("\"{}\"", record.item.id).into_bytes();
-    start_with(journal, url, settings, Arc::new(render))
+    start_as(journal, url, settings, render(), patient())
+}
+
+/// Gives a CRM that hangs up after [`REQUEST_TIMEOUT`].
+pub(crate) fn start_hasty(journal: &Arc<Memory>, url: &str, settings: Settings) -> Running {
+    start_with(journal, url, settings, render())
 }

@@ -233,7 +233,10 @@ mod tests {
     use super::super::world::ask;
     use super::*;
 
-    const WITHIN: Duration = Duration::from_millis(200);
+    /// For what is to run out.
+    const WITHIN: Duration = Duration::from_secs(1);
+    /// For what isn't, on a busy machine either.
+    const PATIENCE: Duration = Duration::from_secs(20);
 
     #[test]
     fn kernel_and_tls_are_put_into_words() {
@@ -272,19 +275,19 @@ mod tests {
     }
 
     /// Why the CRM's way and WhatsApp's way have no answer from there.
-    async fn asked(url: impl Fn() -> String) -> [Unheard; 2] {
+    async fn asked(url: impl Fn() -> String, within: Duration) -> [Unheard; 2] {
         let http = egress::Clients::new(egress::ClientSettings::new("wagate/0".to_owned(), 1)).unwrap();
         let http = http.client().unwrap();
-        let why = ask(http.get(format!("{}/?input_token=s3cret", url())), WITHIN).await.unwrap_err();
+        let why = ask(http.get(format!("{}/?input_token=s3cret", url())), within).await.unwrap_err();
         let endpoint =
             GraphEndpoint::new("meta", &url(), None, Some("s3cret"), "/{phone_number_id}/messages");
         let graph =
-            Graph::new(endpoint.unwrap().with_timeout(WITHIN), GraphSettings::new("wagate/0".to_owned(), 1));
+            Graph::new(endpoint.unwrap().with_timeout(within), GraphSettings::new("wagate/0".to_owned(), 1));
         let outcome = graph.token_info().await.outcome.unwrap_err();
         let (Outcome::NotSent { reason } | Outcome::Unknown { reason }) = outcome else {
             panic!("an answer: {outcome:?}")
         };
-        [why, Unheard::read(&reason, WITHIN)]
+        [why, Unheard::read(&reason, within)]
     }
 
     #[tokio::test]
@@ -299,11 +302,11 @@ mod tests {
         let rubbish: fn(TcpStream) = |stream| {
             let _ = (&stream).write_all(b"SSH-2.0-OpenSSH_9.6\r\n\r\n");
         };
-        for (then, why) in [
-            (drop::<TcpStream> as fn(TcpStream), Unheard::Broken),
-            (in_mid_answer, Unheard::Broken),
-            (silent, Unheard::Silent(WITHIN)),
-            (rubbish, Unheard::NotHttp),
+        for (then, within, why) in [
+            (drop::<TcpStream> as fn(TcpStream), PATIENCE, Unheard::Broken),
+            (in_mid_answer, PATIENCE, Unheard::Broken),
+            (silent, WITHIN, Unheard::Silent(WITHIN)),
+            (rubbish, PATIENCE, Unheard::NotHttp),
         ] {
             let threads = Mutex::new(Vec::new());
             let url = || {
@@ -311,22 +314,23 @@ mod tests {
                 threads.lock().unwrap().push(thread);
                 format!("http://{address}")
             };
-            assert_eq!(asked(url).await, [why.clone(), why]);
+            assert_eq!(asked(url, within).await, [why.clone(), why]);
             // The client's end of a connection is closed by a task of the runtime, which must not be kept.
             let join = || threads.into_inner().unwrap().into_iter().for_each(|thread| thread.join().unwrap());
             tokio::task::spawn_blocking(join).await.unwrap();
         }
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        assert_eq!(asked(|| format!("http://{free}")).await, [Unheard::Refused, Unheard::Refused]);
+        let refused = asked(|| format!("http://{free}"), PATIENCE).await;
+        assert_eq!(refused, [Unheard::Refused, Unheard::Refused]);
         let stranger = || format!("https://{}", certificate::showing().1);
-        assert_eq!(asked(stranger).await, [Unheard::Untrusted, Unheard::Untrusted]);
+        assert_eq!(asked(stranger, PATIENCE).await, [Unheard::Untrusted, Unheard::Untrusted]);
         let no_tls: fn(TcpStream) = |stream| {
             let _ = (&stream).write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
         };
-        let [crm, whatsapp] = asked(|| format!("https://{}", listening(no_tls).0)).await;
+        let [crm, whatsapp] = asked(|| format!("https://{}", listening(no_tls).0), PATIENCE).await;
         assert!(matches!((&crm, &whatsapp), (Unheard::Tls(_), Unheard::Tls(_))), "{crm:?} {whatsapp:?}");
         let nobody = || "http://nobody.invalid".to_owned();
-        assert_eq!(asked(nobody).await.map(|why| why.words().contains("s3cret")), [false, false]);
+        assert_eq!(asked(nobody, WITHIN).await.map(|why| why.words().contains("s3cret")), [false, false]);
     }
 
     #[test]
