@@ -68,7 +68,8 @@ impl Clock for TokioClock {
     }
 }
 
-/// For each the instant at which its budget is whole again; who isn't here has a whole one. Where there are too many, the half that is nearest to it is forgotten.
+/// For each the instant at which its budget is whole again; who isn't here has a whole one. Where there are too many,
+/// the half that is nearest to it is forgotten.
 #[derive(Debug, Clone)]
 struct Remembered<K> {
     most: usize,
