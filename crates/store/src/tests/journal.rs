@@ -6,7 +6,7 @@ use std::time::Duration;
 use model::{Sequence, WallTime};
 use proptest::prelude::*;
 
-use super::{NOW, everything, item, open, small, waiting};
+use super::{NOW, everything, item, open, small, wait_for_fold, waiting};
 use crate::disk::simulated::SimulatedDisk;
 use crate::{Options, Query, ReadError, Refused};
 
@@ -18,7 +18,7 @@ fn records_come_back_in_order_from_tail_and_blocks() {
     }
     let all = everything(&store);
     assert_eq!(all.len(), 100);
-    assert!(store.health().counters.folds > 0, "the tail was folded on the way");
+    wait_for_fold(&store);
     let order: Vec<_> = all.values().map(|record| record.sequence).collect();
     assert!(order.is_sorted(), "ids were given in the order of their names");
     assert_eq!(all["id-042"].item.raw, item("id-042", 0).raw);

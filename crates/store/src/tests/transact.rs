@@ -94,8 +94,9 @@ fn operations_of_a_life() -> (u64, u64) {
     let store = open(&disk, small());
     let opened = disk.operations();
     live(&store, &mut Told::default(), LIFE);
+    super::wait_for_fold(&store);
     store.fold().unwrap();
-    assert!(store.health().counters.folds > 2);
+    assert!(store.health().counters.folds >= 2, "one that came by itself, and one that was asked for");
     (opened, disk.operations())
 }
 
