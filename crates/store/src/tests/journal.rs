@@ -16,9 +16,9 @@ fn records_come_back_in_order_from_tail_and_blocks() {
     for number in 0..100 {
         store.append_and_wait(vec![item(&format!("id-{number:03}"), number % 7)], NOW).unwrap();
     }
+    wait_for_fold(&store);
     let all = everything(&store);
     assert_eq!(all.len(), 100);
-    wait_for_fold(&store);
     let order: Vec<_> = all.values().map(|record| record.sequence).collect();
     assert!(order.is_sorted(), "ids were given in the order of their names");
     assert_eq!(all["id-042"].item.raw, item("id-042", 0).raw);
