@@ -57,6 +57,9 @@ pub struct Options {
     /// Writes no later data format than it finds, so that the version before can still read all: for a version
     /// that is on trial. Without, an earlier format is raised to [`crate::DATA_FORMAT`] by opening it.
     pub keep_format: bool,
+    /// Nothing is folded before [`Store::begin_folding`](crate::Store::begin_folding): a fold that finds the disk full
+    /// closes the index for minutes, and whoever reads what was kept before he can go on would find it closed.
+    pub hold_folds: bool,
 }
 
 impl Default for Options {
@@ -77,6 +80,7 @@ impl Default for Options {
             sync_marks: Duration::from_secs(10),
             cache_bytes: CACHE_BYTES,
             keep_format: false,
+            hold_folds: false,
         }
     }
 }

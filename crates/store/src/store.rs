@@ -38,6 +38,8 @@ pub(crate) struct Shared {
     pub(crate) on_durable: OnDurable,
     /// `None` where they can't be written.
     pub(crate) receipts: Option<Receipts>,
+    /// [`Options::hold_folds`], until [`Store::begin_folding`].
+    pub(crate) folds_held: AtomicBool,
 }
 
 impl Shared {
@@ -73,6 +75,13 @@ impl Store {
     /// See [`OpenError`].
     pub fn open(disk: Arc<dyn Disk>, options: Options, on_durable: OnDurable) -> Result<Self, OpenError> {
         crate::open::open(disk, options, on_durable)
+    }
+
+    /// Lets folds begin that were held back by [`Options::hold_folds`]; nothing where they weren't.
+    pub fn begin_folding(&self) {
+        self.shared.folds_held.store(false, Ordering::Release);
+        // With a full queue the writer comes by anyway.
+        _ = self.jobs.try_send(Job::Wake);
     }
 
     pub(crate) fn assemble(

@@ -263,6 +263,7 @@ impl App {
         };
         tasks.push(tokio::spawn(below.prove(proof, when_true(stopped))));
 
+        store.begin_folding();
         if refused.is_none()
             && let Err(error) = accepted::keep(&loaded)
         {

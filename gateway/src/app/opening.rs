@@ -28,6 +28,8 @@ pub(super) async fn open_store(
         history: config.store.history,
         deliver: !config.crm.endpoints.is_empty(),
         keep_format: below.keep_format(),
+        // The start reads what was kept.
+        hold_folds: true,
         ..store::Options::default()
     };
     panics::note_those_of_the_index(config.store.path.clone());

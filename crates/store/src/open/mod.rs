@@ -4,6 +4,7 @@ mod load;
 mod log;
 mod meta;
 
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -176,6 +177,7 @@ impl Start {
             on_trial: options.keep_format,
             on_durable,
             receipts,
+            folds_held: AtomicBool::new(options.hold_folds),
         });
         let (jobs, job_queue) = sync_channel(JOBS_MAX);
         let (orders, order_queue) = sync_channel(1);

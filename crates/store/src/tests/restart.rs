@@ -1,10 +1,11 @@
 //! Starts: after a clean stop, after a kill, with another cut of the ring, with a later format.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use model::Sequence;
 
-use super::{NOW, everything, item, open, small, waiting};
+use super::{NOW, everything, item, open, small, wait_for_fold, waiting};
 use crate::disk::simulated::{Fault, SimulatedDisk};
 use crate::index::Index;
 use crate::index::schema::{self, Checkpoint};
@@ -332,4 +333,44 @@ fn two_processes_do_not_share_a_folder() {
     drop(first);
     let again = open().unwrap();
     assert_eq!(everything(&again).len(), 1);
+}
+
+#[test]
+fn a_start_that_reads_is_met_by_no_fold() {
+    let disk = SimulatedDisk::new();
+    let store = open(&disk, Options { hold_folds: true, ..small() });
+    for number in 0..30 {
+        store.append_and_wait(vec![item(&format!("id-{number}"), number)], NOW).unwrap();
+    }
+    let wakes = || (0..10).for_each(|_| store.flush().unwrap());
+    wakes();
+    assert_eq!((store.health().counters.folds, everything(&store).len()), (0, 30), "one was due");
+    std::thread::scope(|scope| {
+        let asked = scope.spawn(|| store.fold());
+        wakes();
+        store.begin_folding();
+        assert_eq!(asked.join().unwrap(), Ok(()), "who asks is heard when it has begun");
+    });
+    drop(store);
+
+    // What is due goes by itself, without anything that comes.
+    let store = open(&disk.after_kill(), Options { hold_folds: true, ..small() });
+    let folded = store.health().counters.folds;
+    for number in 30..60 {
+        store.append_and_wait(vec![item(&format!("id-{number}"), number)], NOW).unwrap();
+    }
+    store.flush().unwrap();
+    assert_eq!(store.health().counters.folds, folded);
+    store.begin_folding();
+    wait_for_fold(&store);
+
+    // A log that is full is no trap.
+    let store =
+        open(&SimulatedDisk::new(), Options { hold_folds: true, fold_wait: Duration::ZERO, ..small() });
+    let full = (0..10_000)
+        .find(|number| store.append_and_wait(vec![item(&format!("id-{number}"), 1)], NOW).is_err());
+    assert!(full.is_some());
+    store.begin_folding();
+    wait_for_fold(&store);
+    store.append_and_wait(vec![item("behind", 1)], NOW).unwrap();
 }

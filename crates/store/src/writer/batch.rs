@@ -91,14 +91,15 @@ impl Writer {
     pub(super) fn idle(&self) -> Duration {
         let until =
             |since: Instant, after: Duration| (since + after).saturating_duration_since(Instant::now());
-        let mut idle = if self.folding { FOLD_IDLE } else { until(self.last_fold, FOLD_IDLE) };
-        if self.crowded && !self.folding {
+        let cannot_fold = self.cannot_fold();
+        let mut idle = if cannot_fold { FOLD_IDLE } else { until(self.last_fold, FOLD_IDLE) };
+        if self.crowded && !cannot_fold {
             idle = idle.min(until(self.last_fold, CROWDED_EVERY));
         }
         if let Some(since) = self.marks_since {
             idle = idle.min(until(since, self.options.sync_marks));
         }
-        if let Some(since) = self.oldest_unfolded.filter(|_| !self.folding) {
+        if let Some(since) = self.oldest_unfolded.filter(|_| !cannot_fold) {
             idle = idle.min(until(since, self.options.fold_every));
         }
         idle

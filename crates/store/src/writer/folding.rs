@@ -1,5 +1,6 @@
 //! The writer's side of a fold: when one is due, and what changes when it is done.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::{FOLD_IDLE, Writer};
@@ -112,8 +113,13 @@ impl Writer {
         }
     }
 
+    /// Whether one is under way, or they are held back.
+    pub(super) fn cannot_fold(&self) -> bool {
+        self.folding || self.shared.folds_held.load(Ordering::Acquire)
+    }
+
     pub(super) fn fold_if_due(&mut self) {
-        if self.folding {
+        if self.cannot_fold() {
             return;
         }
         let due = {
@@ -138,7 +144,7 @@ impl Writer {
     }
 
     pub(super) fn order_fold(&mut self) {
-        if self.folding {
+        if self.cannot_fold() {
             return;
         }
         let seen_ms = self.seen_ms();
