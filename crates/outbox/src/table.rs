@@ -35,7 +35,7 @@ pub type Pair = (Vec<u8>, Vec<u8>);
 /// The table can't be read.
 #[derive(Debug, thiserror::Error)]
 #[error("the outbox can't be read: {0}")]
-pub struct TableError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+pub struct TableError(pub Box<dyn std::error::Error + Send + Sync>);
 
 /// A value is there, and can't be read as what it should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
