@@ -36,6 +36,13 @@ async fn is_taken(box_: &Appliance) -> bool {
     box_.api.metric("wagate_inbound_taken", NUMBER).await > 0.0
 }
 
+async fn heard_its_peer(standby: &Appliance) {
+    eventually("the standby has heard its peer", async || {
+        (standby.api.get("/v1/failover").await["standby"]["heard_before"] == true).then_some(())
+    })
+    .await;
+}
+
 #[test]
 fn a_standby_takes_over_from_a_box_that_died_and_a_person_gives_back() {
     run(async {
@@ -49,11 +56,7 @@ fn a_standby_takes_over_from_a_box_that_died_and_a_person_gives_back() {
 
         let a = Appliance::start(&first).await;
         let b = Appliance::start(&second).await;
-        eventually("the standby has heard its peer", async || {
-            let standby = b.api.get("/v1/failover").await["standby"].clone();
-            (standby["heard_before"] == true).then_some(())
-        })
-        .await;
+        heard_its_peer(&b).await;
         // What the first box has taken is on its disk alone when it dies.
         crm.behave(Behaviour::Status { code: 503, retry_after_s: None }).await;
         let options = PayloadOptions { contacts: 50, ..PayloadOptions::default() };
@@ -141,11 +144,7 @@ fn a_peer_that_wants_a_certificate_of_metas_is_alive() {
         second.more = format!("[standby]\npeer = {:?}\nca = {ca:?}\nevery = \"1s\"\n", first.webhook_url());
         let a = Appliance::start(&first).await;
         let b = Appliance::start(&second).await;
-        eventually("the standby has heard its peer", async || {
-            let standby = b.api.get("/v1/failover").await["standby"].clone();
-            (standby["heard_before"] == true).then_some(())
-        })
-        .await;
+        heard_its_peer(&b).await;
         for appliance in [a, b] {
             appliance.stop().await;
         }
